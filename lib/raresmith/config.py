@@ -1,0 +1,557 @@
+"""One TOML file describes a run: each section is one frozen dataclass here, checked as it is loaded."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from raresmith.errors import ConfigError
+
+T = TypeVar("T")
+Normalisation = Literal["standard", "minmax", "robust", "quantile", "log", "none"]
+ValuePolicy = Literal["impute", "quarantine", "refuse"]
+Strategy = Literal["none", "class_weight", "random", "smote", "refined"]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """`[run]`: what the run is called and where its tables lie."""
+
+    name: str
+    """Name of the run; letters, digits, '-' and '_'. With the logical date it is the run id."""
+    warehouse: str
+    """Folder or s3a:// URL that holds the Delta tables; a relative path counts from the configuration file."""
+    random_state: int = 0
+    """Seed of everything random; at least 0."""
+
+    def __post_init__(self) -> None:
+        _require(
+            re.fullmatch(r"[A-Za-z0-9_-]+", self.name) is not None,
+            f"run.name must hold only letters, digits, '-' and '_', got {self.name!r}",
+        )
+        _require(0 <= self.random_state < 2**63, f"run.random_state must be in [0, 2^63), got {self.random_state}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """`[source]`: the raw table."""
+
+    path: str
+    """File, folder or URL; `${NAME}` and `${NAME:-default}` are taken from the environment, `{logical_date}` from the
+    run; a relative path counts from the configuration file."""
+    label: str
+    """Column that holds the class: text, boolean or whole numbers."""
+    format: Literal["parquet", "csv", "delta"] = "parquet"
+    """Format of the raw table."""
+    schema: str = ""
+    """Spark DDL of the columns that must be there, such as "amount DOUBLE, country STRING"; empty takes the table's
+    own. For CSV it saves the pass that infers types. A missing, extra or retyped column is refused."""
+    key: tuple[str, ...] = ()
+    """Columns that identify a row; empty takes the whole row."""
+    timestamp: str = ""
+    """Column that says when the row happened; needed by a split in time, windows and calendar features."""
+    ignore: tuple[str, ...] = ()
+    """Columns that are no features: identifiers, and what encodes the label. Made rows carry their base row's values."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.label), "source.label must name the column of the class")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """`[split]`: which rows train, choose and judge; decided before anything is learnt."""
+
+    strategy: Literal["hash", "entity", "time"] = "hash"
+    """hash: stratified by class, by hash of row_id; entity: whole entities by hash; time: by dates."""
+    fractions: tuple[float, ...] = (0.6, 0.2, 0.2)
+    """Shares of train, validation and test for hash and entity; each in (0, 1), summing to 1."""
+    entity: str = ""
+    """Column whose values stay together (strategy "entity")."""
+    train: tuple[str, ...] = ()
+    """First and last day (both included, ISO dates) of the train rows (strategy "time"); the others alike."""
+    validation: tuple[str, ...] = ()
+    """First and last day of the validation rows."""
+    test: tuple[str, ...] = ()
+    """First and last day of the test rows."""
+    delay_days: int = 0
+    """Days until a label is known; the test days must start more than this many days after the last train day."""
+    known_entity: str = ""
+    """Column of the entity (card) that is taken out of the test day once its fraud is known: one labelled positive
+    between the first train day and `delay_days` + 1 days before the test day."""
+
+    def __post_init__(self) -> None:
+        _require(
+            len(self.fractions) == 3
+            and all(0 < share < 1 for share in self.fractions)
+            and abs(sum(self.fractions) - 1) < 1e-9,
+            f"split.fractions must be three shares in (0, 1) that sum to 1, got {list(self.fractions)}",
+        )
+        _require(self.delay_days >= 0, f"split.delay_days must be at least 0, got {self.delay_days}")
+        if self.strategy == "entity":
+            _require(bool(self.entity), 'split.entity must name a column when split.strategy is "entity"')
+        if self.strategy == "time":
+            for name in ("train", "validation", "test"):
+                self.days(name)
+            (first_train, last_train), (first_test, _) = self.days("train"), self.days("test")
+            gap = (first_test - last_train).days - 1
+            _require(
+                first_test > last_train and gap >= self.delay_days,
+                f"split.test starts {first_test}, {gap} whole days after split.train ends; it must be at least "
+                f"split.delay_days = {self.delay_days} days later, or the model is judged on labels it could not know",
+            )
+            spans = sorted((self.days(name), name) for name in ("train", "validation", "test"))
+            for (earlier, one), (later, two) in zip(spans, spans[1:], strict=False):
+                _require(earlier[1] < later[0], f"split.{one} and split.{two} share days; each day has one split")
+            _require(
+                self.days("validation")[1] < first_test,
+                "split.validation must end before split.test starts; thresholds may not be chosen in hindsight",
+            )
+
+    def days(self, name: str) -> tuple[date, date]:
+        """First and last day of the split `name` ("train", "validation" or "test")."""
+        value = getattr(self, name)
+        try:
+            first, last = (date.fromisoformat(day) for day in value)
+        except ValueError:
+            raise ConfigError(f"split.{name} must be a first and a last day as ISO dates, got {list(value)}") from None
+        _require(first <= last, f"split.{name} must not end before it starts, got {list(value)}")
+        return first, last
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowConfig:
+    """`[[prepare.windows]]`: features of the past of one entity; each ends `delay_days` before the row itself."""
+
+    entity: str
+    """Column whose rows are looked back on."""
+    days: tuple[int, ...] = (1, 7, 30)
+    """Lengths of the windows in days of 24 hours, each (now - days, now]; at least 1."""
+    count: bool = True
+    """Add the number of rows: `<entity>_count_<days>d`."""
+    mean: tuple[str, ...] = ()
+    """Add the mean of these columns: `<entity>_mean_<column>_<days>d`; 0 where the window is empty."""
+    risk: bool = False
+    """Add the share of positive rows: `<entity>_risk_<days>d`; 0 where the window is empty. Needs delay_days."""
+    delay_days: int = 0
+    """The windows end this many days before the row: labels newer than that are not known yet."""
+
+    def __post_init__(self) -> None:
+        _require(
+            len(self.days) > 0 and all(day >= 1 for day in self.days) and len(set(self.days)) == len(self.days),
+            f"prepare.windows.days must be different whole numbers of at least 1, got {list(self.days)}",
+        )
+        _require(self.delay_days >= 0, f"prepare.windows.delay_days must be at least 0, got {self.delay_days}")
+        _require(
+            not self.risk or self.delay_days >= 1,
+            f"prepare.windows.risk of {self.entity} needs delay_days of at least 1: "
+            "without a delay a row would see its own label",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """`[prepare]`: features, their encoding, and what happens to bad values."""
+
+    features: tuple[str, ...] = ()
+    """Raw columns that are features; empty takes all but the label, key, timestamp and ignored columns."""
+    categorical: tuple[str, ...] = ()
+    """Number columns whose values are names, not quantities."""
+    calendar: tuple[Literal["weekend", "night", "hour", "weekday", "day"], ...] = ()
+    """Features made from source.timestamp: Saturday or Sunday, hour at most 6, hour 0-23, weekday 0 (Monday) to 6,
+    day of the month."""
+    windows: tuple[WindowConfig, ...] = ()
+    """Features of an entity's past."""
+    normalise: Normalisation = "standard"
+    """How numbers are scaled: standard (mean, deviation), minmax (to [-1, 1]), robust (median, quartiles), quantile
+    (to a normal distribution), log (log1p of the size with its sign, then standard), none."""
+    normalise_columns: dict[str, Normalisation] = field(default_factory=dict)
+    """The same for single columns."""
+    max_categories: int = 1000
+    """Most categories kept for a column, the most frequent first; the rest share the bucket of unseen values."""
+    on_null: ValuePolicy = "impute"
+    """Null numbers: impute the mean beside an indicator feature, quarantine the row, or refuse the run. Null
+    categories are a category of their own unless quarantined or refused."""
+    on_nan: ValuePolicy = "impute"
+    """NaN: as a null."""
+    on_infinite: Literal["quarantine", "refuse"] = "quarantine"
+    """Numbers that are infinite as 32-bit floats (size above 3.4e38)."""
+    on_duplicate: Literal["keep", "quarantine", "refuse"] = "keep"
+    """Rows that repeat another in every column. Rows that share a key but differ are always quarantined but one."""
+
+    def __post_init__(self) -> None:
+        _require(
+            2 <= self.max_categories <= 2**20,
+            f"prepare.max_categories must be from 2 to {2**20}, got {self.max_categories}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OversampleConfig:
+    """`[oversample]`: how many rows of which class, and how they are drawn."""
+
+    method: Literal["smote"] = "smote"
+    """smote: Chawla et al. 2002; tables with categorical features as SMOTE-NC does."""
+    sampling_strategy: float | str | dict[str, int] = "auto"
+    """As in imbalanced-learn: minority ÷ majority after resampling (two classes), one of "minority", "not minority",
+    "not majority", "all", "auto", or the wished number of rows per class."""
+    k_neighbors: int = 5
+    """Nearest rows of the same class that a row may be drawn towards; at least 1."""
+    on_few_neighbors: Literal["reduce", "refuse"] = "reduce"
+    """A class with at most k_neighbors rows: use the neighbours there are, or refuse. One row alone is refused."""
+    num_partitions: int = 0
+    """Tasks that make the rows; 0 takes Spark's default parallelism. The rows do not depend on it."""
+    max_exact_bytes: int = 512 * 2**20
+    """Most bytes of one class's rows that are sent to every executor for exact neighbours."""
+
+    def __post_init__(self) -> None:
+        strategy = self.sampling_strategy
+        words = ("minority", "not minority", "not majority", "all", "auto")
+        if isinstance(strategy, str):
+            _require(
+                strategy in words,
+                f"oversample.sampling_strategy must be a number in (0, 1], a table of rows per class or one of "
+                f"{list(words)}, got {strategy!r}",
+            )
+        elif isinstance(strategy, dict):
+            _require(
+                len(strategy) > 0 and all(count >= 0 for count in strategy.values()),
+                f"oversample.sampling_strategy must give each class at least 0 rows, got {strategy}",
+            )
+        else:
+            _require(0 < strategy <= 1, f"oversample.sampling_strategy must be in (0, 1], got {strategy}")
+        _require(self.k_neighbors >= 1, f"oversample.k_neighbors must be at least 1, got {self.k_neighbors}")
+        _require(self.num_partitions >= 0, f"oversample.num_partitions must be at least 0, got {self.num_partitions}")
+        _require(
+            self.max_exact_bytes >= 2**20,
+            f"oversample.max_exact_bytes must be at least {2**20}, got {self.max_exact_bytes}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefineConfig:
+    """`[refine]`: the GAN and how torchrun starts it."""
+
+    architecture: Literal["small", "smotified"] = "small"
+    """small: generator d-32-64-128-d, discriminator d-128-64-32-32-16-1; smotified: d-128-256-512-1024-d and
+    d-512-256-128-1 (Sharma et al. 2022, IEEE Access 10:30655)."""
+    latent: Literal["synthetic", "noise"] = "synthetic"
+    """What the generator starts from: SMOTE rows or standard normal noise."""
+    steps: int = 2000
+    """Training steps, each one discriminator and one generator update; at least 1."""
+    batch_size: int = 64
+    """Rows of one step over all ranks: half real, half fake in the discriminator's; even, at least 4."""
+    learning_rate: float = 2e-4
+    """Adam's step size for both networks; above 0."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints; at least 1."""
+    nproc_per_node: int = 1
+    """Processes that torchrun starts on this machine; at least 1."""
+    max_restarts: int = 3
+    """Times torchrun starts the processes again after one died; at least 0."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: CUDA (nccl) where there is one, else CPU (gloo)."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "checkpoint_every", "nproc_per_node"):
+            _require(getattr(self, name) >= 1, f"refine.{name} must be at least 1, got {getattr(self, name)}")
+        _require(
+            self.batch_size >= 4 and self.batch_size % 2 == 0,
+            f"refine.batch_size must be even and at least 4, got {self.batch_size}",
+        )
+        _require(0 < self.learning_rate < 1, f"refine.learning_rate must be in (0, 1), got {self.learning_rate}")
+        _require(self.max_restarts >= 0, f"refine.max_restarts must be at least 0, got {self.max_restarts}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """`[evaluate]`: the random forest that judges, and what it is asked."""
+
+    strategies: tuple[Strategy, ...] = ("none", "class_weight", "random", "smote", "refined")
+    """What the forest is trained on: the rows as they are, weighed by class, with minority rows repeated to as many as
+    oversample made, with the SMOTE rows, with the refined rows."""
+    seeds: tuple[int, ...] = (0,)
+    """One forest per strategy and seed."""
+    positive: str = ""
+    """Class whose detection is judged; empty takes the rarest of the train rows."""
+    num_trees: int = 100
+    """Trees of a forest; at least 1."""
+    max_depth: int = 20
+    """Depth of a tree; 1 to 30."""
+    max_bins: int = 128
+    """Bins that MLlib cuts a numeric column into; at least 2 and at least the largest number of categories."""
+    min_instances_per_node: int = 1
+    """Fewest rows of a leaf; at least 1."""
+    subsampling_rate: float = 1.0
+    """Share of the rows that a tree sees; in (0, 1]."""
+    feature_subset_strategy: str = "auto"
+    """Columns that a split may look at, as MLlib names them: auto, all, sqrt, log2, onethird, or a number."""
+    entity: str = ""
+    """Raw column of the cards for card precision; with source.timestamp."""
+    top_k: int = 100
+    """Cards that can be checked a day, for card precision@top_k; at least 1."""
+    bootstrap: int = 200
+    """Resamples of the test rows behind each interval of 95 %; at least 20."""
+
+    def __post_init__(self) -> None:
+        _require(len(self.strategies) > 0, "evaluate.strategies must name at least one strategy")
+        _require(len(set(self.strategies)) == len(self.strategies), "evaluate.strategies names a strategy twice")
+        _require(
+            len(self.seeds) > 0 and len(set(self.seeds)) == len(self.seeds),
+            f"evaluate.seeds must be different numbers, got {list(self.seeds)}",
+        )
+        for name, low, high in (
+            ("num_trees", 1, 10_000),
+            ("max_depth", 1, 30),
+            ("max_bins", 2, 2**16),
+            ("min_instances_per_node", 1, 2**31 - 1),
+            ("top_k", 1, 2**31 - 1),
+            ("bootstrap", 20, 100_000),
+        ):
+            value = getattr(self, name)
+            _require(low <= value <= high, f"evaluate.{name} must be from {low} to {high}, got {value}")
+        _require(
+            0 < self.subsampling_rate <= 1, f"evaluate.subsampling_rate must be in (0, 1], got {self.subsampling_rate}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishConfig:
+    """`[publish]`: what the augmented table holds beside the made rows."""
+
+    originals: Literal["all", "train", "none"] = "all"
+    """Raw rows that are copied in: all that passed the contract, those of the train split, or none (for tables too big
+    to copy: then a view unites them)."""
+    source: Literal["refined", "smote"] = "refined"
+    """Which made rows are published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulateConfig:
+    """`[simulate]`: card transactions made here, written to source.path in source.format when it is not there yet."""
+
+    rows: int
+    """Transactions; at least 1."""
+    customers: int = 1000
+    """Customers, each with one card; at least 1."""
+    terminals: int = 2000
+    """Terminals of merchants; at least 1."""
+    start: str = "2025-01-01"
+    """First day, an ISO date."""
+    days: int = 60
+    """Days of transactions; at least 1."""
+    fraud_share: float = 0.01
+    """Share of fraud over the whole table, about; in [0, 0.5]."""
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "customers", "terminals", "days"):
+            _require(getattr(self, name) >= 1, f"simulate.{name} must be at least 1, got {getattr(self, name)}")
+        _require(0 <= self.fraud_share <= 0.5, f"simulate.fraud_share must be in [0, 0.5], got {self.fraud_share}")
+        try:
+            datetime.fromisoformat(self.start) + timedelta(days=self.days)
+        except (ValueError, OverflowError):
+            raise ConfigError(f"simulate.start must be an ISO date, got {self.start!r}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparkConfig:
+    """`[spark]`: the session, where spark-submit has not set it. Nothing here changes a row of any table."""
+
+    master: str = "local[*]"
+    """Master URL, used only when the job is not started by spark-submit."""
+    driver_memory: str = "3g"
+    """Heap of the driver, likewise."""
+    shuffle_partitions: int = 8
+    """Partitions after a shuffle, before adaptive execution joins small ones; at least 1."""
+    conf: dict[str, str] = field(default_factory=dict)
+    """Further Spark settings, such as the S3 endpoint."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.shuffle_partitions >= 1, f"spark.shuffle_partitions must be at least 1, got {self.shuffle_partitions}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The whole file. `path` is where it was read from, `logical_date` the day the scheduler runs it for, or ""."""
+
+    run: RunConfig
+    source: SourceConfig
+    split: SplitConfig
+    prepare: PrepareConfig
+    oversample: OversampleConfig
+    refine: RefineConfig
+    evaluate: EvaluateConfig
+    publish: PublishConfig
+    spark: SparkConfig
+    simulate: SimulateConfig | None
+    path: Path
+    logical_date: str = ""
+
+    def __post_init__(self) -> None:
+        needs_timestamp = {
+            'split.strategy is "time"': self.split.strategy == "time",
+            "prepare.calendar is set": bool(self.prepare.calendar),
+            "prepare.windows is set": bool(self.prepare.windows),
+        }
+        for reason, needed in needs_timestamp.items():
+            _require(not needed or bool(self.source.timestamp), f"source.timestamp must name a column because {reason}")
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run and, when a scheduler gave one, its logical date; never the clock."""
+        return f"{self.run.name}-{self.logical_date}" if self.logical_date else self.run.name
+
+    def hash(self, *sections: str) -> str:
+        """Hex digest (16 digits) of the named sections and the seed: equal where the same rows must come out."""
+        document = {name: dataclasses.asdict(value) if (value := getattr(self, name)) else None for name in sections}
+        document["random_state"] = self.run.random_state
+        return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _expand(text: str) -> str:
+    """Replace `${NAME}` and `${NAME:-default}` by the environment's values."""
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        found = os.environ.get(name) or default
+        _require(found is not None, f"{text!r} needs the environment variable {name}, which is not set")
+        return str(found)
+
+    return re.sub(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}", value, text)
+
+
+def _located(path: str, base: Path) -> str:
+    """An absolute path or URL; a relative path counts from `base`."""
+    expanded = _expand(path)
+    return expanded if "://" in expanded else str((base / Path(expanded).expanduser()).resolve())
+
+
+def _describe(hint: Any) -> str:
+    """A type as a user would say it."""
+    names = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return "one of " + ", ".join(repr(a) for a in arguments)
+    if origin is tuple:
+        return f"a list, each {_describe(arguments[0])}"
+    if origin is dict:
+        return f"a table, each value {_describe(arguments[1])}"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_describe(a) for a in arguments)
+    return names.get(hint, "a table")
+
+
+def _checked(value: Any, hint: Any, key: str) -> Any:
+    """`value` as the type `hint`, or ConfigError naming `key`."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
+        return _section(value, key, hint)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_checked(item, arguments[0], key) for item in value)
+    if origin is dict and isinstance(value, dict):
+        return {name: _checked(item, arguments[1], f"{key}.{name}") for name, item in value.items()}
+    if origin in (typing.Union, types.UnionType):
+        for option in arguments:
+            try:
+                return _checked(value, option, key)
+            except ConfigError:
+                continue
+    if origin is Literal and value in arguments and not isinstance(value, bool):
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and origin is None and isinstance(value, hint):
+        if hint is bool or not isinstance(value, bool):
+            return value
+    if isinstance(value, date) and hint is str:
+        return value.isoformat()
+    raise ConfigError(f"{key} must be {_describe(hint)}, got {value!r}")
+
+
+def _section(values: dict[str, Any], name: str, cls: type[T]) -> T:
+    hints = typing.get_type_hints(cls)
+    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    required = {
+        f.name
+        for f in fields(cls)  # type: ignore[arg-type]
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    }
+    if unknown := sorted(values.keys() - known):
+        raise ConfigError(f"[{name}] has unknown keys {unknown}; known keys are {sorted(known)}")
+    if missing := sorted(required - values.keys()):
+        raise ConfigError(f"[{name}] lacks {missing}")
+    return cls(**{key: _checked(value, hints[key], f"{name}.{key}") for key, value in values.items()})
+
+
+def parse_config(document: dict[str, Any], path: Path, logical_date: str = "") -> Config:
+    """The configuration in `document`, as read from the file at `path`.
+
+    Raises
+    ------
+    ConfigError
+        If a section or key is unknown or missing, or a value is of the wrong type or out of range.
+    """
+    sections: dict[str, Any] = {
+        "run": RunConfig,
+        "source": SourceConfig,
+        "split": SplitConfig,
+        "prepare": PrepareConfig,
+        "oversample": OversampleConfig,
+        "refine": RefineConfig,
+        "evaluate": EvaluateConfig,
+        "publish": PublishConfig,
+        "spark": SparkConfig,
+        "simulate": SimulateConfig,
+    }
+    if unknown := sorted(document.keys() - sections.keys()):
+        raise ConfigError(f"{path} has unknown sections {unknown}; known sections are {sorted(sections)}")
+    if missing := sorted({"run", "source"} - document.keys()):
+        raise ConfigError(f"{path} lacks the sections {missing}")
+    if logical_date:
+        _require(
+            re.fullmatch(r"\d{4}-\d{2}-\d{2}", logical_date) is not None,
+            f"the logical date must be an ISO date, got {logical_date!r}",
+        )
+    for name, value in document.items():
+        _require(isinstance(value, dict), f"{name} must be a section, written [{name}], got {value!r}")
+    parsed = {
+        name: None if name == "simulate" and name not in document else _section(document.get(name, {}), name, cls)
+        for name, cls in sections.items()
+    }
+    run, source, base = parsed["run"], parsed["source"], path.resolve().parent
+    parsed["run"] = dataclasses.replace(run, warehouse=_located(run.warehouse, base).rstrip("/"))
+    dated = source.path.replace("{logical_date}", logical_date)
+    parsed["source"] = dataclasses.replace(source, path=_located(dated, base))
+    return Config(**parsed, path=path.resolve(), logical_date=logical_date)
+
+
+def load_config(path: str | Path, logical_date: str = "") -> Config:
+    """Read and check the TOML file at `path`.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or not TOML, or says something that cannot be run.
+    """
+    path = Path(path)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no configuration file {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(f"{path} is not a TOML file: {error}") from None
+    return parse_config(document, path, logical_date)

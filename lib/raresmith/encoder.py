@@ -1,0 +1,150 @@
+"""The fitted encoder as a plain value: what each feature column means, and how to get back to the raw column.
+
+The document is all that the tables, the trainer and the report know about columns. Spark fits and applies it
+(`spark/encode.py`); it is stored as JSON in the `encoder` table.
+"""
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from raresmith.errors import DataError
+
+UNSEEN = 0
+"""Code of a category that train rows did not have, or that did not fit in prepare.max_categories."""
+NULL = 1
+"""Code of a null category; the categories themselves count from 2."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumericFeature:
+    """One number: encoded = (transform(x) - center) / scale, null-free, stored as `storage`."""
+
+    name: str
+    """Column of the feature tables; only letters, digits and '_'."""
+    source: str
+    """Raw column it comes from, or "" for a feature made here (window, calendar)."""
+    type: str
+    """Spark type of the raw column as simple string: double, int, decimal(10,2), timestamp, ..."""
+    transform: Literal["linear", "log", "quantile"]
+    """log is sign(x) · log1p(|x|); quantile is the piecewise linear map of `knots` onto normal scores."""
+    center: float
+    scale: float
+    low: float
+    """Smallest train value in raw units; timestamps in microseconds since 1970."""
+    high: float
+    """Largest train value in raw units."""
+    impute: float
+    """Value in raw units that stands in for a null."""
+    step: float
+    """Grid that all train values lie on: 1 for integers, 0.01 for cents, 0 for none. Decoding rounds to it."""
+    storage: Literal["float", "double"]
+    """double where 32 bits would lose an integer."""
+    null_indicator: str = ""
+    """Feature that is 1 where the raw value was null, or "" where train had no null."""
+    knots: tuple[float, ...] = ()
+    """Increasing raw values at the equidistant scores of transform "quantile"."""
+    encoded_low: float
+    """Smallest train value as encoded."""
+    encoded_high: float
+    """Largest train value as encoded."""
+    kind: Literal["numeric"] = "numeric"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoricalFeature:
+    """One category as a whole-number code: 0 unseen, 1 null, 2 and up `categories` in order."""
+
+    name: str
+    source: str
+    """Raw column, or "" for a feature made here."""
+    type: str
+    """Spark type of the raw column; categories of other types than string are written as Spark casts them to text."""
+    categories: tuple[str, ...]
+    """The train categories, sorted, as text."""
+    seen: tuple[int, ...]
+    """Codes that train rows have, ascending: the only ones that a made row may have."""
+    other: str = ""
+    """The most frequent train category behind code 0 where prepare.max_categories was too small for all."""
+    storage: Literal["float"] = "float"
+    kind: Literal["categorical"] = "categorical"
+
+
+Feature = NumericFeature | CategoricalFeature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """The class column: `classes[i]` is the text of the class that tables call i."""
+
+    name: str
+    type: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """Everything learnt from the train rows that is needed to encode a raw row and to decode a feature row."""
+
+    features: tuple[Feature, ...]
+    """In the order of the feature tables' columns."""
+    label: Label
+    raw_schema: str
+    """The raw table's columns in order, as Spark's JSON schema."""
+
+    @property
+    def names(self) -> list[str]:
+        """Feature columns in table order."""
+        return [feature.name for feature in self.features]
+
+    @property
+    def categorical(self) -> list[bool]:
+        """For each feature column whether it holds codes."""
+        return [feature.kind == "categorical" for feature in self.features]
+
+    def to_json(self) -> str:
+        """The document, with sorted keys, so that equal encoders are equal texts."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Encoder":
+        """The encoder of a document that `to_json` wrote.
+
+        Raises
+        ------
+        DataError
+            If the text is not such a document.
+        """
+        kinds: dict[str, Any] = {"numeric": NumericFeature, "categorical": CategoricalFeature}
+        try:
+            document = json.loads(text)
+            features = tuple(
+                kinds[item["kind"]](**{k: tuple(v) if isinstance(v, list) else v for k, v in item.items()})
+                for item in document["features"]
+            )
+            label = document["label"]
+            return cls(
+                features=features,
+                label=Label(name=label["name"], type=label["type"], classes=tuple(label["classes"])),
+                raw_schema=document["raw_schema"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"the encoder document cannot be read ({error!r}); run prepare again") from None
+
+
+def safe_names(names: list[str], taken: set[str]) -> list[str]:
+    """Column names of letters, digits and '_' for `names`, distinct from each other and `taken` whatever the case.
+
+    Delta refuses spaces and ,;{}()= in names without column mapping, and readers differ on the rest.
+    """
+    used, safe = {name.lower() for name in taken}, []
+    for name in names:
+        stem = re.sub(r"\W", "_", name, flags=re.ASCII) or "_"
+        candidate, number = stem, 2
+        while candidate.lower() in used:
+            candidate, number = f"{stem}_{number}", number + 1
+        used.add(candidate.lower())
+        safe.append(candidate)
+    return safe
