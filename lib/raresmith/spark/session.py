@@ -1,0 +1,88 @@
+"""The one place that opens Spark."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from pyspark.sql import SparkSession
+
+from raresmith.config import SparkConfig
+from raresmith.errors import ConfigError
+
+JAVA_HINT = (
+    "Install Java 17 (Debian and Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) "
+    "and set JAVA_HOME or PATH to it."
+)
+
+
+def check_java() -> None:
+    """Make sure that the Java that Spark will start is there and not too old.
+
+    Raises
+    ------
+    ConfigError
+        If there is no Java, or one that Spark 4 does not run on.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = f"{home}/bin/java" if home else shutil.which("java")
+    if java is None or not os.path.exists(java):  # noqa: PTH110
+        raise ConfigError(f"Spark needs Java 17 and found none{f' in JAVA_HOME={home}' if home else ''}. {JAVA_HINT}")
+    answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    match = re.search(r'version "(\d+)(?:\.(\d+))?', answer)
+    major = int(match[1]) if match else 0
+    if major not in (17, 21):
+        raise ConfigError(f"Spark needs Java 17 and found version {major or 'unknown'} at {java}. {JAVA_HINT}")
+
+
+def delta_package() -> str:
+    """Maven coordinate of the Delta jar that fits the installed delta-spark and pyspark."""
+    spark = ".".join(version("pyspark").split(".")[:2])
+    return f"io.delta:delta-spark_{spark}_2.13:{version('delta-spark')}"
+
+
+# delta-spark asks for an older Hadoop client than the one that Spark brings.
+EXCLUDED_PACKAGES = "org.apache.hadoop:hadoop-client-api,org.apache.hadoop:hadoop-client-runtime"
+
+
+def get_spark(name: str, config: SparkConfig) -> SparkSession:
+    """The session that spark-submit started, or else a new one with Delta on `config.master`.
+
+    Under spark-submit the master, the memory and the packages are its business and are left alone.
+    """
+    submitted = "SPARK_ENV_LOADED" in os.environ and "PYSPARK_GATEWAY_PORT" in os.environ
+    builder = SparkSession.builder.appName(f"raresmith {name}")
+    if not submitted:
+        check_java()
+        # Executors must be this Python with these packages, not the system's.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        builder = builder.master(config.master).config("spark.driver.memory", config.driver_memory)
+        if not os.environ.get("RARESMITH_DELTA_JARS"):
+            try:
+                builder = builder.config("spark.jars.packages", delta_package())
+            except PackageNotFoundError:
+                raise ConfigError("delta-spark is not installed; install raresmith[spark]") from None
+            builder = builder.config("spark.jars.excludes", EXCLUDED_PACKAGES)
+        else:
+            builder = builder.config("spark.jars", os.environ["RARESMITH_DELTA_JARS"])
+        if config.master.startswith("local"):
+            builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
+    settings = {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        # Days, hours and windows of 24 hours must not depend on where the driver stands.
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(config.shuffle_partitions),
+        # Delta's default of 50 tasks per table snapshot is for logs far larger than ours.
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.ui.showConsoleProgress": "false",
+        **config.conf,
+    }
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark

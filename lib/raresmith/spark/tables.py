@@ -1,0 +1,210 @@
+"""The one place where Spark touches Delta."""
+
+import json
+from typing import Any
+
+from delta.exceptions import DeltaConcurrentModificationException
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType, _parse_datatype_string
+
+from raresmith.contracts import Column, Table
+from raresmith.errors import DataError
+from raresmith.runs import StageRun, fingerprint_of
+
+
+def quoted(name: str) -> str:
+    """`name` as a column reference, whatever characters it has."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def col(name: str) -> Any:
+    """The column called exactly `name`; dots and back-ticks are part of the name."""
+    return F.col(quoted(name))
+
+
+def table_exists(spark: SparkSession, location: str) -> bool:
+    """Whether there is a Delta table at `location`."""
+    return DeltaTable.isDeltaTable(spark, location)
+
+
+def read_table(spark: SparkSession, location: str) -> DataFrame:
+    """The newest version of the Delta table at `location`.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    if not table_exists(spark, location):
+        raise DataError(f"there is no Delta table at {location}; run the stage that writes it first")
+    return spark.read.format("delta").load(location)
+
+
+def table_version(spark: SparkSession, location: str) -> int:
+    """Version of the newest commit that changed rows."""
+    for commit in DeltaTable.forPath(spark, location).history(20).select("version", "operation").collect():
+        if commit["operation"] not in ("SET TBLPROPERTIES", "ADD CONSTRAINT"):
+            return int(commit["version"])
+    raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
+
+
+def newest_fingerprint(spark: SparkSession, location: str) -> str | None:
+    """Fingerprint of the stage run that wrote the rows at `location`, or None."""
+    if not table_exists(spark, location):
+        return None
+    for commit in DeltaTable.forPath(spark, location).history(20).select("userMetadata").collect():
+        if commit["userMetadata"]:
+            return fingerprint_of(commit["userMetadata"])
+    return None
+
+
+def newest_notes(spark: SparkSession, location: str) -> dict[str, Any]:
+    """The notes that the stage run left in the commit that wrote the rows at `location`."""
+    for commit in DeltaTable.forPath(spark, location).history(20).select("userMetadata").collect():
+        if commit["userMetadata"]:
+            return dict(json.loads(commit["userMetadata"]).get("notes", {}))
+    return {}
+
+
+def schema_of(table: Table) -> StructType:
+    """The Spark schema that `table` promises, with comments and nullability."""
+    return StructType(
+        [
+            StructField(c.name, _parse_datatype_string(c.type), c.nullable, {"comment": c.comment})
+            for c in table.columns
+        ]
+    )
+
+
+def raw_columns(schema: StructType) -> tuple[Column, ...]:
+    """The raw table's columns as contract columns; all may be null."""
+    return tuple(
+        Column(
+            name=f.name,
+            type=f.dataType.simpleString(),
+            comment=f.metadata.get("comment") or "as in the raw table",
+            nullable=True,
+        )
+        for f in schema.fields
+    )
+
+
+def content_hash(df: DataFrame) -> str:
+    """Hex digest of the rows of `df`, the same for any order and partitioning."""
+    # A sum, not an exclusive or: two equal rows must not cancel.
+    total = F.sum(F.xxhash64(*[col(name) for name in df.columns]).cast("decimal(38,0)"))
+    row = df.agg(total.alias("total"), F.count(F.lit(1)).alias("rows")).first()
+    assert row is not None
+    return f"{int(row['total'] or 0) % 2**64:016x}-{row['rows']}"
+
+
+def write_table(
+    df: DataFrame, table: Table, location: str, run: StageRun, *, replace_where: str = "", **notes: Any
+) -> int:
+    """Replace the rows of `table` at `location` in one commit that names `run`; return how many rows it has now.
+
+    The table is made with its comments and constraints when it is not there; when its columns changed, the new
+    columns come in the same commit as the rows. Two at once end as one: the slower finds the other's commit.
+
+    Parameters
+    ----------
+    replace_where
+        Condition of the rows to replace; the others stay. Empty replaces all.
+
+    Raises
+    ------
+    DataError
+        If what is read back is not what was written.
+    """
+    spark = df.sparkSession
+    df = df.select(*[col(c.name).cast(c.type).alias(c.name) for c in table.columns])
+    created = not table_exists(spark, location)
+    if created:
+        _create(spark, table, location)
+    version = _current_version(spark, location)
+    options = {
+        "userMetadata": run.commit_metadata(**notes),
+        "txnAppId": run.app_id(table.name),
+        # One more than what is there: a repeat of this very write is skipped, a later one is not.
+        "txnVersion": str(version + 1),
+        "path": location,
+    }
+    found = spark.read.format("delta").load(location).schema
+    changed = [(f.name, f.dataType) for f in found] != [(f.name, f.dataType) for f in df.schema]
+    try:
+        if changed:
+            _replace(df, table, location, options)
+        else:
+            writer = df.write.format("delta").mode("overwrite").options(**options)
+            if replace_where:
+                writer = writer.option("replaceWhere", replace_where)
+            writer.save(location)
+    except DeltaConcurrentModificationException:
+        if newest_fingerprint(spark, location) != run.fingerprint:
+            raise
+    written = spark.read.format("delta").load(location)
+    rows = written.where(replace_where).count() if replace_where else written.count()
+    _check_count(spark, location, run, rows)
+    _name_run(spark, location, run)
+    return rows
+
+
+def _current_version(spark: SparkSession, location: str) -> int:
+    row = DeltaTable.forPath(spark, location).history(1).select("version").first()
+    assert row is not None
+    return int(row["version"])
+
+
+def _properties(table: Table) -> dict[str, str]:
+    properties = {f"delta.constraints.{name}": condition for name, condition in table.checks.items()}
+    properties["raresmith.table"] = table.name
+    if any(set(c.name) & set(" ,;{}()\n\t=") for c in table.columns):
+        properties["delta.columnMapping.mode"] = "name"  # Parquet alone cannot hold such names
+    return properties
+
+
+def _create(spark: SparkSession, table: Table, location: str) -> None:
+    builder = DeltaTable.createIfNotExists(spark).location(location).comment(table.comment)
+    for column in schema_of(table).fields:
+        builder = builder.addColumn(
+            column.name, column.dataType, nullable=column.nullable, comment=column.metadata["comment"]
+        )
+    for key, value in _properties(table).items():
+        builder = builder.property(key, value)
+    builder.execute()
+
+
+def _replace(df: DataFrame, table: Table, location: str, options: dict[str, str]) -> None:
+    """Rows, columns and constraints in one commit.
+
+    Delta drops NOT NULL here, so it comes back as CHECK: an empty table between two commits would be worse.
+    """
+    schema = schema_of(table)
+    commented = df.select(*[col(f.name).alias(f.name, metadata=f.metadata) for f in schema.fields])
+    writer = commented.writeTo(f"delta.{quoted(location)}").using("delta").options(**options)
+    for key, value in _properties(table).items():
+        writer = writer.tableProperty(key, value)
+    for column in table.columns:
+        if not column.nullable:
+            writer = writer.tableProperty(
+                f"delta.constraints.{column.name.lower()}_not_null", f"{quoted(column.name)} IS NOT NULL"
+            )
+    writer.tableProperty("comment", table.comment).createOrReplace()
+
+
+def _check_count(spark: SparkSession, location: str, run: StageRun, rows: int) -> None:
+    for commit in DeltaTable.forPath(spark, location).history(20).collect():
+        if commit["userMetadata"]:
+            said = (commit["operationMetrics"] or {}).get("numOutputRows")
+            if fingerprint_of(commit["userMetadata"]) == run.fingerprint and said is not None and int(said) != rows:
+                raise DataError(f"{location} holds {rows} rows but {said} were written; run {run.stage} again")
+            return
+
+
+def _name_run(spark: SparkSession, location: str, run: StageRun) -> None:
+    properties = DeltaTable.forPath(spark, location).detail().select("properties").first()
+    assert properties is not None
+    if properties["properties"].get("raresmith.run_id") != run.run_id:
+        spark.sql(f"ALTER TABLE delta.{quoted(location)} SET TBLPROPERTIES ('raresmith.run_id' = '{run.run_id}')")
