@@ -45,7 +45,9 @@ class NumericFeature:
     null_indicator: str = ""
     """Feature that is 1 where the raw value was null, or "" where train had no null."""
     knots: tuple[float, ...] = ()
-    """Increasing raw values at the equidistant scores of transform "quantile"."""
+    """Strictly increasing raw values that transform "quantile" maps to `scores`, linearly in between and beyond."""
+    scores: tuple[float, ...] = ()
+    """Normal scores of the knots, strictly increasing."""
     encoded_low: float
     """Smallest train value as encoded."""
     encoded_high: float
@@ -82,6 +84,8 @@ class Label:
     name: str
     type: str
     classes: tuple[str, ...]
+    positive: str
+    """The class whose detection is judged: evaluate.positive, or the rarest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +131,7 @@ class Encoder:
             label = document["label"]
             return cls(
                 features=features,
-                label=Label(name=label["name"], type=label["type"], classes=tuple(label["classes"])),
+                label=Label(**{**label, "classes": tuple(label["classes"])}),
                 raw_schema=document["raw_schema"],
             )
         except (KeyError, TypeError, ValueError) as error:
