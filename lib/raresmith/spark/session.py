@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from raresmith.config import SparkConfig
@@ -50,9 +51,10 @@ EXCLUDED_PACKAGES = "org.apache.hadoop:hadoop-client-api,org.apache.hadoop:hadoo
 def get_spark(name: str, config: SparkConfig) -> SparkSession:
     """The session that spark-submit started, or else a new one with Delta on `config.master`.
 
-    Under spark-submit the master, the memory and the packages are its business and are left alone.
+    Under spark-submit the master, the memory and the packages are its business, and what it was told stands.
     """
-    submitted = "SPARK_ENV_LOADED" in os.environ and "PYSPARK_GATEWAY_PORT" in os.environ
+    # The port of the JVM that spark-submit started; PySpark starts one of its own without it.
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     builder = SparkSession.builder.appName(f"raresmith {name}")
     if not submitted:
         check_java()
@@ -81,6 +83,10 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         "spark.ui.showConsoleProgress": "false",
         **config.conf,
     }
+    if submitted:
+        SparkContext._ensure_initialized()  # lets SparkConf see the options of spark-submit
+        told = SparkConf()
+        settings = {key: value for key, value in settings.items() if not told.contains(key)}
     for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
