@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -113,7 +114,7 @@ class SplitConfig:
                 f"split.delay_days = {self.delay_days} days later, or the model is judged on labels it could not know",
             )
             spans = sorted((self.days(name), name) for name in ("train", "validation", "test"))
-            for (earlier, one), (later, two) in zip(spans, spans[1:], strict=False):
+            for (earlier, one), (later, two) in itertools.pairwise(spans):
                 _require(earlier[1] < later[0], f"split.{one} and split.{two} share days; each day has one split")
             _require(
                 self.days("validation")[1] < first_test,
@@ -474,9 +475,8 @@ def _checked(value: Any, hint: Any, key: str) -> Any:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(hint, type) and origin is None and isinstance(value, hint):
-        if hint is bool or not isinstance(value, bool):
-            return value
+    if origin is None and type(value) is hint:
+        return value
     if isinstance(value, date) and hint is str:
         return value.isoformat()
     raise ConfigError(f"{key} must be {_describe(hint)}, got {value!r}")

@@ -34,7 +34,7 @@ class Table:
 def _feature_columns(encoder: Encoder) -> tuple[Column, ...]:
     columns = []
     for feature in encoder.features:
-        origin = f"raw column {feature.source!r}" if feature.source else "feature made from the rows around it"
+        origin = "made here" if feature.made else f"raw column {feature.source!r}"
         if feature.kind == "categorical":
             comment = f"{origin} as a code: 0 unseen, 1 null, 2 and up its {len(feature.categories)} categories"
         else:
@@ -82,7 +82,9 @@ def encoder() -> Table:
         comment="The encoder fitted on the train rows of the newest run",
         columns=(
             _RUN_ID,
-            Column(name="document", type="string", comment="JSON: roles, categories, statistics, types of the original"),
+            Column(
+                name="document", type="string", comment="JSON: roles, categories, statistics, types of the original"
+            ),
         ),
     )
 

@@ -25,7 +25,7 @@ class NumericFeature:
     name: str
     """Column of the feature tables; only letters, digits and '_'."""
     source: str
-    """Raw column it comes from, or "" for a feature made here (window, calendar)."""
+    """Column that it is read from: a raw one, or one made here (window, calendar)."""
     type: str
     """Spark type of the raw column as simple string: double, int, decimal(10,2), timestamp, ..."""
     transform: Literal["linear", "log", "quantile"]
@@ -52,6 +52,8 @@ class NumericFeature:
     """Smallest train value as encoded."""
     encoded_high: float
     """Largest train value as encoded."""
+    made: bool = False
+    """Whether the column is made here and not in the raw table."""
     kind: Literal["numeric"] = "numeric"
 
 
@@ -61,7 +63,7 @@ class CategoricalFeature:
 
     name: str
     source: str
-    """Raw column, or "" for a feature made here."""
+    """Column that it is read from, or "" for the indicator of another feature's nulls."""
     type: str
     """Spark type of the raw column; categories of other types than string are written as Spark casts them to text."""
     categories: tuple[str, ...]
@@ -70,6 +72,8 @@ class CategoricalFeature:
     """Codes that train rows have, ascending: the only ones that a made row may have."""
     other: str = ""
     """The most frequent train category behind code 0 where prepare.max_categories was too small for all."""
+    made: bool = False
+    """Whether the column is made here and not in the raw table."""
     storage: Literal["float"] = "float"
     kind: Literal["categorical"] = "categorical"
 

@@ -3,6 +3,7 @@
 Encoding and decoding are native expressions of a plain `Encoder` value: nothing is learnt outside `fit_encoder`.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
@@ -26,6 +27,7 @@ from raresmith.encoder import (
 )
 from raresmith.errors import DataError
 from raresmith.spark.tables import col
+from raresmith.spark.working import LABEL, ROW_ID, SPLIT
 
 RESERVED = {
     "row_id",
@@ -99,7 +101,7 @@ def fit_encoder(
 
     Parameters
     ----------
-    train : DataFrame with row_id and `columns`
+    train : DataFrame with ROW_ID and `columns`
         Train rows only.
     columns
         The feature columns in order, raw ones and those made here.
@@ -124,31 +126,34 @@ def fit_encoder(
 
     features: list[Feature] = []
     indicators: list[Feature] = []
-    indicator_names = iter(
-        safe_names([f"{c.name}_is_null" for c in numeric], RESERVED | set(names.values()))
-    )
+    indicator_names = iter(safe_names([f"{c.name}_is_null" for c in numeric], RESERVED | set(names.values())))
     for c in columns:
-        source = "" if c.name in made else c.name
+        is_made = c.name in made
         if is_categorical(c, config):
-            features.append(_categorical_feature(c, names[c.name], source, counts[c.name], config))
+            features.append(_categorical_feature(c, names[c.name], is_made, counts[c.name], config))
             continue
         indicator = next(indicator_names)
         has_null = statistics[f"{c.name} count"] < rows
         feature = _numeric_feature(
-            c, names[c.name], source, indicator if has_null else "", statistics, steps[c.name],
-            quantiles.get(c.name), _normalisation(c.name, config),
+            c, names[c.name], is_made, indicator if has_null else "", statistics, steps[c.name],
+            quantiles.get(c.name), _normalisation(c, config),
         )  # fmt: skip
         features.append(feature)
         if has_null:
             seen = (2, 3) if statistics[f"{c.name} count"] > 0 else (3,)
             indicators.append(
-                CategoricalFeature(name=indicator, source="", type="boolean", categories=("false", "true"), seen=seen)
+                CategoricalFeature(
+                    name=indicator, source="", type="boolean", categories=("false", "true"), seen=seen, made=True
+                )
             )
     return Encoder(features=(*features, *indicators), label=label, raw_schema=raw_schema.json())
 
 
-def _normalisation(name: str, config: PrepareConfig) -> Normalisation:
-    return config.normalise_columns.get(name, config.normalise)
+def _normalisation(field: t.StructField, config: PrepareConfig) -> Normalisation:
+    asked = config.normalise_columns.get(field.name, config.normalise)
+    if asked == "log" and isinstance(field.dataType, (*_INSTANTS, t.DateType)):
+        return "standard"  # an instant has no size
+    return asked
 
 
 def _signed_log(x: Column) -> Column:
@@ -160,7 +165,7 @@ def _numeric_statistics(train: DataFrame, numeric: Sequence[t.StructField], conf
     aggregates = [F.count(F.lit(1)).alias("rows")]
     for c in numeric:
         x = as_number(col(c.name), c.dataType)
-        scaled = _signed_log(x) if _normalisation(c.name, config) == "log" else x
+        scaled = _signed_log(x) if _normalisation(c, config) == "log" else x
         aggregates += [
             F.count(x).alias(f"{c.name} count"),
             F.min(x).alias(f"{c.name} low"),
@@ -213,7 +218,7 @@ def _quantiles(
     train: DataFrame, numeric: Sequence[t.StructField], config: PrepareConfig, rows: int
 ) -> dict[str, np.ndarray]:
     """Sorted values of a hash sample for each column that is scaled by quantiles."""
-    asking = [c for c in numeric if _normalisation(c.name, config) in ("robust", "quantile")]
+    asking = [c for c in numeric if _normalisation(c, config) in ("robust", "quantile")]
     if not asking:
         return {}
     wanted = max(1000, min(100_000, SAMPLE_CELLS // len(asking)))
@@ -221,10 +226,8 @@ def _quantiles(
     if rows > wanted:
         # percentile_approx depends on the order in which it merges; a hash of the row id picks the same rows always.
         share = int(wanted / rows * 2**32)
-        sample = train.where(F.pmod(F.xxhash64(F.col("row_id"), F.lit(0)), F.lit(2**32)) < share)
-    table = sample.select(
-        *[as_number(col(c.name), c.dataType).alias(str(i)) for i, c in enumerate(asking)]
-    ).toArrow()
+        sample = train.where(F.pmod(F.xxhash64(F.col(ROW_ID), F.lit(0)), F.lit(2**32)) < share)
+    table = sample.select(*[as_number(col(c.name), c.dataType).alias(str(i)) for i, c in enumerate(asking)]).toArrow()
     values = {}
     for i, c in enumerate(asking):
         column = table.column(str(i)).drop_null().to_numpy()
@@ -239,8 +242,7 @@ def _category_counts(
     if not categorical:
         return {}
     pairs = [
-        F.struct(F.lit(i).alias("column"), col(c.name).cast("string").alias("value"))
-        for i, c in enumerate(categorical)
+        F.struct(F.lit(i).alias("column"), col(c.name).cast("string").alias("value")) for i, c in enumerate(categorical)
     ]
     counted = train.select(F.explode(F.array(*pairs)).alias("pair")).groupBy("pair.column", "pair.value").count()
     # +2: the null and one more, to see that there are more.
@@ -257,7 +259,7 @@ def _category_counts(
 def _categorical_feature(
     field: t.StructField,
     name: str,
-    source: str,
+    made: bool,
     counts: list[tuple[str | None, int]],
     config: PrepareConfig,
 ) -> CategoricalFeature:
@@ -268,7 +270,8 @@ def _categorical_feature(
         seen = [UNSEEN, *seen]
     return CategoricalFeature(
         name=name,
-        source=source,
+        source=field.name,
+        made=made,
         type=field.dataType.simpleString(),
         categories=tuple(kept),
         seen=(*seen, *range(2, 2 + len(kept))),
@@ -284,7 +287,7 @@ def _rounded(value: float, unit: float) -> float:
 def _numeric_feature(
     field: t.StructField,
     name: str,
-    source: str,
+    made: bool,
     null_indicator: str,
     statistics: dict[str, Any],
     step: float,
@@ -323,7 +326,7 @@ def _numeric_feature(
     impute = round(impute / step) * step if step else impute
     impute = min(max(impute, low), high)
     feature = NumericFeature(
-        name=name, source=source, type=field.dataType.simpleString(), transform=transform,  # type: ignore[arg-type]
+        name=name, source=field.name, made=made, type=field.dataType.simpleString(), transform=transform,  # type: ignore[arg-type]
         center=center, scale=scale, low=low, high=high, impute=impute, step=step, storage="float",
         null_indicator=null_indicator, knots=knots, scores=scores, encoded_low=0.0, encoded_high=0.0,
     )  # fmt: skip
@@ -331,13 +334,7 @@ def _numeric_feature(
     ends = [encoded_number(feature, x) for x in (low, high)]
     if storage == "float":
         ends = [float(np.float32(end)) for end in ends]
-    return _with(feature, storage=storage, encoded_low=ends[0], encoded_high=ends[1])
-
-
-def _with(feature: NumericFeature, **changes: Any) -> NumericFeature:
-    import dataclasses
-
-    return dataclasses.replace(feature, **changes)
+    return dataclasses.replace(feature, storage=storage, encoded_low=ends[0], encoded_high=ends[1])
 
 
 def _storage(field: t.StructField, feature: NumericFeature) -> str:
@@ -352,6 +349,13 @@ def _storage(field: t.StructField, feature: NumericFeature) -> str:
                 f"column {field.name!r} has values up to {max(abs(feature.low), abs(feature.high)):.0f}, more than "
                 "2^53: they are names rather than quantities; put the column into source.ignore or "
                 "prepare.categorical"
+            )
+        extent = feature.high - feature.low if feature.knots else max(abs(feature.low), abs(feature.high))
+        if feature.transform != "linear" and extent / feature.step >= 2**44:
+            raise DataError(
+                f"column {field.name!r} spans {extent:.0f} steps of {feature.step:g}, too many to "
+                f'come back whole from normalisation "{feature.transform}"; '
+                f'set prepare.normalise_columns.{field.name} = "standard"'
             )
         # Four times the train range stays exact.
         return "float" if reach / feature.step < 2**21 else "double"
@@ -383,45 +387,44 @@ def _interpolated(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
 
 
 def _piecewise(x: Column, xs: Sequence[float], ys: Sequence[float]) -> Column:
-    """Linear interpolation as a tree of comparisons, so that a row makes log2(knots) of them."""
+    """Linear interpolation: the piece is found by a tree of comparisons, log2(pieces) of them a row."""
 
     def piece(first: int, last: int) -> Column:
         if first == last:
-            slope = (ys[first + 1] - ys[first]) / (xs[first + 1] - xs[first])
-            return F.lit(ys[first]) + (x - F.lit(xs[first])) * F.lit(slope)
+            return F.lit(first)
         middle = (first + last + 1) // 2
         return F.when(x < F.lit(xs[middle]), piece(first, middle - 1)).otherwise(piece(middle, last))
 
-    return piece(0, len(xs) - 2)
+    pieces = range(len(xs) - 1)
+    # The tree ends in numbers, not formulas: Java's limit of 64 KB a method is soon reached with a few columns.
+    at = piece(0, len(xs) - 2)
+    start, base, slope = (
+        F.get(F.array(*[F.lit(float(value)) for value in values]), at)
+        for values in (xs[:-1], ys[:-1], [(ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i]) for i in pieces])
+    )
+    return base + (x - start) * slope
 
 
-def encode(df: DataFrame, encoder: Encoder, columns: dict[str, str] | None = None) -> DataFrame:
-    """`df` with the feature columns of `encoder` in place of the raw ones; other columns named in `keep` stay.
-
-    Parameters
-    ----------
-    df : DataFrame
-        Has the raw (and made) columns under their own names.
-    columns
-        For features without a raw column the column of `df` that they are read from, by feature name.
+def encode(df: DataFrame, encoder: Encoder) -> DataFrame:
+    """The features of the rows of `df`, which has the raw and the made columns under their own names.
 
     Returns
     -------
     DataFrame
-        row_id, split and label if `df` has them, then each feature as `feature.storage`, null-free.
+        row_id, split and label if `df` has their working columns, then each feature as `feature.storage`, null-free.
     """
-    columns = columns or {}
-    kept = [col(name) for name in ("row_id", "split", "label") if name in df.columns]
+    names = {ROW_ID: "row_id", SPLIT: "split", LABEL: "label"}
+    kept = [col(working).alias(name) for working, name in names.items() if working in df.columns]
     kinds = {f.name: f.dataType for f in df.schema.fields}
     indicated = {f.null_indicator: f for f in encoder.features if f.kind == "numeric" and f.null_indicator}
     expressions = []
     for i, feature in enumerate(encoder.features):
         if feature.name in indicated:
-            raw = _raw_name(indicated[feature.name], columns)
+            raw = indicated[feature.name].source
             is_null = as_number(col(raw), kinds[raw]).isNull()
             expressions.append(F.when(is_null, 3.0).otherwise(2.0).cast("float").alias(feature.name))
             continue
-        raw = _raw_name(feature, columns)
+        raw = feature.source
         if feature.kind == "numeric":
             number = _encode_number(as_number(col(raw), kinds[raw]), feature)
             expressions.append(number.cast(feature.storage).alias(feature.name))
@@ -429,10 +432,6 @@ def encode(df: DataFrame, encoder: Encoder, columns: dict[str, str] | None = Non
             df, code = _encode_category(df, raw, feature, f"__code_{i}")
             expressions.append(code.cast("float").alias(feature.name))
     return df.select(*kept, *expressions)
-
-
-def _raw_name(feature: Feature, columns: dict[str, str]) -> str:
-    return columns.get(feature.name) or feature.source
 
 
 def _encode_number(x: Column, feature: NumericFeature) -> Column:
@@ -443,9 +442,7 @@ def _encode_number(x: Column, feature: NumericFeature) -> Column:
     return (scaled - F.lit(feature.center)) / F.lit(feature.scale)
 
 
-def _encode_category(
-    df: DataFrame, raw: str, feature: CategoricalFeature, code: str
-) -> tuple[DataFrame, Column]:
+def _encode_category(df: DataFrame, raw: str, feature: CategoricalFeature, code: str) -> tuple[DataFrame, Column]:
     value = col(raw).cast("string")
     if len(feature.categories) <= INLINE_CATEGORIES:
         known = F.lit(0)
@@ -474,11 +471,9 @@ def decode(df: DataFrame, encoder: Encoder, *, clamp: bool = False) -> dict[str,
         Categories, integers, timestamps and booleans exactly; reals to 32-bit precision of the encoded value.
     """
     return {
-        feature.source: (
-            _decode_number(feature, clamp) if feature.kind == "numeric" else _decode_category(feature)
-        )
+        feature.source: (_decode_number(feature, clamp) if feature.kind == "numeric" else _decode_category(feature))
         for feature in encoder.features
-        if feature.source
+        if not feature.made
     }
 
 

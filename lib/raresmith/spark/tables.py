@@ -71,10 +71,7 @@ def newest_notes(spark: SparkSession, location: str) -> dict[str, Any]:
 def schema_of(table: Table) -> StructType:
     """The Spark schema that `table` promises, with comments and nullability."""
     return StructType(
-        [
-            StructField(c.name, _parse_datatype_string(c.type), c.nullable, {"comment": c.comment})
-            for c in table.columns
-        ]
+        [StructField(c.name, _parse_datatype_string(c.type), c.nullable, {"comment": c.comment}) for c in table.columns]
     )
 
 

@@ -1,0 +1,49 @@
+# make demo: the main job on a simulated table; make test: the checks and the tests.
+# Both set up .venv first, once; it is made again only when pyproject.toml changes.
+
+VENV := .venv
+READY := $(VENV)/.ready
+AIRFLOW_VENV := .venv-airflow
+AIRFLOW_READY := $(AIRFLOW_VENV)/.ready
+BIN := $(VENV)/bin
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check setup clean
+
+demo: $(READY)
+	@$(BIN)/raresmith run conf/local.toml
+
+test: check $(AIRFLOW_READY)
+	$(BIN)/pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(READY)
+
+$(READY): pyproject.toml | java
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null || \
+	  { echo "raresmith needs Python 3.11 or 3.12 and found '$$($(PYTHON) --version 2>&1)'; install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up $(VENV) (some minutes, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Airflow pins versions of its own, so it lives beside the project.
+$(AIRFLOW_READY): deploy/airflow/requirements.txt $(READY)
+	@echo "Setting up $(AIRFLOW_VENV) (once) ..."
+	@$(PYTHON) -m venv $(AIRFLOW_VENV)
+	@$(AIRFLOW_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement deploy/airflow/requirements.txt
+	@touch $@
+
+.PHONY: java
+java:
+	@sh deploy/check-java.sh
+
+clean:
+	rm -rf $(VENV) $(AIRFLOW_VENV) warehouse

@@ -1,0 +1,80 @@
+"""The command line: `raresmith run CONFIG`, one subcommand a stage, and `plan`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from raresmith.config import Config, load_config
+from raresmith.errors import RaresmithError
+from raresmith.stages import STAGES, StageReport
+
+HELP = {
+    "run": "all stages, from the raw table to the augmented one",
+    "plan": "what a run would read and make: rows, bytes, tasks, steps; nothing runs",
+    "simulate": "make the raw table of [simulate]",
+    "prepare": "check, split and encode the raw table",
+    "oversample": "make SMOTE rows from the minority rows of the train split",
+    "refine": "train the GAN under torchrun and refine the SMOTE rows",
+    "evaluate": "train forests with and without the made rows, and judge them on the test split",
+    "publish": "write original and made rows in the raw schema",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    root = argparse.ArgumentParser(prog="raresmith", description="More rows of a rare class, and whether they help.")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in HELP.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("config", metavar="CONFIG", help="the TOML file that describes the run")
+        command.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that it is run for")
+    return root
+
+
+def run_stages(config: Config, stages: Sequence[str]) -> list[StageReport]:
+    """Run `stages` in order, printing a line for each; Spark is opened once."""
+    from raresmith.gan.launch import launch
+    from raresmith.spark.session import get_spark
+    from raresmith.spark.stages import SPARK_STAGES, check
+
+    reports = []
+    spark = get_spark(config.run_id, config.spark) if set(stages) - {"refine"} else None
+    if spark is not None and "prepare" in stages:
+        check(spark, config)
+    for stage in stages:
+        if sys.stdout.isatty():
+            print(f"{stage:<11}…", end="\r", flush=True)
+        if stage == "refine":
+            reports.append(launch(config))
+        else:
+            assert spark is not None
+            reports.append(SPARK_STAGES[stage](spark, config))
+        print(reports[-1], flush=True)
+    return reports
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code: 0, or 2 after one sentence that says what is wrong."""
+    arguments = parser().parse_args(argv)
+    try:
+        config = load_config(arguments.config, arguments.logical_date)
+        if arguments.command == "plan":
+            from raresmith.spark.plan import plan
+            from raresmith.spark.session import get_spark
+
+            print(plan(get_spark(config.run_id, config.spark), config))
+        elif arguments.command == "run":
+            stages = [stage for stage in STAGES if stage != "simulate" or config.simulate is not None]
+            run_stages(config, stages)
+            print(f"Tables in {config.run.warehouse}: features, synthetic, refined, metrics, augmented, runs")
+        else:
+            run_stages(config, [arguments.command])
+    except RaresmithError as error:
+        print(f"raresmith: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())

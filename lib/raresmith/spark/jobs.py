@@ -1,0 +1,28 @@
+"""What the files in jobs/ share: arguments in, session, one stage, its line out."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from pyspark.sql import SparkSession
+
+from raresmith.config import Config, load_config
+from raresmith.errors import RaresmithError
+from raresmith.spark.session import get_spark
+from raresmith.stages import StageReport
+
+
+def run_job(
+    name: str, stage: Callable[[SparkSession, Config], StageReport], argv: Sequence[str] | None = None
+) -> None:
+    """Run `stage` as the configuration of the command line says; exit with 2 after one sentence if it cannot be."""
+    parser = argparse.ArgumentParser(prog=f"jobs/{name}.py")
+    parser.add_argument("--config", required=True, metavar="CONFIG", help="the TOML file that describes the run")
+    parser.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that it is run for")
+    arguments = parser.parse_args(argv)
+    try:
+        config = load_config(arguments.config, arguments.logical_date)
+        print(stage(get_spark(f"{name} {config.run_id}", config.spark), config), flush=True)
+    except RaresmithError as error:
+        print(f"raresmith: {error}", file=sys.stderr)
+        sys.exit(2)

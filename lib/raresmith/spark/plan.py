@@ -1,0 +1,95 @@
+"""What a run would read, make and cost, told before anything runs."""
+
+from pyspark.sql import SparkSession
+
+from raresmith.config import Config
+from raresmith.sampling_strategy import rows_to_make
+from raresmith.spark.prepare import feature_columns, fit_label
+from raresmith.spark.source import check_columns, read_source, source_exists
+from raresmith.spark.tables import col
+from raresmith.spark.windows import window_feature_names
+
+
+def plan(spark: SparkSession, config: Config) -> str:
+    """The steps of the run with rows, bytes and tasks, as text; reads the raw table's label column and nothing else.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As the run itself would, where the configuration does not fit the table.
+    """
+    lines = [f"run {config.run_id}, tables in {config.run.warehouse}"]
+    if not source_exists(spark, config.source.path):
+        if config.simulate is not None:
+            lines.append(f"simulate   {config.simulate.rows:,} rows to {config.source.path}")
+            lines.append("           (the rest can be told when the table is there)")
+            return "\n".join(lines)
+    raw = read_source(spark, config.source)
+    check_columns(config, raw.schema)
+    counted = raw.groupBy(col(config.source.label).cast("string").alias("class")).count().limit(1000).collect()
+    counts = {row["class"]: int(row["count"]) for row in counted}
+    rows = sum(counts.values())
+    label = fit_label({k: v for k, v in counts.items() if k is not None}, raw.schema[config.source.label].dataType, config)
+    n_features = (
+        len(feature_columns(raw.schema, config))
+        + len(config.prepare.calendar)
+        + len(window_feature_names(config.prepare.windows))
+    )
+    sources = raw.inputFiles()
+    size = _bytes(spark, sources)
+    shares = dict(zip(("train", "validation", "test"), config.split.fractions, strict=True))
+    train = shares["train"] if config.split.strategy != "time" else None
+    classes = ", ".join(f"{text}: {counts[text]:,}" for text in label.classes)
+    lines.append(
+        f"prepare    {rows:,} rows ({classes}; positive {label.positive!r}), {_human(size)} in {len(sources)} files, "
+        f"{raw.rdd.getNumPartitions()} tasks -> about {n_features} features, {_human(rows * (16 + 4 * n_features))} "
+        "before compression"
+    )
+    if config.split.strategy == "time":
+        days = ", ".join(f"{name} {getattr(config.split, name)[0]} to {getattr(config.split, name)[1]}" for name in shares)
+        lines.append(f"           split by time: {days}")
+    else:
+        lines.append(
+            "           split: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+        )
+    share = train if train is not None else 1.0
+    in_train = {text: int(counts[text] * share) for text in label.classes}
+    made = rows_to_make(in_train, config.oversample.sampling_strategy)
+    limit = "at most " if train is None else "about "
+    for text, count in made.items():
+        broadcast = in_train[text] * (8 + 4 * n_features)
+        lines.append(
+            f"oversample {limit}{count:,} rows of class {text!r} from {limit}{in_train[text]:,}; exact neighbours, "
+            f"{_human(broadcast)} sent to each executor (limit {_human(config.oversample.max_exact_bytes)}), "
+            f"{in_train[text] ** 2:,} distances"
+        )
+    refine = config.refine
+    lines.append(
+        f"refine     {refine.steps:,} steps of {refine.batch_size} rows on {refine.nproc_per_node} processes, "
+        f"a checkpoint every {refine.checkpoint_every:,}; {limit}{sum(made.values()):,} rows out"
+    )
+    forests = len(config.evaluate.strategies) * len(config.evaluate.seeds)
+    lines.append(
+        f"evaluate   {forests} forests of {config.evaluate.num_trees} trees, depth {config.evaluate.max_depth}, "
+        f"{config.evaluate.max_bins} bins; {config.evaluate.bootstrap} resamples for the intervals"
+    )
+    originals = {"all": rows, "train": int(rows * share), "none": 0}[config.publish.originals]
+    lines.append(f"publish    {originals:,} original and {limit}{sum(made.values()):,} made rows")
+    return "\n".join(lines)
+
+
+def _bytes(spark: SparkSession, files: list[str]) -> int:
+    total = 0
+    configuration = spark._jsparkSession.sessionState().newHadoopConf()
+    for file in files:
+        path = spark._jvm.org.apache.hadoop.fs.Path(file)  # type: ignore[union-attr]
+        total += int(path.getFileSystem(configuration).getFileStatus(path).getLen())
+    return total
+
+
+def _human(size: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.3g} {unit}"
+        size /= 1024
+    return f"{size:.3g} TiB"

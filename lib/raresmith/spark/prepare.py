@@ -1,0 +1,243 @@
+"""From raw rows to features: contract, row ids, past of each entity, split, encoding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import functions as F
+from pyspark.sql import types as t
+
+from raresmith.config import Config
+from raresmith.encoder import Encoder, Label
+from raresmith.errors import ConfigError, DataError
+from raresmith.spark.calendar_features import with_calendar
+from raresmith.spark.encode import FLOAT32_MAX, as_number, encode, fit_encoder, is_categorical
+from raresmith.spark.row_id import with_row_id
+from raresmith.spark.source import MALFORMED
+from raresmith.spark.split import with_split
+from raresmith.spark.tables import col
+from raresmith.spark.windows import window_feature_names, with_windows
+from raresmith.spark.working import LABEL, REASON, ROW_ID, SPLIT
+
+MAX_CLASSES = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What prepare hands on: lazy tables, and what was learnt."""
+
+    features: DataFrame
+    quarantine: DataFrame
+    encoder: Encoder
+    raw_schema: t.StructType
+    reasons: dict[str, int]
+    """Rows in quarantine by reason."""
+    observed: Observation
+    """Nulls that were imputed and categories that train did not have; known once the features are written."""
+    cached: list[DataFrame] = field(default_factory=list)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the commit of the features remembers."""
+        return {"quarantined": self.reasons}
+
+    def release(self) -> None:
+        """Let go of the rows kept in memory."""
+        for df in self.cached:
+            df.unpersist()
+
+    def words(self) -> str:
+        """One line on what was set aside or filled in, or ""."""
+        filled = {name: count for name, count in self.observed.get.items() if count}
+        parts = [f"quarantined: {reason} ({rows:,})" for reason, rows in self.reasons.items()]
+        parts += [f"{name} ({count:,})" for name, count in sorted(filled.items())]
+        return "           " + ", ".join(parts) if parts else ""
+
+
+def feature_columns(schema: t.StructType, config: Config) -> list[t.StructField]:
+    """The raw columns that are features, in table order.
+
+    Raises
+    ------
+    DataError
+        If there is none, or one is of a type that cannot be a feature.
+    """
+    source = config.source
+    not_features = {source.label, source.timestamp, *source.key, *source.ignore, MALFORMED}
+    wanted = set(config.prepare.features) or set(schema.names) - not_features
+    fields = [f for f in schema.fields if f.name in wanted]
+    for f in fields:
+        is_categorical(f, config.prepare)
+    if not fields and not config.prepare.windows and not config.prepare.calendar:
+        raise DataError("no column is left to be a feature; shorten source.ignore or name some in prepare.features")
+    return fields
+
+
+def rule_breaks(schema: t.StructType, config: Config) -> dict[str, Column]:
+    """For each rule of the contract that a row by itself can break, its name and the condition of breaking it."""
+    prepare, breaks = config.prepare, {}
+    if MALFORMED in schema.names:
+        breaks["malformed record"] = col(MALFORMED).isNotNull()
+    breaks["null label"] = col(config.source.label).isNull()
+    if isinstance(schema[config.source.label].dataType, (t.FloatType, t.DoubleType)):
+        breaks["null label"] = breaks["null label"] | F.isnan(col(config.source.label))
+    if config.source.timestamp:
+        breaks[f"null {config.source.timestamp}"] = col(config.source.timestamp).isNull()
+    for name in config.source.key:
+        breaks[f"null key {name}"] = col(name).isNull()
+    for f in feature_columns(schema, config):
+        raw = col(f.name)
+        if prepare.on_null != "impute":
+            breaks[f"null {f.name}"] = raw.isNull()
+        if not is_categorical(f, prepare) and isinstance(f.dataType, (t.FloatType, t.DoubleType, t.DecimalType)):
+            if prepare.on_nan != "impute" and not isinstance(f.dataType, t.DecimalType):
+                breaks[f"NaN {f.name}"] = F.isnan(raw)
+            # NaN is greater than any number to Spark; as_number makes it null.
+            breaks[f"infinite {f.name}"] = F.abs(as_number(raw, f.dataType)) > FLOAT32_MAX
+    return breaks
+
+
+def admitted(raw: DataFrame, config: Config) -> DataFrame:
+    """`raw` with ROW_ID and REASON: null where the row passes the contract, else the rule it breaks."""
+    breaks = rule_breaks(raw.schema, config)
+    reason = F.coalesce(*[F.when(condition, F.lit(name)) for name, condition in breaks.items()])
+    judged = raw.withColumn(REASON, reason)
+    return with_row_id(judged, config.source.key, config.prepare.on_duplicate)
+
+
+def _refuse(reasons: dict[str, int], config: Config) -> None:
+    """Stop where the configuration says that such rows are an error of the table."""
+    policies = {
+        "null ": config.prepare.on_null,
+        "NaN ": config.prepare.on_nan,
+        "infinite ": config.prepare.on_infinite,
+        "duplicate row": config.prepare.on_duplicate,
+    }
+    settings = {"null ": "on_null", "NaN ": "on_nan", "infinite ": "on_infinite", "duplicate row": "on_duplicate"}
+    always = ("null label", "null key")
+    for reason, rows in reasons.items():
+        for prefix, policy in policies.items():
+            if reason.startswith(prefix) and policy == "refuse" and not reason.startswith(always):
+                raise DataError(
+                    f'{rows} rows of {config.source.path} have: {reason}; prepare.{settings[prefix]} is "refuse"; '
+                    'mend the rows or set it to "quarantine"'
+                )
+
+
+def fit_label(counts: dict[str | None, int], kind: t.DataType, config: Config) -> Label:
+    """The classes of the label column, sorted, and which of them is positive."""
+    name = config.source.label
+    classes = [text for text in counts if text is not None]
+    if len(classes) > MAX_CLASSES:
+        raise DataError(
+            f"source.label names {name!r}, which has more than {MAX_CLASSES} different values; it is no class column"
+        )
+    if len(classes) < 2:
+        found = f"only the class {classes[0]!r}" if classes else "no class at all"
+        raise DataError(f"column {name!r} of {config.source.path} has {found}; there must be two classes or more")
+    if isinstance(kind, (t.NumericType)):
+        numbers = {text: float(text) for text in classes}
+        if fractions := [text for text, number in numbers.items() if number != int(number)]:
+            raise DataError(
+                f"source.label names {name!r}, which holds the fraction {fractions[0]}; "
+                "a class must be text, boolean or a whole number"
+            )
+        ordered = sorted(classes, key=lambda text: numbers[text])
+    else:
+        ordered = sorted(classes)
+    positive = config.evaluate.positive or min(ordered, key=lambda text: (counts[text], text))
+    if positive not in ordered:
+        raise ConfigError(
+            f"evaluate.positive is {positive!r}, which column {name!r} does not hold; its classes are {ordered}"
+        )
+    return Label(name=name, type=kind.simpleString(), classes=tuple(ordered), positive=positive)
+
+
+def prepare(raw: DataFrame, config: Config) -> Prepared:
+    """Judge, split and encode the raw table.
+
+    The split is decided before anything is learnt; windows look back over all rows that passed, for that is what is
+    known when a transaction happens; the encoder sees the train rows only.
+
+    Raises
+    ------
+    DataError
+        If the table is empty, has no two classes, or breaks a rule that the configuration refuses.
+    """
+    raw_schema = t.StructType([f for f in raw.schema.fields if f.name != MALFORMED])
+    made_names = [*config.prepare.calendar, *window_feature_names(config.prepare.windows)]
+    if clash := sorted(set(made_names) & set(raw.columns)):
+        raise ConfigError(f"the table has the columns {clash}, which prepare would make; rename or ignore them")
+    judged = admitted(raw, config)
+    label_column = raw_schema[config.source.label]
+    counts, reasons = _audit(judged, label_column.name)
+    if not counts and not reasons:
+        raise DataError(f"{config.source.path} has no rows")
+    _refuse(reasons, config)
+    label = fit_label(counts, label_column.dataType, config)
+
+    passed = judged.where(col(REASON).isNull()).drop(REASON, MALFORMED)
+    text = col(label.name).cast("string")
+    code = F.array_position(F.array(*[F.lit(c) for c in label.classes]), text).cast("int") - 1
+    is_positive = text == label.positive
+    rows = passed.withColumn(LABEL, code)
+    rows = with_calendar(rows, config.prepare.calendar, config.source.timestamp)
+    rows = with_windows(rows, config.prepare.windows, config.source.timestamp, is_positive)
+    rows = with_split(
+        rows, config.split, timestamp=config.source.timestamp, positive=is_positive,
+        random_state=config.run.random_state,
+    )  # fmt: skip
+    rows = rows.where(col(SPLIT).isNotNull())
+    used = feature_columns(raw_schema, config)
+    made = [rows.schema[name] for name in made_names]
+    slim = rows.select(col(ROW_ID), col(SPLIT), col(LABEL), *[col(f.name) for f in (*used, *made)])
+    cached = []
+    if config.prepare.windows or config.split.known_entity:
+        # The windows cost two sorts of the whole table; fitting and encoding read the few rows of the splits again.
+        slim = slim.persist()
+        cached.append(slim)
+    train = slim.where(col(SPLIT) == "train")
+    encoder = fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare)
+    observed = Observation("prepare")
+    features = encode(_observed(slim, used, observed), encoder)
+    quarantine = judged.where(col(REASON).isNotNull()).select(
+        *[col(name) for name in raw_schema.names], col(REASON).alias("reason")
+    )
+    return Prepared(
+        features=features,
+        quarantine=quarantine if reasons else quarantine.limit(0),
+        encoder=encoder,
+        raw_schema=raw_schema,
+        reasons=reasons,
+        observed=observed,
+        cached=cached,
+    )
+
+
+def _audit(judged: DataFrame, label: str) -> tuple[dict[str | None, int], dict[str, int]]:
+    """Rows that passed by class, and rows that did not by reason, in one pass."""
+    # Classes are few or an error: past the limit there is no need to know them all.
+    counted = judged.groupBy(col(REASON), F.when(col(REASON).isNull(), col(label).cast("string")).alias("class")).count()
+    classes: dict[str | None, int] = {}
+    reasons: dict[str, int] = {}
+    for row in counted.limit(20 * MAX_CLASSES).collect():
+        if row[REASON] is None:
+            classes[row["class"]] = row["count"]
+        else:
+            reasons[row[REASON]] = row["count"]
+    return classes, dict(sorted(reasons.items()))
+
+
+def _observed(df: DataFrame, columns: Sequence[t.StructField], observation: Observation) -> DataFrame:
+    """`df` that counts its null features as it is written."""
+    counts = [F.count(F.when(as_null(f), 1)).alias(f"null {f.name}") for f in columns]
+    return df.observe(observation, F.count(F.lit(1)).alias("rows"), *counts)
+
+
+def as_null(field: t.StructField) -> Column:
+    """Whether a raw value counts as missing."""
+    missing = col(field.name).isNull()
+    if isinstance(field.dataType, (t.FloatType, t.DoubleType)):
+        missing = missing | F.isnan(col(field.name))
+    return missing

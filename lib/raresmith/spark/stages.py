@@ -1,0 +1,289 @@
+"""Each Spark stage of a run: read tables, transform, write tables, report. A stage that is done does nothing again."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from raresmith import contracts
+from raresmith.config import Config
+from raresmith.encoder import Encoder
+from raresmith.errors import ConfigError, DataError
+from raresmith.report.page import ReportData, write_report
+from raresmith.runs import StageRun, library_versions, stage_run
+from raresmith.spark import tables
+from raresmith.spark.evaluate import evaluate
+from raresmith.spark.oversample import oversample
+from raresmith.spark.prepare import admitted, prepare
+from raresmith.spark.publish import COPIES, as_originals, decode_made, without_copies
+from raresmith.spark.simulate import simulate
+from raresmith.spark.source import check_columns, read_source, source_exists, source_identity
+from raresmith.spark.working import REASON, ROW_ID, SPLIT
+from raresmith.stages import StageReport
+
+
+def location(config: Config, table: str) -> str:
+    """Where the table called `table` lies."""
+    return f"{config.run.warehouse}/{table}"
+
+
+def read_encoder(spark: SparkSession, config: Config) -> Encoder:
+    """The fitted encoder of the warehouse."""
+    row = tables.read_table(spark, location(config, "encoder")).select("document").first()
+    if row is None:
+        raise DataError(f"the encoder table at {location(config, 'encoder')} is empty; run prepare again")
+    return Encoder.from_json(row["document"])
+
+
+def _done(spark: SparkSession, config: Config, run: StageRun, table: str) -> StageReport | None:
+    """The report of a stage whose `table` was made by an equal run, or None."""
+    if tables.newest_fingerprint(spark, location(config, table)) != run.fingerprint:
+        return None
+    recorded = _recorded(spark, config, run)
+    if recorded is None:
+        # The process ended between the table's commit and the note of it: only the note is missing.
+        rows = {table: tables.read_table(spark, location(config, table)).count()}
+        return _finish(spark, config, run, rows, table, started=time.monotonic())
+    return StageReport(stage=run.stage, rows=json.loads(recorded["row_counts"]), unchanged=True)
+
+
+def _recorded(spark: SparkSession, config: Config, run: StageRun) -> Any:
+    if not tables.table_exists(spark, location(config, "runs")):
+        return None
+    runs = tables.read_table(spark, location(config, "runs"))
+    same = (F.col("stage") == run.stage) & (F.col("fingerprint") == run.fingerprint)
+    return runs.where((F.col("run_id") == run.run_id) & same).first()
+
+
+def _finish(
+    spark: SparkSession,
+    config: Config,
+    run: StageRun,
+    rows: dict[str, int],
+    table: str,
+    *,
+    started: float,
+    words: str = "",
+) -> StageReport:
+    """Note in `runs` that the stage is done, and report."""
+    seconds = time.monotonic() - started
+    written = tables.read_table(spark, location(config, table))
+    if table == "metrics":
+        written = written.where(F.col("run_id") == run.run_id)
+    contract = contracts.runs()
+    row = {
+        "run_id": run.run_id,
+        "stage": run.stage,
+        "fingerprint": run.fingerprint,
+        "config_hash": run.config_hash,
+        "random_state": run.random_state,
+        "versions": json.dumps(library_versions()),
+        "inputs": json.dumps(run.inputs),
+        "outputs": json.dumps({table: tables.table_version(spark, location(config, table))}),
+        "row_counts": json.dumps(rows),
+        "seconds": seconds,
+        "content_hash": tables.content_hash(written.drop("run_id")),
+    }
+    note = spark.createDataFrame([tuple(row[c.name] for c in contract.columns)], tables.schema_of(contract))
+    condition = f"run_id = '{run.run_id}' AND stage = '{run.stage}'"
+    tables.write_table(note, contract, location(config, "runs"), run, replace_where=condition)
+    return StageReport(stage=run.stage, rows=rows, seconds=seconds, words=words)
+
+
+def check(spark: SparkSession, config: Config) -> None:
+    """Hold the configuration against the raw table, so that a run fails before it writes anything.
+
+    Raises
+    ------
+    ConfigError, DataError
+        If the table is not there, cannot be read, or lacks a column that the configuration names.
+    """
+    if config.simulate is None or source_exists(spark, config.source.path):
+        check_columns(config, read_source(spark, config.source).schema)
+
+
+def simulate_stage(spark: SparkSession, config: Config) -> StageReport:
+    """Make the raw table at source.path, unless something is there."""
+    started = time.monotonic()
+    if config.simulate is None:
+        raise ConfigError(f"{config.path} has no section [simulate]; add one that says how many rows to make")
+    if source_exists(spark, config.source.path):
+        return StageReport(stage="simulate", rows={config.source.path: config.simulate.rows}, unchanged=True)
+    made = simulate(spark, config.simulate, config.run.random_state)
+    writer = made.write.format(config.source.format)
+    (writer.option("header", True) if config.source.format == "csv" else writer).save(config.source.path)
+    rows = spark.read.format(config.source.format).load(config.source.path).count()
+    return StageReport(stage="simulate", rows={config.source.path: rows}, seconds=time.monotonic() - started)
+
+
+def prepare_stage(spark: SparkSession, config: Config) -> StageReport:
+    """Raw table → features, quarantine, encoder."""
+    started = time.monotonic()
+    raw = read_source(spark, config.source)
+    check_columns(config, raw.schema)
+    run = stage_run(config, "prepare", {"source": source_identity(spark, config.source)})
+    if report := _done(spark, config, run, "features"):
+        return report
+    prepared = prepare(raw, config)
+    encoder, columns = prepared.encoder, tables.raw_columns(prepared.raw_schema)
+    quarantined = tables.write_table(
+        prepared.quarantine, contracts.quarantine(columns), location(config, "quarantine"), run
+    )
+    document = spark.createDataFrame([(run.run_id, encoder.to_json())], "run_id string, document string")
+    tables.write_table(document, contracts.encoder(), location(config, "encoder"), run)
+    # The features come last: where they name this run, the other two are there as well.
+    written = tables.write_table(
+        prepared.features, contracts.features(encoder), location(config, "features"), run, **prepared.notes
+    )
+    prepared.release()
+    rows = {"features": written, "quarantine": quarantined}
+    return _finish(spark, config, run, rows, "features", started=started, words=prepared.words())
+
+
+def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
+    """features → synthetic."""
+    started = time.monotonic()
+    features = tables.read_table(spark, location(config, "features"))
+    run = stage_run(config, "oversample", {"features": tables.table_version(spark, location(config, "features"))})
+    if report := _done(spark, config, run, "synthetic"):
+        return report
+    encoder = read_encoder(spark, config)
+    made = oversample(features, encoder, config.oversample, config.run.random_state, run.run_id)
+    rows = tables.write_table(made, contracts.synthetic(encoder), location(config, "synthetic"), run)
+    _check_parents(spark, config)
+    return _finish(spark, config, run, {"synthetic": rows}, "synthetic", started=started)
+
+
+def _check_parents(spark: SparkSession, config: Config) -> None:
+    """The proof of rule 1: every parent is a train row."""
+    strangers = spark.sql(
+        """
+        SELECT count(*) AS strangers FROM
+          (SELECT base_row_id AS parent FROM {synthetic} UNION ALL SELECT neighbor_row_id FROM {synthetic}) AS parents
+        LEFT ANTI JOIN {features} AS train ON train.row_id = parents.parent AND train.split = 'train'
+        """,
+        synthetic=tables.read_table(spark, location(config, "synthetic")),
+        features=tables.read_table(spark, location(config, "features")),
+    ).first()
+    assert strangers is not None
+    if strangers["strangers"]:
+        raise DataError(
+            f"{strangers['strangers']} parents in {location(config, 'synthetic')} are no train rows of "
+            f"{location(config, 'features')}; run prepare and oversample again"
+        )
+
+
+def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
+    """features, synthetic, refined → metrics and the report."""
+    started = time.monotonic()
+    wanted = {"features"} | {
+        {"smote": "synthetic", "random": "synthetic", "refined": "refined"}[strategy]
+        for strategy in config.evaluate.strategies
+        if strategy in ("smote", "random", "refined")
+    }
+    read = {name: tables.read_table(spark, location(config, name)) for name in sorted(wanted)}
+    run = stage_run(
+        config, "evaluate", {name: tables.table_version(spark, location(config, name)) for name in read}
+    )
+    recorded = _recorded(spark, config, run)
+    page = f"{config.run.warehouse}/report/{run.run_id}.html"
+    if recorded is not None:
+        words = tables.newest_notes(spark, location(config, "metrics")).get("verdict", "")
+        return StageReport(stage="evaluate", rows=json.loads(recorded["row_counts"]), unchanged=True, words=words)
+    encoder = read_encoder(spark, config)
+    evaluation = evaluate(
+        read["features"],
+        read.get("synthetic"),
+        read.get("refined"),
+        encoder,
+        config.evaluate,
+        run_id=run.run_id,
+        random_state=config.run.random_state,
+        cards=_cards(spark, config),
+    )
+    contract = contracts.metrics()
+    rows = spark.createDataFrame(evaluation.metrics, tables.schema_of(contract))
+    written = tables.write_table(
+        rows,
+        contract,
+        location(config, "metrics"),
+        run,
+        replace_where=f"run_id = '{run.run_id}'",
+        verdict=evaluation.verdict,
+    )
+    report = _finish(
+        spark, config, run, {"metrics": written}, "metrics", started=started,
+        words=f"{evaluation.verdict}\nReport: {page}",
+    )  # fmt: skip
+    write_report(page, _report_data(spark, config, run, evaluation))
+    return report
+
+
+def _cards(spark: SparkSession, config: Config) -> DataFrame | None:
+    """row_id, entity and day of the raw rows, for card precision; None where the configuration names no entity."""
+    if not config.evaluate.entity or not config.source.timestamp:
+        return None
+    rows = admitted(read_source(spark, config.source), config)
+    return rows.where(tables.col(REASON).isNull()).select(
+        tables.col(ROW_ID).alias("row_id"),
+        tables.col(config.evaluate.entity).alias("entity"),
+        F.to_date(tables.col(config.source.timestamp)).alias("day"),
+    )
+
+
+def _report_data(spark: SparkSession, config: Config, run: StageRun, evaluation: Any) -> ReportData:
+    raise NotImplementedError
+
+
+def publish_stage(spark: SparkSession, config: Config) -> StageReport:
+    """Raw table, synthetic and refined → augmented."""
+    started = time.monotonic()
+    source = config.publish.source
+    made_table = {"smote": "synthetic", "refined": "refined"}[source]
+    made = tables.read_table(spark, location(config, made_table))
+    raw = read_source(spark, config.source)
+    inputs: dict[str, str | int] = {
+        "source": source_identity(spark, config.source),
+        made_table: tables.table_version(spark, location(config, made_table)),
+        "features": tables.table_version(spark, location(config, "features")),
+    }
+    run = stage_run(config, "publish", inputs)
+    if report := _done(spark, config, run, "augmented"):
+        return report
+    encoder = read_encoder(spark, config)
+    if source == "refined":
+        parents = tables.read_table(spark, location(config, "synthetic")).select(
+            F.col("row_id").alias("synthetic_row_id"), "base_row_id"
+        )
+        made = made.join(parents, "synthetic_row_id", "left")
+    passed = admitted(raw, config).where(tables.col(REASON).isNull()).drop(REASON)
+    decoded = decode_made(made, passed, encoder, config, origin=source)
+    decoded_rows = decoded.count()
+    kept = without_copies(decoded, passed, encoder)
+    out = kept.select(decoded.columns)
+    if config.publish.originals != "none":
+        originals = passed
+        if config.publish.originals == "train":
+            features = tables.read_table(spark, location(config, "features"))
+            train = features.where(F.col("split") == "train").select(F.col("row_id").alias(ROW_ID))
+            originals = passed.join(train, ROW_ID, "left_semi")
+        out = as_originals(originals, encoder, run.run_id).unionByName(out)
+    contract = contracts.augmented(tables.raw_columns(raw_schema_of(encoder)))
+    written = tables.write_table(out, contract, location(config, "augmented"), run)
+    augmented = tables.read_table(spark, location(config, "augmented"))
+    by_origin = {row["origin"]: int(row["count"]) for row in augmented.groupBy("origin").count().collect()}
+    rows = {"augmented": written, **by_origin, COPIES: decoded_rows - by_origin.get(source, 0)}
+    return _finish(spark, config, run, rows, "augmented", started=started)
+
+
+SPARK_STAGES: dict[str, Callable[[SparkSession, Config], StageReport]] = {
+    "simulate": simulate_stage,
+    "prepare": prepare_stage,
+    "oversample": oversample_stage,
+    "evaluate": evaluate_stage,
+    "publish": publish_stage,
+}
+"""Every stage but refine, which runs under torchrun."""

@@ -1,0 +1,9 @@
+"""Names of the columns that travel beside the raw ones until the feature tables are written.
+
+Two underscores, because a raw table may have a column `label`, `split` or `row_id` of its own.
+"""
+
+ROW_ID = "__row_id"
+LABEL = "__label"
+SPLIT = "__split"
+REASON = "__reason"

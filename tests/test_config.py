@@ -1,0 +1,128 @@
+"""A run is described by one file, and what it cannot mean is refused in one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from raresmith.config import Config, SplitConfig, load_config, parse_config
+from raresmith.errors import ConfigError
+
+MINIMAL = {"run": {"name": "r", "warehouse": "w"}, "source": {"path": "raw.parquet", "label": "y"}}
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def parsed(**sections: object) -> Config:
+    return parse_config({**MINIMAL, **sections}, Path("/conf/a.toml"))
+
+
+@pytest.mark.parametrize("name", ["local", "handbook", "creditcard", "bank"])
+def test_every_shipped_configuration_loads(name: str) -> None:
+    assert load_config(REPOSITORY / "conf" / f"{name}.toml").run.name == name
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"oversample": {"k_neighbours": 5}}, r"\[oversample\] has unknown keys \['k_neighbours'\]; known keys are"),
+        ({"smote": {}}, r"unknown sections \['smote'\]; known sections are"),
+        ({"oversample": {"k_neighbors": 0}}, r"oversample.k_neighbors must be at least 1, got 0"),
+        ({"oversample": {"k_neighbors": "five"}}, r"oversample.k_neighbors must be a whole number, got 'five'"),
+        ({"oversample": {"k_neighbors": True}}, r"oversample.k_neighbors must be a whole number, got True"),
+        ({"oversample": {"sampling_strategy": 1.5}}, r"oversample.sampling_strategy must be in \(0, 1\], got 1.5"),
+        ({"oversample": {"sampling_strategy": "most"}}, r"oversample.sampling_strategy .* got 'most'"),
+        ({"split": {"fractions": [0.5, 0.5]}}, r"split.fractions must be three shares"),
+        ({"split": {"strategy": "random"}}, r"split.strategy must be one of 'hash', 'entity', 'time', got 'random'"),
+        ({"split": {"strategy": "entity"}}, r"split.entity must name a column"),
+        ({"refine": {"batch_size": 5}}, r"refine.batch_size must be even and at least 4, got 5"),
+        ({"refine": {"learning_rate": 0.0}}, r"refine.learning_rate must be in \(0, 1\), got 0.0"),
+        ({"evaluate": {"strategies": []}}, r"evaluate.strategies must name at least one"),
+        ({"evaluate": {"num_trees": 0}}, r"evaluate.num_trees must be from 1 to 10000, got 0"),
+        ({"prepare": {"normalise": "zscore"}}, r"prepare.normalise must be one of 'standard'.*got 'zscore'"),
+        ({"prepare": {"normalise_columns": {"a": "x"}}}, r"prepare.normalise_columns.a must be one of"),
+        ({"prepare": {"calendar": ["night"]}}, r"source.timestamp must name a column because prepare.calendar is set"),
+        (
+            {"source": {**MINIMAL["source"], "timestamp": "t"}, "prepare": {"windows": [{"entity": "c", "risk": True}]}},
+            r"prepare.windows.risk of c needs delay_days of at least 1",
+        ),
+        ({"run": {"name": "a b", "warehouse": "w"}}, r"run.name must hold only letters, .* got 'a b'"),
+        ({"run": {"name": "a"}}, r"\[run\] lacks \['warehouse'\]"),
+        ({"simulate": {"rows": 0}}, r"simulate.rows must be at least 1, got 0"),
+        ({"simulate": {"rows": 1, "start": "soon"}}, r"simulate.start must be an ISO date, got 'soon'"),
+        ({"source": {"path": "${RARESMITH_NOWHERE}/x", "label": "y"}}, r"environment variable RARESMITH_NOWHERE"),
+    ],
+)
+def test_a_setting_that_cannot_be_run_is_named_with_what_was_found_and_expected(
+    sections: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parsed(**sections)
+
+
+def time_split(**changes: object) -> SplitConfig:
+    days = {
+        "train": ("2018-07-25", "2018-07-31"),
+        "validation": ("2018-07-18", "2018-07-24"),
+        "test": ("2018-08-08", "2018-08-14"),
+    }
+    return SplitConfig(strategy="time", delay_days=7, **{**days, **changes})  # type: ignore[arg-type]
+
+
+def test_the_test_days_may_start_just_after_the_delay() -> None:
+    assert time_split().days("test")[0].day == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"test": ("2018-08-07", "2018-08-14")}, "6 whole days after split.train ends"),
+        ({"validation": ("2018-07-18", "2018-07-25")}, "split.validation and split.train share days"),
+        ({"train": ("2018-07-31", "2018-07-25")}, "split.train must not end before it starts"),
+        ({"train": ("25 July", "31 July")}, "split.train must be a first and a last day as ISO dates"),
+        ({"validation": ("2018-08-15", "2018-08-20")}, "split.validation must end before split.test starts"),
+    ],
+)
+def test_a_split_in_time_that_leaks_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        time_split(**changes)
+
+
+def test_a_relative_path_counts_from_the_configuration_file_and_a_url_stays() -> None:
+    assert parsed().run.warehouse == "/conf/w"
+    assert parsed(run={"name": "r", "warehouse": "s3a://bucket/w/"}).run.warehouse == "s3a://bucket/w"
+
+
+def test_paths_take_defaults_and_values_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = {"path": "${RARESMITH_TEST_DATA:-/data}/x", "label": "y"}
+    assert parsed(source=source).source.path == "/data/x"
+    monkeypatch.setenv("RARESMITH_TEST_DATA", "/else")
+    assert parsed(source=source).source.path == "/else/x"
+
+
+def test_the_run_id_is_the_name_and_the_logical_date() -> None:
+    assert parsed().run_id == "r"
+    assert parse_config(MINIMAL, Path("/conf/a.toml"), "2026-01-02").run_id == "r-2026-01-02"
+    with pytest.raises(ConfigError, match="logical date must be an ISO date, got 'yesterday'"):
+        parse_config(MINIMAL, Path("/conf/a.toml"), "yesterday")
+
+
+def test_the_hash_follows_the_rows_and_not_the_place_or_the_machine() -> None:
+    base = parsed()
+    assert base.hash("oversample") == parsed(spark={"master": "local[1]"}).hash("oversample")
+    assert base.hash("oversample") != parsed(oversample={"k_neighbors": 6}).hash("oversample")
+    seeded = parsed(run={"name": "r", "warehouse": "w", "random_state": 1})
+    assert base.hash("oversample") != seeded.hash("oversample")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("[run", "is not a TOML file"), ("run = 1\n[source]\n", r"run must be a section")]
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no configuration file .*missing.toml"):
+        load_config(tmp_path / "missing.toml")
