@@ -1,0 +1,125 @@
+"""A table changes in one commit that names its run, and keeps its constraints."""
+
+import json
+from pathlib import Path
+
+import pytest
+from delta.tables import DeltaTable
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+from raresmith.contracts import Column, Table
+from raresmith.errors import DataError
+from raresmith.runs import StageRun
+from raresmith.spark.tables import content_hash, newest_fingerprint, read_table, write_table
+
+TABLE = Table(
+    name="things",
+    comment="some things",
+    columns=(
+        Column(name="id", type="bigint", comment="the id"),
+        Column(name="gap", type="double", comment="a gap", nullable=True),
+    ),
+    checks={"gap_in_unit_interval": "gap >= 0 AND gap < 1"},
+)
+
+
+def run(**changes: object) -> StageRun:
+    values = {"run_id": "r", "stage": "s", "config_hash": "h", "random_state": 0, "inputs": {"a": 1}}
+    return StageRun(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def operations(spark: SparkSession, location: str) -> list[str]:
+    history = DeltaTable.forPath(spark, location).history().orderBy("version").collect()
+    return [row["operation"] for row in history]
+
+
+def test_a_table_keeps_its_comments_constraints_and_the_name_of_its_run(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "t")
+    assert write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run()) == 3
+    schema = read_table(spark, location).schema
+    assert [(f.name, f.nullable, f.metadata["comment"]) for f in schema] == [
+        ("id", False, "the id"),
+        ("gap", True, "a gap"),
+    ]
+    detail = DeltaTable.forPath(spark, location).detail().first()
+    assert detail is not None
+    assert detail["description"] == "some things"
+    assert detail["properties"]["delta.constraints.gap_in_unit_interval"] == "gap >= 0 AND gap < 1"
+    assert detail["properties"]["raresmith.run_id"] == "r"
+    newest = [row for row in DeltaTable.forPath(spark, location).history().collect() if row["userMetadata"]][0]
+    assert json.loads(newest["userMetadata"])["stage"] == "s"
+    assert newest_fingerprint(spark, location) == run().fingerprint
+
+
+@pytest.mark.parametrize("row", ["id, 1.0D gap", "CAST(NULL AS BIGINT) id, 0.5D gap"])
+def test_a_row_that_breaks_a_constraint_leaves_the_old_version(
+    spark: SparkSession, tmp_path: Path, row: str
+) -> None:
+    location = str(tmp_path / "t")
+    write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run())
+    with pytest.raises(Py4JJavaError, match="CHECK constraint|NOT NULL constraint"):
+        write_table(spark.range(2).selectExpr(*row.split(", ")), TABLE, location, run(run_id="other"))
+    assert read_table(spark, location).count() == 3
+    assert newest_fingerprint(spark, location) == run().fingerprint
+
+
+def test_new_rows_of_the_same_columns_come_in_one_commit(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "t")
+    write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run())
+    before = len(operations(spark, location))
+    write_table(spark.range(5).selectExpr("id", "0.25D gap"), TABLE, location, run(inputs={"a": 2}))
+    assert operations(spark, location)[before:] == ["WRITE"]
+    assert read_table(spark, location).count() == 5
+
+
+def test_new_columns_come_in_the_same_commit_as_their_rows(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "t")
+    write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run())
+    before = len(operations(spark, location))
+    wider = Table(
+        name="things",
+        comment="wider",
+        columns=(*TABLE.columns, Column(name="extra", type="string", comment="more")),
+        checks=TABLE.checks,
+    )
+    write_table(spark.range(2).selectExpr("id", "0.5D gap", "'x' extra"), wider, location, run(config_hash="i"))
+    new = operations(spark, location)[before:]
+    assert len([operation for operation in new if operation != "SET TBLPROPERTIES"]) == 1
+    assert read_table(spark, location).columns == ["id", "gap", "extra"]
+    with pytest.raises(Py4JJavaError, match="CHECK constraint|NOT NULL constraint"):
+        write_table(
+            spark.range(2).selectExpr("CAST(NULL AS BIGINT) id", "0.5D gap", "'x' extra"), wider, location, run()
+        )
+
+
+def test_replacing_the_rows_of_one_run_keeps_the_others(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "t")
+    write_table(spark.range(4).selectExpr("id", "0.5D gap"), TABLE, location, run())
+    one = spark.range(3, 4).selectExpr("id", "0.25D gap")
+    assert write_table(one, TABLE, location, run(inputs={}), replace_where="id = 3") == 1
+    rows = sorted(tuple(row) for row in read_table(spark, location).collect())
+    assert rows == [(0, 0.5), (1, 0.5), (2, 0.5), (3, 0.25)]
+
+
+def test_names_with_spaces_and_dots_survive(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "t")
+    names = ["a b", "c.d", "e`f", "select", "g-h", "i;j"]
+    table = Table(
+        name="odd", comment="odd names", columns=tuple(Column(name=n, type="int", comment="c") for n in names)
+    )
+    df = spark.createDataFrame([tuple(range(6))], ", ".join(f"`{n.replace('`', '``')}` int" for n in names))
+    write_table(df, table, location, run())
+    assert read_table(spark, location).columns == names
+
+
+def test_the_content_hash_is_blind_to_order_but_not_to_a_changed_or_doubled_row(spark: SparkSession) -> None:
+    df = spark.range(100).selectExpr("id", "id * 0.5D x")
+    assert content_hash(df) == content_hash(df.repartition(7).orderBy("x", ascending=False))
+    assert content_hash(df) != content_hash(df.selectExpr("id", "IF(id = 5, 0D, x) x"))
+    assert content_hash(df.limit(0)) != content_hash(df.union(df).where("id = 5"))
+
+
+def test_a_missing_table_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no Delta table at .*nothing; run the stage"):
+        read_table(spark, str(tmp_path / "nothing"))
