@@ -69,13 +69,15 @@ with DAG(
     oversample = spark_stage("oversample", "synthetic")
     refine = BashOperator(
         task_id="refine",
-        bash_command=(
-            f'exec "{HOME}/deploy/torchrun/refine.sh" "{CONFIG}" {{{{ var.value.get("raresmith_torchrun", "") }}}}'
-        ),
+        # By way of the environment: what someone types into `config` must not become a command.
+        bash_command='exec "$RARESMITH_HOME/deploy/torchrun/refine.sh" "$RARESMITH_CONFIG" $RARESMITH_TORCHRUN',
         env={
+            "RARESMITH_HOME": HOME,
+            "RARESMITH_CONFIG": CONFIG,
+            "RARESMITH_TORCHRUN": "{{ var.value.get('raresmith_torchrun', '') }}",
+            "RARESMITH_PACKAGE": PACKAGE,
             "LOGICAL_DATE": DATE,
             "PYTHON": "{{ var.value.raresmith_trainer }}",
-            "RARESMITH_PACKAGE": PACKAGE,
         },
         append_env=True,
         outlets=[asset("refined")],

@@ -1,0 +1,16 @@
+"""The cluster that the tests of this folder share."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.cluster.standalone import Cluster
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()

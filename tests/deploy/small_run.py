@@ -1,0 +1,87 @@
+"""The small run on a simulated table that the tests of deployment share."""
+
+from pathlib import Path
+from typing import Any
+
+from deltalake import DeltaTable
+
+TABLES = ("features", "quarantine", "encoder", "synthetic", "refined", "metrics", "augmented", "runs")
+
+CONFIG = """
+[run]
+name = "small"
+warehouse = "{warehouse}"
+random_state = 7
+
+[simulate]
+rows = 20_000
+customers = 200
+terminals = 400
+start = "2025-01-01"
+days = 60
+fraud_share = 0.02
+
+[source]
+path = "{transactions}"
+format = "delta"
+label = "is_fraud"
+key = ["transaction_id"]
+timestamp = "tx_time"
+ignore = ["customer_id", "terminal_id", "fraud_scenario"]
+
+[split]
+strategy = "time"
+train = ["2025-01-31", "2025-02-13"]
+validation = ["2025-01-24", "2025-01-30"]
+test = ["2025-02-21", "2025-02-28"]
+delay_days = 7
+known_entity = "customer_id"
+
+[prepare]
+calendar = ["weekend", "night"]
+
+[[prepare.windows]]
+entity = "customer_id"
+days = [1, 7]
+mean = ["amount"]
+
+[oversample]
+sampling_strategy = 0.2
+num_partitions = 8
+
+[refine]
+steps = 40
+checkpoint_every = 20
+nproc_per_node = 2
+device = "cpu"
+
+[evaluate]
+strategies = ["none", "smote", "refined"]
+num_trees = 5
+max_depth = 5
+bootstrap = 20
+entity = "customer_id"
+
+[spark]
+driver_memory = "1g"
+shuffle_partitions = 4
+"""
+
+
+def write_config(folder: Path, *, transactions: Path | None = None) -> Path:
+    """Write the run's configuration into `folder`, with the warehouse beside it; return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "small.toml"
+    warehouse = folder / "warehouse"
+    path.write_text(CONFIG.format(warehouse=warehouse, transactions=transactions or folder / "transactions"))
+    return path
+
+
+def versions(warehouse: Path) -> dict[str, int]:
+    """The newest version of each table."""
+    return {name: DeltaTable(warehouse / name).version() for name in TABLES}
+
+
+def noted_stages(warehouse: Path) -> dict[str, dict[str, Any]]:
+    """The rows of `runs` by stage."""
+    return {row["stage"]: row for row in DeltaTable(warehouse / "runs").to_pyarrow_table().to_pylist()}
