@@ -137,7 +137,7 @@ def test_both_writers_are_refused_a_row_that_breaks_the_contract(
 
     with pytest.raises(DeltaError):
         write_deltalake(path, bad, mode="append")
-    with pytest.raises(PySparkException, match="DELTA_VIOLATE_CONSTRAINT|DELTA_NOT_NULL_CONSTRAINT_VIOLATED"):
+    with pytest.raises(PySparkException, match=r"DELTA_VIOLATE_CONSTRAINT|DELTA_NOT_NULL_CONSTRAINT_VIOLATED"):
         spark.createDataFrame(bad).write.format("delta").mode("append").save(path)
     assert DeltaTable(path).version() == table.version()
     # The row is refused for what is wrong with it and for nothing else.
