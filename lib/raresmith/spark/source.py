@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterable
 
 from delta.tables import DeltaTable
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
@@ -45,9 +46,8 @@ def read_source(spark: SparkSession, config: SourceConfig) -> DataFrame:
             df = spark.read.parquet(config.path)
         else:
             df = _read_csv(spark, config.path, wished)
-    except PySparkException as error:
-        said = str(error).strip().splitlines()[0]
-        raise DataError(f"{config.path} cannot be read as {config.format}: {said}") from None
+    except (PySparkException, Py4JJavaError) as error:
+        raise unreadable(error, config) from None
     columns = t.StructType([f for f in df.schema.fields if f.name != MALFORMED])
     _check_distinct(columns, config.path)
     if wished is not None:
@@ -59,6 +59,17 @@ def read_source(spark: SparkSession, config: SourceConfig) -> DataFrame:
             ]
         )
     return df
+
+
+def unreadable(error: Exception, config: SourceConfig) -> DataError:
+    """What to tell the user when Spark failed on the files of the raw table."""
+    text = str(error.java_exception.getMessage()) if isinstance(error, Py4JJavaError) else str(error)
+    return DataError(f"{config.path} cannot be read as {config.format}: {text.strip().splitlines()[0]}")
+
+
+def is_unreadable(error: Exception) -> bool:
+    """Whether Spark failed because a file is broken or of another format."""
+    return "FAILED_READ_FILE" in str(error)
 
 
 def _wished_schema(spark: SparkSession, config: SourceConfig) -> t.StructType | None:
@@ -102,7 +113,8 @@ def _check_schema(found: t.StructType, wished: t.StructType, config: SourceConfi
     faults = []
     for f in wished.fields:
         if f.name in types:
-            if types[f.name] != f.dataType:
+            # The columns of a CSV file have no types of their own.
+            if types[f.name] != f.dataType and config.format != "csv":
                 faults.append(f"{f.name!r} is {types[f.name].simpleString()} instead of {f.dataType.simpleString()}")
         elif f.name.lower() in recased:
             faults.append(f"{f.name!r} is written {recased[f.name.lower()]!r}")

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -20,7 +22,14 @@ from raresmith.spark.oversample import oversample
 from raresmith.spark.prepare import admitted, prepare
 from raresmith.spark.publish import COPIES, as_originals, decode_made, without_copies
 from raresmith.spark.simulate import simulate
-from raresmith.spark.source import check_columns, read_source, source_exists, source_identity
+from raresmith.spark.source import (
+    check_columns,
+    is_unreadable,
+    read_source,
+    source_exists,
+    source_identity,
+    unreadable,
+)
 from raresmith.spark.working import REASON, ROW_ID, SPLIT
 from raresmith.stages import StageReport
 
@@ -121,6 +130,15 @@ def simulate_stage(spark: SparkSession, config: Config) -> StageReport:
 
 def prepare_stage(spark: SparkSession, config: Config) -> StageReport:
     """Raw table → features, quarantine, encoder."""
+    try:
+        return _prepare(spark, config)
+    except (PySparkException, Py4JJavaError) as error:
+        if is_unreadable(error):  # a broken file shows only when a task comes to it
+            raise unreadable(error, config.source) from None
+        raise
+
+
+def _prepare(spark: SparkSession, config: Config) -> StageReport:
     started = time.monotonic()
     raw = read_source(spark, config.source)
     check_columns(config, raw.schema)
