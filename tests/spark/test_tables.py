@@ -53,9 +53,7 @@ def test_a_table_keeps_its_comments_constraints_and_the_name_of_its_run(spark: S
 
 
 @pytest.mark.parametrize("row", ["id, 1.0D gap", "CAST(NULL AS BIGINT) id, 0.5D gap"])
-def test_a_row_that_breaks_a_constraint_leaves_the_old_version(
-    spark: SparkSession, tmp_path: Path, row: str
-) -> None:
+def test_a_row_that_breaks_a_constraint_leaves_the_old_version(spark: SparkSession, tmp_path: Path, row: str) -> None:
     location = str(tmp_path / "t")
     write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run())
     with pytest.raises(Py4JJavaError, match="CHECK constraint|NOT NULL constraint"):

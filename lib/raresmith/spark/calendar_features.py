@@ -1,27 +1,38 @@
-"""Features of the moment of a row."""
+"""What the clock and the calendar say about a row."""
 
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as t
 
 from raresmith.spark.tables import col
 
+SATURDAY = 5
+LAST_NIGHT_HOUR = 6
+
 
 def with_calendar(df: DataFrame, names: Sequence[str], timestamp: str) -> DataFrame:
-    """`df` with the calendar features `names` of column `timestamp`, in UTC.
+    """`df` with a column for each of `names`, read from the column `timestamp` in the session's time zone.
 
-    weekend: Saturday or Sunday; night: hour at most 6, as the Fraud Detection Handbook has it; hour 0 to 23; weekday
-    0 (Monday) to 6; day of the month.
+    Parameters
+    ----------
+    names
+        Of prepare.calendar: weekend and night are boolean; hour (0-23), weekday (0 is Monday) and day (of the month)
+        are int. Null where the timestamp is null. A column that is there already under such a name is replaced.
+    timestamp
+        Column of type timestamp, timestamp_ntz or date; a date is its midnight.
     """
     if not names:
         return df
-    moment = col(timestamp)
-    features = {
-        "weekend": F.weekday(moment) >= 5,
-        "night": F.hour(moment) <= 6,
-        "hour": F.hour(moment),
-        "weekday": F.weekday(moment),
-        "day": F.dayofmonth(moment),
+    at = col(timestamp)
+    if isinstance(df.schema[timestamp].dataType, t.DateType):
+        at = at.cast("timestamp")
+    known: dict[str, Column] = {
+        "weekend": F.weekday(at) >= SATURDAY,
+        "night": F.hour(at) <= LAST_NIGHT_HOUR,
+        "hour": F.hour(at),
+        "weekday": F.weekday(at),
+        "day": F.dayofmonth(at),
     }
-    return df.withColumns({name: features[name] for name in names})
+    return df.withColumns({name: known[name] for name in names})

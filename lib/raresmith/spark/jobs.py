@@ -12,9 +12,7 @@ from raresmith.spark.session import get_spark
 from raresmith.stages import StageReport
 
 
-def run_job(
-    name: str, stage: Callable[[SparkSession, Config], StageReport], argv: Sequence[str] | None = None
-) -> None:
+def run_job(name: str, stage: Callable[[SparkSession, Config], StageReport], argv: Sequence[str] | None = None) -> None:
     """Run `stage` as the configuration of the command line says; exit with 2 after one sentence if it cannot be."""
     parser = argparse.ArgumentParser(prog=f"jobs/{name}.py")
     parser.add_argument("--config", required=True, metavar="CONFIG", help="the TOML file that describes the run")

@@ -29,7 +29,9 @@ def plan(spark: SparkSession, config: Config) -> str:
     counted = raw.groupBy(col(config.source.label).cast("string").alias("class")).count().limit(1000).collect()
     counts = {row["class"]: int(row["count"]) for row in counted}
     rows = sum(counts.values())
-    label = fit_label({k: v for k, v in counts.items() if k is not None}, raw.schema[config.source.label].dataType, config)
+    label = fit_label(
+        {k: v for k, v in counts.items() if k is not None}, raw.schema[config.source.label].dataType, config
+    )
     n_features = (
         len(feature_columns(raw.schema, config))
         + len(config.prepare.calendar)
@@ -46,12 +48,12 @@ def plan(spark: SparkSession, config: Config) -> str:
         "before compression"
     )
     if config.split.strategy == "time":
-        days = ", ".join(f"{name} {getattr(config.split, name)[0]} to {getattr(config.split, name)[1]}" for name in shares)
+        days = ", ".join(
+            f"{name} {getattr(config.split, name)[0]} to {getattr(config.split, name)[1]}" for name in shares
+        )
         lines.append(f"           split by time: {days}")
     else:
-        lines.append(
-            "           split: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-        )
+        lines.append("           split: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
     share = train if train is not None else 1.0
     in_train = {text: int(counts[text] * share) for text in label.classes}
     made = rows_to_make(in_train, config.oversample.sampling_strategy)

@@ -218,7 +218,9 @@ def prepare(raw: DataFrame, config: Config) -> Prepared:
 def _audit(judged: DataFrame, label: str) -> tuple[dict[str | None, int], dict[str, int]]:
     """Rows that passed by class, and rows that did not by reason, in one pass."""
     # Classes are few or an error: past the limit there is no need to know them all.
-    counted = judged.groupBy(col(REASON), F.when(col(REASON).isNull(), col(label).cast("string")).alias("class")).count()
+    counted = judged.groupBy(
+        col(REASON), F.when(col(REASON).isNull(), col(label).cast("string")).alias("class")
+    ).count()
     classes: dict[str | None, int] = {}
     reasons: dict[str, int] = {}
     for row in counted.limit(20 * MAX_CLASSES).collect():

@@ -60,7 +60,5 @@ def _identity(fields: Sequence[t.StructField]) -> Column:
 def _hash(fields: Sequence[t.StructField], salt: int) -> Column:
     """64-bit hash that tells (null, a) from (a, null): Spark's own skips nulls."""
     nulls = F.concat(*[F.when(col(f.name).isNull(), "1").otherwise("0") for f in fields])
-    values = [
-        col(f.name) if isinstance(f.dataType, t.AtomicType) else F.to_json(F.struct(col(f.name))) for f in fields
-    ]
+    values = [col(f.name) if isinstance(f.dataType, t.AtomicType) else F.to_json(F.struct(col(f.name))) for f in fields]
     return F.xxhash64(F.lit(salt), nulls, *values)

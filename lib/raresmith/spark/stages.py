@@ -203,9 +203,7 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
         if strategy in ("smote", "random", "refined")
     }
     read = {name: tables.read_table(spark, location(config, name)) for name in sorted(wanted)}
-    run = stage_run(
-        config, "evaluate", {name: tables.table_version(spark, location(config, name)) for name in read}
-    )
+    run = stage_run(config, "evaluate", {name: tables.table_version(spark, location(config, name)) for name in read})
     recorded = _recorded(spark, config, run)
     page = f"{config.run.warehouse}/report/{run.run_id}.html"
     if recorded is not None:

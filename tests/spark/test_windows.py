@@ -1,0 +1,119 @@
+"""Windows count the past of an entity as pandas does, exactly, and at a cost that does not grow with busy entities."""
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from raresmith.config import WindowConfig
+from raresmith.spark.windows import window_feature_names, with_windows
+from raresmith.spark.working import ROW_ID
+from tests.real_data import published
+
+START = dt.datetime(2025, 1, 1)
+WINDOWS = (
+    WindowConfig(entity="card", days=(1, 7), mean=("amount",)),
+    WindowConfig(entity="card", days=(1, 7), delay_days=2, risk=True, count=False),
+)
+SCHEMA = f"{ROW_ID} bigint, card string, t timestamp_ntz, amount double, fraud int"
+
+
+def table(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
+    return spark.createDataFrame([(i, *row) for i, row in enumerate(rows)], SCHEMA)
+
+
+def made(df: DataFrame, windows: Any = WINDOWS) -> DataFrame:
+    return with_windows(df, windows, "t", F.col("fraud") == 1)
+
+
+def test_a_window_holds_the_row_itself_and_not_the_moment_one_length_before(spark: SparkSession) -> None:
+    hour = dt.timedelta(hours=1)
+    rows = [
+        ("a", START, 10.0, 1),
+        ("a", START + 24 * hour, 20.0, 0),  # the first row is exactly a day old: outside
+        ("a", START + 47 * hour, 40.0, 0),
+        ("b", START + 47 * hour, 99.0, 0),
+    ]
+    names = ["card_count_1d", "card_mean_amount_1d", "card_count_7d", "card_mean_amount_7d", "card_risk_7d"]
+    found = [tuple(row) for row in made(table(spark, rows)).orderBy(ROW_ID).select(*names).collect()]
+    assert found == [
+        (1, 10.0, 1, 10.0, 0.0),
+        (1, 20.0, 2, 15.0, 0.0),
+        (2, 30.0, 3, pytest.approx(70 / 3), 0.0),
+        (1, 99.0, 1, 99.0, 0.0),
+    ]
+
+
+def test_risk_sees_a_label_only_after_the_delay(spark: SparkSession) -> None:
+    rows = [("a", START + dt.timedelta(days=d), 1.0, int(d in (0, 1))) for d in range(5)]
+    found = [row["card_risk_7d"] for row in made(table(spark, rows)).orderBy(ROW_ID).collect()]
+    assert found == [0.0, 0.0, 1.0, 1.0, pytest.approx(2 / 3)]
+
+
+def test_rows_without_an_entity_have_no_past(spark: SparkSession) -> None:
+    rows = [(None, START, 10.0, 1), (None, START + dt.timedelta(days=3), 20.0, 1)]
+    names = window_feature_names(WINDOWS)
+    assert {tuple(row) for row in made(table(spark, rows)).select(*names).collect()} == {(0,) * len(names)}
+
+
+def test_values_that_are_no_amount_do_not_count_in_the_mean(spark: SparkSession) -> None:
+    values = [10.0, None, float("nan"), float("inf"), 1e300, 20.0]
+    rows = [("a", START + dt.timedelta(minutes=i), value, 0) for i, value in enumerate(values)]
+    last = made(table(spark, rows)).orderBy(F.col(ROW_ID).desc()).first()
+    assert last is not None
+    assert (last["card_count_1d"], last["card_mean_amount_1d"]) == (6, 15.0)
+
+
+def test_an_entity_costs_one_shuffle_and_one_window(spark: SparkSession) -> None:
+    df = made(table(spark, [("a", START, 1.0, 0)]))
+    plan = df._jdf.queryExecution().executedPlan().toString()
+    assert plan.count("Exchange hashpartitioning") == 1
+    assert sum(line.strip(" +-:").startswith("Window [") for line in plan.splitlines()) == 1
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(0, 20 * 24), st.integers(0, 10_000), st.integers(0, 1)),
+        min_size=1,
+        max_size=40,
+        unique_by=lambda row: row[1],
+    )
+)
+def test_windows_equal_rolling_windows_of_pandas(spark: SparkSession, rows: list[tuple[str, int, int, int]]) -> None:
+    raw = [(card, START + dt.timedelta(hours=h), cents / 100, fraud) for card, h, cents, fraud in rows]
+    found = made(table(spark, raw)).toPandas().set_index(ROW_ID).sort_index()
+    frame = pd.DataFrame(raw, columns=["card", "t", "amount", "fraud"]).sort_values("t").reset_index()
+    for _, group in frame.groupby("card"):
+        timed = group.set_index("t")
+        got = found.loc[group["index"]]
+        for days in (1, 7):
+            rolling = timed["amount"].rolling(f"{days}D")
+            assert got[f"card_count_{days}d"].tolist() == rolling.count().tolist()
+            assert got[f"card_mean_amount_{days}d"].tolist() == pytest.approx(rolling.mean().tolist())
+            far, near = timed["fraud"].rolling(f"{days + 2}D"), timed["fraud"].rolling("2D")
+            count = far.count() - near.count()
+            risk = ((far.sum() - near.sum()) / count.where(count > 0)).fillna(0)
+            assert got[f"card_risk_{days}d"].tolist() == pytest.approx(risk.tolist())
+
+
+@pytest.mark.real_data
+def test_terminal_features_of_the_handbook_follow_its_definition(spark: SparkSession) -> None:
+    raw = spark.read.parquet(str(published("handbook"))).where("TERMINAL_ID % 500 = 7")
+    windows = (WindowConfig(entity="TERMINAL_ID", delay_days=7, risk=True),)
+    df = raw.withColumn(ROW_ID, F.col("TRANSACTION_ID").cast("bigint"))
+    found = with_windows(df, windows, "TX_DATETIME", F.col("TX_FRAUD") == 1).toPandas()
+    for _, group in found.groupby("TERMINAL_ID"):
+        timed = group.sort_values("TX_DATETIME").set_index("TX_DATETIME")
+        late = timed["TX_FRAUD"].rolling("7d")
+        for days in (1, 7, 30):
+            both = timed["TX_FRAUD"].rolling(f"{7 + days}d")
+            count = both.count() - late.count()
+            risk = ((both.sum() - late.sum()) / count.where(count > 0)).fillna(0)
+            assert timed[f"TERMINAL_ID_count_{days}d"].tolist() == count.tolist()
+            assert timed[f"TERMINAL_ID_risk_{days}d"].tolist() == pytest.approx(risk.tolist())
