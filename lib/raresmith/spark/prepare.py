@@ -199,7 +199,7 @@ def prepare(raw: DataFrame, config: Config) -> Prepared:
         cached.append(slim)
     train = slim.where(col(SPLIT) == "train")
     encoder = fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare)
-    observed = Observation("prepare")
+    observed = Observation()
     features = encode(_observed(slim, used, observed), encoder)
     quarantine = judged.where(col(REASON).isNotNull()).select(
         *[col(name) for name in raw_schema.names], col(REASON).alias("reason")
