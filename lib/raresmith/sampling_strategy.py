@@ -1,0 +1,76 @@
+"""How many rows of each class to make, as imbalanced-learn's `sampling_strategy` defines it for over-sampling."""
+
+from collections.abc import Mapping
+
+from raresmith.errors import DataError
+
+
+def rows_to_make(counts: Mapping[str, int], strategy: float | str | dict[str, int]) -> dict[str, int]:
+    """Rows to make for each targeted class, 0 where the class has as many as wished.
+
+    Parameters
+    ----------
+    counts
+        Train rows of each class, by its text. Of classes with equally many rows the first is the minority or majority.
+    strategy
+        `oversample.sampling_strategy`: minority ÷ majority after resampling (two classes); "minority",
+        "not minority", "not majority", "all" or "auto" (= "not majority"), which bring the named classes to the size
+        of the largest; or the wished number of rows of each class.
+
+    Raises
+    ------
+    DataError
+        If fewer than two classes have rows, if a share is asked for with more than two classes, if a class is named
+        that has no rows, or if fewer rows are wished than there are.
+    """
+    counts = {name: count for name, count in counts.items() if count > 0}
+    if len(counts) < 2:
+        found = f"only class {next(iter(counts))!r}" if counts else "no class at all"
+        raise DataError(
+            f"the train rows hold {found}, and oversampling needs rows of at least two; "
+            "check source.label and the split, or give the run a table with minority rows"
+        )
+    majority, minority = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
+    if isinstance(strategy, dict):
+        return _wished(counts, strategy)
+    if isinstance(strategy, str):
+        names = {
+            "minority": [minority],
+            "not minority": [name for name in counts if name != minority],
+            "not majority": [name for name in counts if name != majority],
+            "auto": [name for name in counts if name != majority],
+            "all": list(counts),
+        }[strategy]
+        return {name: counts[majority] - counts[name] for name in names}
+    return _share(counts, majority, strategy)
+
+
+def _wished(counts: Mapping[str, int], strategy: dict[str, int]) -> dict[str, int]:
+    if unknown := [name for name in strategy if name not in counts]:
+        raise DataError(
+            f"oversample.sampling_strategy names {unknown}, of which there are no train rows; "
+            f"classes with train rows are {list(counts)}"
+        )
+    for name, wished in strategy.items():
+        if wished < counts[name]:
+            raise DataError(
+                f"oversample.sampling_strategy wishes {wished} rows of class {name!r} but there are {counts[name]}; "
+                "oversampling takes no rows away, wish at least as many"
+            )
+    return {name: strategy[name] - counts[name] for name in counts if name in strategy}
+
+
+def _share(counts: Mapping[str, int], majority: str, strategy: float) -> dict[str, int]:
+    if len(counts) > 2:
+        raise DataError(
+            f"oversample.sampling_strategy = {strategy} is a share of two classes but the train rows hold "
+            f"{len(counts)}: {list(counts)}; give a table of rows per class instead"
+        )
+    (name,) = (name for name in counts if name != majority)
+    made = int(counts[majority] * strategy - counts[name])
+    if made < 0:
+        raise DataError(
+            f"oversample.sampling_strategy = {strategy} wishes {counts[majority] * strategy:.0f} rows of class "
+            f"{name!r} but there are {counts[name]} already; raise it above {counts[name] / counts[majority]:.4g}"
+        )
+    return {name: made}
