@@ -1,0 +1,170 @@
+"""SMOTE of one class (Chawla et al. 2002, JAIR 16:321-357), any slice of the made rows at a time.
+
+Tables with categorical columns as SMOTE-NC does: a differing category counts as the median deviation of the numeric
+columns, and a made row takes the category that most of its base's neighbours have.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raresmith.errors import DataError
+from raresmith.neighbors import nearest
+from raresmith.random import Stream, hash64, uniform
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeRows:
+    """Made rows; each array has one entry a row, `columns` is of shape (n_features, n_made)."""
+
+    row_id: NDArray[np.int64]
+    base_row_id: NDArray[np.int64]
+    neighbor_row_id: NDArray[np.int64]
+    gap: NDArray[np.float64]
+    columns: NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Smote:
+    """All that decides the made rows of one class.
+
+    A made row is a pure function of (random_state, base row, copy number) and the class's rows: its neighbour, gap
+    and votes are counter-based random numbers keyed by these.
+    """
+
+    row_ids: NDArray[np.int64]
+    """Ascending, all different, of shape (n_rows,)."""
+    columns: NDArray[Any]
+    """Features as float32 or float64, finite, of shape (n_features, n_rows)."""
+    is_categorical: NDArray[np.bool_]
+    k_neighbors: int
+    """From 1 to n_rows - 1."""
+    random_state: int
+    category_weight: float
+    ends: NDArray[np.int64]
+    """Made rows of all bases up to and including this one; the last is the number of rows to make."""
+
+    def rows(self, numbers: NDArray[np.int64]) -> MadeRows:
+        """The made rows with these numbers, each from 0 to `ends[-1]` - 1; all copies of a base are neighbours.
+
+        The time is mostly that of the neighbours of each distinct base, so ask for whole runs of numbers.
+        """
+        base = np.searchsorted(self.ends, numbers, side="right")
+        before = np.where(base > 0, self.ends[base - 1], 0)
+        base_row_id, copy = self.row_ids[base], numbers - before
+
+        bases, at = np.unique(base, return_inverse=True)
+        near, _ = nearest(self.columns, bases, self.k_neighbors, self.is_categorical, self.category_weight)
+        drawn = uniform(self.random_state, Stream.NEIGHBOR, base_row_id, copy) * self.k_neighbors
+        neighbor = near[at, drawn.astype(np.int64)]
+        gap = uniform(self.random_state, Stream.GAP, base_row_id, copy)
+
+        made = np.empty((len(self.columns), len(numbers)), self.columns.dtype)
+        for f, column in enumerate(self.columns):
+            if self.is_categorical[f]:
+                draw = uniform(self.random_state, Stream.VOTE, base_row_id, copy, f)
+                made[f] = vote(column[near], at, draw)
+            else:
+                made[f] = interpolate(column[base], column[neighbor], gap)
+        return MadeRows(
+            # A random 64-bit number: two made rows, or a made and a raw one, share it with a chance of n² / 2^65.
+            row_id=hash64(self.random_state, Stream.ROW_ID, base_row_id, copy),
+            base_row_id=base_row_id,
+            neighbor_row_id=self.row_ids[neighbor],
+            gap=gap,
+            columns=made,
+        )
+
+
+def smote(
+    row_ids: NDArray[np.int64],
+    columns: NDArray[Any],
+    is_categorical: NDArray[np.bool_],
+    n_to_make: int,
+    k_neighbors: int,
+    random_state: int,
+) -> Smote:
+    """SMOTE of the class whose rows are given as in `Smote`: as many copies of each row, give or take one."""
+    return Smote(
+        row_ids=row_ids,
+        columns=columns,
+        is_categorical=is_categorical,
+        k_neighbors=k_neighbors,
+        random_state=random_state,
+        category_weight=category_weight(columns, is_categorical),
+        ends=np.cumsum(copies_per_base(row_ids, n_to_make, random_state)),
+    )
+
+
+def usable_neighbors(
+    n_rows: int, k_neighbors: int, on_few_neighbors: Literal["reduce", "refuse"], class_name: str
+) -> int:
+    """`k_neighbors`, or the n_rows - 1 that there are where the policy allows it.
+
+    Raises
+    ------
+    DataError
+        If a row stands alone, or if there are too few and the policy is to refuse.
+    """
+    if n_rows == 1:
+        raise DataError(
+            f"class {class_name!r} has 1 train row, and SMOTE needs at least 2 to draw a row between them; "
+            "leave the class out of oversample.sampling_strategy or give the run more of its rows"
+        )
+    if n_rows <= k_neighbors and on_few_neighbors == "refuse":
+        raise DataError(
+            f"class {class_name!r} has {n_rows} train rows but oversample.k_neighbors is {k_neighbors}; lower "
+            f'oversample.k_neighbors to at most {n_rows - 1} or set oversample.on_few_neighbors = "reduce"'
+        )
+    return min(k_neighbors, n_rows - 1)
+
+
+def copies_per_base(row_ids: NDArray[np.int64], n_to_make: int, random_state: int) -> NDArray[np.int64]:
+    """How often each row is a base: n_to_make ÷ n, and once more for as many as remain, those with the least hash."""
+    whole, remaining = divmod(n_to_make, len(row_ids))
+    copies = np.full(len(row_ids), whole, np.int64)
+    order = np.argsort(hash64(random_state, Stream.EXTRA_COPY, row_ids), kind="stable")
+    copies[order[:remaining]] += 1
+    return copies
+
+
+def category_weight(columns: NDArray[Any], is_categorical: NDArray[np.bool_]) -> float:
+    """Squared distance of two categories: the squared median of the numeric columns' deviations, 1 without any."""
+    if not is_categorical.any():
+        return 0.0
+    deviations = []
+    for column in columns[~is_categorical]:
+        # Accumulated, not summed: how NumPy groups a sum depends on the processor.
+        values = column.astype(np.float64)
+        values -= np.add.accumulate(values)[-1] / len(values)
+        deviations.append(np.sqrt(np.add.accumulate(values * values)[-1] / len(values)))
+    return float(np.median(deviations)) ** 2 if deviations else 1.0
+
+
+def interpolate(base: NDArray[Any], neighbor: NDArray[Any], gap: NDArray[np.float64]) -> NDArray[Any]:
+    """Values at the share `gap` of the way from base to neighbor, never outside, in base's type."""
+    low, high = np.minimum(base, neighbor), np.maximum(base, neighbor)
+    start = base.astype(np.float64)
+    # In float64 the sum may round to just beyond an end; the cast back keeps the order.
+    return np.asarray(np.clip(start + gap * (neighbor.astype(np.float64) - start), low, high)).astype(base.dtype)
+
+
+def vote(codes: NDArray[Any], at: NDArray[np.intp], draw: NDArray[np.float64]) -> NDArray[Any]:
+    """The most frequent code of each made row's neighbours; among equally frequent ones that which `draw` falls on.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_bases, k)
+        Codes of each base's neighbours.
+    at : ndarray of shape (n_made,)
+        The base of each made row, as an index into `codes`.
+    draw : ndarray of shape (n_made,)
+        Uniform in [0, 1).
+    """
+    votes = np.stack([(codes == codes[:, [i]]).sum(axis=1) for i in range(codes.shape[1])], axis=1)
+    # Codes with equally many votes hold equally many places, so a drawn place is a fair draw among them.
+    leading = np.cumsum(votes == votes.max(axis=1, keepdims=True), axis=1)
+    place = np.floor(draw * leading[at, -1]).astype(np.int64) + 1
+    return np.asarray(codes[at, np.argmax(leading[at] == place[:, None], axis=1)])
