@@ -1,0 +1,222 @@
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import functions as F
+
+from raresmith.config import OversampleConfig
+from raresmith.encoder import CategoricalFeature, Encoder, Label, NumericFeature
+from raresmith.errors import DataError
+from raresmith.smote import smote
+from raresmith.spark.oversample import class_bytes, oversample
+
+IDENTITY = ["row_id", "base_row_id", "neighbor_row_id", "gap", "method", "label", "run_id"]
+
+
+def numeric(name, storage="float"):
+    return NumericFeature(
+        name=name,
+        source=name,
+        type="double",
+        transform="linear",
+        center=0,
+        scale=1,
+        low=0,
+        high=1,
+        impute=0,
+        step=0,
+        storage=storage,
+        encoded_low=0,
+        encoded_high=1,
+    )
+
+
+def categorical(name):
+    return CategoricalFeature(name=name, source=name, type="string", categories=("a", "b", "c"), seen=(2, 3, 4))
+
+
+def encoder_of(*features, classes=("fine", "fraud")):
+    return Encoder(
+        features=features, label=Label(name="y", type="string", classes=classes, positive="fraud"), raw_schema=""
+    )
+
+
+MIXED = encoder_of(numeric("a"), numeric("b.c"), numeric("wide", "double"), categorical("kind"))
+
+
+def mixed_rows(n_fine=400, n_fraud=60, seed=0, more=()):
+    """A pandas table as the `features` table of MIXED has it; `more` are sizes of further classes."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(2 + len(more)), [n_fine, n_fraud, *more])
+    n = len(labels)
+    return pd.DataFrame(
+        {
+            "row_id": rng.permutation(n) * 1_000_003 - 5,
+            "split": "train",
+            "label": labels.astype("int32"),
+            "a": rng.standard_normal(n).astype("float32"),
+            "b.c": (rng.standard_normal(n) * 1e9).astype("float32"),
+            "wide": rng.standard_normal(n) + 123_456_789,
+            "kind": rng.integers(2, 5, n).astype("float32"),
+        }
+    )
+
+
+def made_of(spark, rows, encoder=MIXED, partitions=3, **settings):
+    config = OversampleConfig(**settings)
+    df = spark.createDataFrame(rows).repartition(partitions)
+    return oversample(df, encoder, config, random_state=11, run_id="run-1")
+
+
+def collected(df):
+    return df.toPandas().sort_values("row_id", ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def expected(spark):
+    return collected(made_of(spark, mixed_rows(), num_partitions=1))
+
+
+def test_the_table_has_the_columns_and_types_of_the_contract(spark, expected):
+    made = made_of(spark, mixed_rows())
+    assert made.columns == [*IDENTITY, "a", "b.c", "wide", "kind"]
+    assert [f.dataType.simpleString() for f in made.schema.fields] == [
+        *("bigint", "bigint", "bigint", "double", "string", "int", "string"),
+        *("float", "float", "double", "float"),
+    ]
+    assert set(expected["method"]) == {"smote"}
+    assert set(expected["label"]) == {1}
+    assert set(expected["run_id"]) == {"run-1"}
+
+
+def test_exactly_as_many_rows_as_asked_with_parents_among_the_minority_of_the_train_rows(spark):
+    rows = mixed_rows()
+    rows.loc[rows.index[-20:], "split"] = ["validation", "test"] * 10
+    made = collected(made_of(spark, rows, sampling_strategy=0.5))
+    assert len(made) == 200 - 40
+    parents = set(rows.query("split == 'train' and label == 1")["row_id"])
+    assert set(made["base_row_id"]) | set(made["neighbor_row_id"]) <= parents
+    assert made["row_id"].is_unique
+    assert made["gap"].between(0, 1, inclusive="left").all()
+
+
+def test_spark_makes_the_rows_that_numpy_makes(expected):
+    fraud = mixed_rows().query("label == 1").sort_values("row_id")
+    columns = np.ascontiguousarray(fraud[["a", "b.c", "wide", "kind"]].to_numpy("float64").T)
+    plan = smote(fraud["row_id"].to_numpy(), columns, np.array([False] * 3 + [True]), 340, 5, 11)
+    rows = plan.rows(np.arange(340))
+    order = np.argsort(rows.row_id)
+    np.testing.assert_array_equal(expected["row_id"], rows.row_id[order])
+    np.testing.assert_array_equal(expected["neighbor_row_id"], rows.neighbor_row_id[order])
+    np.testing.assert_array_equal(expected["wide"], rows.columns[2, order])
+    np.testing.assert_array_equal(expected["a"], rows.columns[0, order].astype("float32"))
+
+
+@pytest.mark.parametrize("adaptive", ["true", "false"])
+@pytest.mark.parametrize("partitions", [1, 2, 7, 64])
+def test_any_partitions_and_adaptive_execution_give_the_same_bits(spark, expected, partitions, adaptive):
+    before = (
+        spark.conf.get("spark.sql.adaptive.enabled"),
+        spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch"),
+    )
+    spark.conf.set("spark.sql.adaptive.enabled", adaptive)
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "13" if partitions == 7 else before[1])
+    try:
+        made = made_of(spark, mixed_rows(), partitions=partitions, num_partitions=partitions)
+        pd.testing.assert_frame_equal(collected(made), expected, check_exact=True)
+    finally:
+        spark.conf.set("spark.sql.adaptive.enabled", before[0])
+        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", before[1])
+
+
+def test_the_order_of_the_input_rows_does_not_matter(spark, expected):
+    shuffled = mixed_rows().sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(collected(made_of(spark, shuffled)), expected, check_exact=True)
+
+
+def test_several_classes_are_made_in_one_table(spark):
+    encoder = encoder_of(*MIXED.features, classes=("fine", "fraud", "theft", "none of the train rows"))
+    rows = mixed_rows(more=[25])
+    made = collected(made_of(spark, rows, encoder))
+    assert made["label"].value_counts().to_dict() == {2: 375, 1: 340}
+    class_of = rows.set_index("row_id")["label"]
+    assert (class_of[made["base_row_id"]].to_numpy() == made["label"]).all()
+    assert (class_of[made["neighbor_row_id"]].to_numpy() == made["label"]).all()
+    only = collected(made_of(spark, rows, encoder, sampling_strategy={"theft": 30, "fraud": 60}))
+    assert only["label"].value_counts().to_dict() == {2: 5}
+
+
+def test_nothing_to_make_is_an_empty_table_with_the_same_columns(spark, expected):
+    made = made_of(spark, mixed_rows(), sampling_strategy={"fraud": 60})
+    assert made.count() == 0
+    assert made.dtypes == made_of(spark, mixed_rows()).dtypes
+
+
+def test_more_rows_than_a_batch_holds_arrive_once_each(spark):
+    rows = mixed_rows(n_fraud=5)
+    made = made_of(spark, rows, sampling_strategy={"fraud": 50_005}, num_partitions=2)
+    assert made.agg(F.count_distinct("row_id"), F.count("*")).first()[:] == (50_000, 50_000)
+    assert {row["count"] for row in made.groupBy("base_row_id").count().collect()} == {10_000}
+
+
+ONE = encoder_of(numeric("a"), numeric("constant"))
+
+
+def rows_of(values):
+    n = len(values)
+    return pd.DataFrame(
+        {
+            "row_id": np.arange(n + 20),
+            "split": "train",
+            "label": np.r_[np.ones(n, "int32"), np.zeros(20, "int32")].astype("int32"),
+            "a": np.r_[np.asarray(values, "float32"), np.arange(20)].astype("float32"),
+            "constant": np.float32(7),
+        }
+    )
+
+
+def test_equal_rows_duplicates_and_constant_columns_are_no_trouble(spark):
+    equal = collected(made_of(spark, rows_of([1e9] * 6), ONE))
+    assert len(equal) == 14
+    assert (equal["a"] == 1e9).all()
+    assert (equal["base_row_id"] != equal["neighbor_row_id"]).all()
+    duplicates = collected(made_of(spark, rows_of([1, 1, 1, 1, 1, 1, 500, 501]), ONE, k_neighbors=1))
+    assert set(duplicates["constant"]) == {7}
+    ones = duplicates[duplicates["base_row_id"] < 6]
+    assert (ones["a"] == 1).all()
+    assert (duplicates[duplicates["base_row_id"] >= 6]["a"].between(500, 501)).all()
+
+
+def test_few_rows_use_the_neighbors_there_are_or_are_refused(spark):
+    made = collected(made_of(spark, rows_of([0, 1]), ONE))
+    assert len(made) == 18
+    assert made["a"].between(0, 1).all()
+    with pytest.raises(DataError, match=r"class 'fraud' has 5 train rows but oversample\.k_neighbors is 5"):
+        made_of(spark, rows_of([0, 1, 2, 3, 4]), ONE, on_few_neighbors="refuse")
+    with pytest.raises(DataError, match="class 'fraud' has 1 train row, and"):
+        made_of(spark, rows_of([0]), ONE)
+    with pytest.raises(DataError, match="hold only class 'fine'"):
+        made_of(spark, rows_of([]), ONE)
+    with pytest.raises(DataError, match="hold no class at all"):
+        made_of(spark, rows_of([0, 1]).assign(split="test"), ONE)
+
+
+def test_a_class_too_big_for_every_executor_is_refused_before_it_is_collected(spark):
+    rows = mixed_rows(n_fine=30_000, n_fraud=27_000)
+    assert class_bytes(27_000, MIXED) == 27_000 * (8 + 4 * 8)
+    with pytest.raises(DataError, match=r"27000 train rows .* 1080000 bytes, .*max_exact_bytes is 1048576; raise it"):
+        made_of(spark, rows, max_exact_bytes=2**20)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_feature_that_is_no_number_is_refused_by_name(spark, value):
+    rows = mixed_rows()
+    rows.loc[rows.index[-1], "b.c"] = value
+    with pytest.raises(DataError, match=r"feature 'b\.c' has a null, NaN, infinite"):
+        made_of(spark, rows)
+
+
+def test_a_row_id_that_comes_twice_is_refused(spark):
+    rows = mixed_rows()
+    rows["row_id"] = np.r_[np.arange(459), 458]
+    with pytest.raises(DataError, match="row_id 458 comes twice"):
+        made_of(spark, rows)
