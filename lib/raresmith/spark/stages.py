@@ -14,7 +14,6 @@ from raresmith import contracts
 from raresmith.config import Config
 from raresmith.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
-from raresmith.report.page import ReportData, write_report
 from raresmith.runs import StageRun, library_versions, stage_run
 from raresmith.spark import tables
 from raresmith.spark.evaluate import evaluate
@@ -234,7 +233,6 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
         spark, config, run, {"metrics": written}, "metrics", started=started,
         words=f"{evaluation.verdict}\nReport: {page}",
     )  # fmt: skip
-    write_report(page, _report_data(spark, config, run, evaluation))
     return report
 
 
@@ -248,10 +246,6 @@ def _cards(spark: SparkSession, config: Config) -> DataFrame | None:
         tables.col(config.evaluate.entity).alias("entity"),
         F.to_date(tables.col(config.source.timestamp)).alias("day"),
     )
-
-
-def _report_data(spark: SparkSession, config: Config, run: StageRun, evaluation: Any) -> ReportData:
-    raise NotImplementedError
 
 
 def publish_stage(spark: SparkSession, config: Config) -> StageReport:

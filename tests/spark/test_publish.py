@@ -1,0 +1,97 @@
+"""What leaves is valid: raw schema and units, real categories, whole integers, no copy of a real row."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from raresmith.config import Config, parse_config
+from raresmith.spark.prepare import Prepared, admitted, prepare
+from raresmith.spark.publish import as_originals, decode_made, without_copies
+from raresmith.spark.working import REASON
+
+SCHEMA = "id bigint, card int, t timestamp_ntz, amount double, n int, kind string, `a.b` boolean, label string"
+
+
+@pytest.fixture(scope="module")
+def raw(spark: SparkSession) -> DataFrame:
+    rows = [
+        (
+            i,
+            i % 9,
+            dt.datetime(2025, 1, 1) + dt.timedelta(hours=i),
+            (i * 37 % 1000) / 100,
+            i % 13,
+            None if i % 11 == 0 else f"k{i % 4}",
+            i % 2 == 0,
+            "bad" if i % 5 == 0 else "good",
+        )
+        for i in range(200)
+    ]
+    return spark.createDataFrame(rows, SCHEMA)
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    source = {"path": "/data/raw", "label": "label", "key": ["id"], "timestamp": "t", "ignore": ["card"]}
+    return parse_config({"run": {"name": "r", "warehouse": "w"}, "source": source}, Path("/conf/a.toml"))
+
+
+@pytest.fixture(scope="module")
+def prepared(raw: DataFrame, config: Config) -> Prepared:
+    return prepare(raw, config)
+
+
+def made_from(prepared: Prepared, shift: float) -> DataFrame:
+    """Feature rows of the minority with every number moved by `shift`, as a generator may move it."""
+    code = prepared.encoder.label.classes.index("bad")
+    numbers = [f.name for f in prepared.encoder.features if f.kind == "numeric"]
+    rows = prepared.features.where((F.col("split") == "train") & (F.col("label") == code))
+    moved = rows.withColumns({name: (F.col(name) + shift).cast("float") for name in numbers})
+    return moved.withColumnRenamed("row_id", "base_row_id").withColumn("run_id", F.lit("r"))
+
+
+def passed(raw: DataFrame, config: Config) -> DataFrame:
+    return admitted(raw, config).where(F.col(REASON).isNull())
+
+
+def decoded(prepared: Prepared, raw: DataFrame, config: Config, shift: float) -> list[dict[str, Any]]:
+    rows = decode_made(made_from(prepared, shift), passed(raw, config), prepared.encoder, config, "smote")
+    assert rows.schema.fields[: len(raw.schema)] == [*raw.schema.fields]
+    return [row.asDict() for row in rows.collect()]
+
+
+@pytest.mark.parametrize("shift", [0.3, 1e6, -1e6])
+def test_made_rows_have_real_categories_whole_numbers_cents_and_train_ranges(
+    prepared: Prepared, raw: DataFrame, config: Config, shift: float
+) -> None:
+    real = {row["id"]: row for row in raw.collect()}
+    rows = decoded(prepared, raw, config, shift)
+    assert len(rows) > 10
+    for row in rows:
+        parent = real[row["parent_row_id"]]
+        assert row["id"] is None
+        assert (row["card"], row["t"]) == (parent["card"], parent["t"])
+        assert row["label"] == "bad"
+        assert row["kind"] in (None, "k0", "k1", "k2", "k3")
+        assert row["n"] in range(13)
+        assert 0 <= row["amount"] <= 9.99
+        assert round(row["amount"], 2) == row["amount"]
+
+
+def test_a_made_row_that_did_not_move_is_left_out_as_a_copy(prepared: Prepared, raw: DataFrame, config: Config) -> None:
+    originals = passed(raw, config)
+    for shift, copies in ((0.0, True), (0.3, False)):
+        rows = decode_made(made_from(prepared, shift), originals, prepared.encoder, config, "smote")
+        assert (without_copies(rows, originals, prepared.encoder).count() == 0) is copies
+
+
+def test_originals_keep_their_values_and_have_no_parent(prepared: Prepared, raw: DataFrame, config: Config) -> None:
+    rows = as_originals(passed(raw, config), prepared.encoder, "r")
+    assert rows.select(*[f"`{name}`" for name in raw.columns]).exceptAll(raw).count() == 0
+    assert {tuple(row) for row in rows.select("origin", "parent_row_id", "run_id").collect()} == {
+        ("original", None, "r")
+    }
