@@ -69,7 +69,7 @@ def test_an_empty_table_is_refused(tmp_path: Path, spark: SparkSession, capfd: p
 @pytest.mark.parametrize(
     ("minority", "settings", "sentence"),
     [
-        (3, "", "1 row"),
+        (3, "", "has 1 train row, and SMOTE needs at least 2"),
         (6, "on_few_neighbors = 'refuse'\n", "oversample.k_neighbors"),
         (6, "sampling_strategy = 0.01\n", "sampling_strategy"),
     ],

@@ -60,7 +60,7 @@ def passed(raw: DataFrame, config: Config) -> DataFrame:
 
 def decoded(prepared: Prepared, raw: DataFrame, config: Config, shift: float) -> list[dict[str, Any]]:
     rows = decode_made(made_from(prepared, shift), passed(raw, config), prepared.encoder, config, "smote")
-    assert rows.schema.fields[: len(raw.schema)] == [*raw.schema.fields]
+    assert rows.dtypes[: len(raw.columns)] == raw.dtypes
     return [row.asDict() for row in rows.collect()]
 
 

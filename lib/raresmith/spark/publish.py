@@ -1,5 +1,7 @@
 """Made rows in the raw schema and units, beside the original ones."""
 
+import json
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
@@ -11,6 +13,11 @@ from raresmith.spark.tables import col
 from raresmith.spark.working import ROW_ID
 
 COPIES = "made rows equal to an original row, left out"
+
+
+def raw_schema(encoder: Encoder) -> t.StructType:
+    """The columns of the raw table that `encoder` was fitted on."""
+    return t.StructType.fromJson(json.loads(encoder.raw_schema))
 
 
 def decode_made(made: DataFrame, base: DataFrame, encoder: Encoder, config: Config, origin: str) -> DataFrame:
@@ -25,7 +32,7 @@ def decode_made(made: DataFrame, base: DataFrame, encoder: Encoder, config: Conf
     base : DataFrame with ROW_ID and the raw columns
         The original rows.
     """
-    raw = t.StructType.fromJson(_json(encoder.raw_schema))
+    raw = raw_schema(encoder)
     decoded = decode(made, encoder, clamp=True)
     classes = F.array(*[F.lit(c) for c in encoder.label.classes])
     types = {f.name: f.dataType for f in raw.fields}
@@ -64,16 +71,10 @@ def without_copies(made: DataFrame, originals: DataFrame, encoder: Encoder) -> D
 
 def as_originals(rows: DataFrame, encoder: Encoder, run_id: str) -> DataFrame:
     """Raw `rows` with origin, parent_row_id and run_id."""
-    raw = t.StructType.fromJson(_json(encoder.raw_schema))
+    raw = raw_schema(encoder)
     return rows.select(
         *[col(f.name) for f in raw.fields],
         F.lit("original").alias("origin"),
         F.lit(None).cast("bigint").alias("parent_row_id"),
         F.lit(run_id).alias("run_id"),
     )
-
-
-def _json(text: str) -> dict[str, object]:
-    import json
-
-    return dict(json.loads(text))

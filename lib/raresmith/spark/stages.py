@@ -19,7 +19,7 @@ from raresmith.spark import tables
 from raresmith.spark.evaluate import evaluate
 from raresmith.spark.oversample import oversample
 from raresmith.spark.prepare import admitted, prepare
-from raresmith.spark.publish import COPIES, as_originals, decode_made, without_copies
+from raresmith.spark.publish import COPIES, as_originals, decode_made, raw_schema, without_copies
 from raresmith.spark.simulate import simulate
 from raresmith.spark.source import (
     check_columns,
@@ -281,7 +281,7 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
             train = features.where(F.col("split") == "train").select(F.col("row_id").alias(ROW_ID))
             originals = passed.join(train, ROW_ID, "left_semi")
         out = as_originals(originals, encoder, run.run_id).unionByName(out)
-    contract = contracts.augmented(tables.raw_columns(raw_schema_of(encoder)))
+    contract = contracts.augmented(tables.raw_columns(raw_schema(encoder)))
     written = tables.write_table(out, contract, location(config, "augmented"), run)
     augmented = tables.read_table(spark, location(config, "augmented"))
     by_origin = {row["origin"]: int(row["count"]) for row in augmented.groupBy("origin").count().collect()}
