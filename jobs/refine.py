@@ -1,0 +1,11 @@
+"""Train the GAN and refine the synthetic rows: refined. No JVM is needed here.
+
+python jobs/refine.py conf/handbook.toml
+torchrun --standalone --nproc-per-node 2 --max-restarts 3 jobs/refine.py conf/handbook.toml
+"""
+
+from raresmith.gan.process import finish
+from raresmith.gan.train import main
+
+if __name__ == "__main__":
+    finish(main())

@@ -1,0 +1,81 @@
+"""Checkpoints and models as safetensors and JSON: nothing is pickled, and a torn or changed file is noticed."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from raresmith.gan.folder import Folder
+
+Saved = tuple[dict[str, torch.Tensor], dict[str, Any]]
+"""Tensors by name, and the notes beside them."""
+KEPT = 2
+"""Checkpoints that stay: the newest, and the one before it in case the newest is damaged."""
+
+
+def write_tensors(folder: Folder, name: str, tensors: Mapping[str, torch.Tensor], notes: dict[str, Any]) -> None:
+    """Write `name`.safetensors, then `name`.json, which holds `notes` and vouches for the tensors by their digest."""
+    data = save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
+    folder.write(f"{name}.safetensors", data)
+    document = {**notes, "sha256": hashlib.sha256(data).hexdigest()}
+    folder.write(f"{name}.json", json.dumps(document, indent=1, sort_keys=True).encode())
+
+
+def read_tensors(folder: Folder, name: str) -> Saved | None:
+    """What `write_tensors` wrote, or None (and a line on stderr) where it is missing, torn or changed."""
+    try:
+        notes = json.loads(folder.read(f"{name}.json"))
+        data = folder.read(f"{name}.safetensors")
+        if hashlib.sha256(data).hexdigest() != notes["sha256"]:
+            raise ValueError("its digest is not the one in its JSON")
+        return load(data), notes
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        print(f"refine     {name} is damaged and not used: {error}", file=sys.stderr, flush=True)
+        return None
+
+
+def save_checkpoint(
+    folder: Folder, fingerprint: str, step: int, tensors: Mapping[str, torch.Tensor], notes: dict[str, Any]
+) -> None:
+    """Add the checkpoint of `step` steps done by the run of `fingerprint`, and drop all but the newest `KEPT`."""
+    write_tensors(
+        folder, f"{_stem(fingerprint)}{step:09d}", tensors, {**notes, "fingerprint": fingerprint, "step": step}
+    )
+    for name in _names(folder, _stem(fingerprint))[KEPT:]:
+        _delete(folder, name)
+
+
+def newest_checkpoint(folder: Folder, fingerprint: str) -> Saved | None:
+    """The newest checkpoint that is whole and belongs to the run of `fingerprint`, or None."""
+    for name in _names(folder, _stem(fingerprint)):
+        found = read_tensors(folder, name)
+        if found is not None and found[1].get("fingerprint") == fingerprint:
+            return found
+    return None
+
+
+def delete_checkpoints(folder: Folder) -> None:
+    """Delete the checkpoints of this and of earlier runs."""
+    for name in _names(folder, "checkpoint-"):
+        _delete(folder, name)
+
+
+def _stem(fingerprint: str) -> str:
+    return f"checkpoint-{fingerprint[:8]}-"
+
+
+def _names(folder: Folder, stem: str) -> list[str]:
+    """Newest first; one without its JSON was never finished and counts too."""
+    return sorted({name.split(".")[0] for name in folder.names() if name.startswith(stem)}, reverse=True)
+
+
+def _delete(folder: Folder, name: str) -> None:
+    folder.delete(f"{name}.json")  # first: tensors without it are not used
+    folder.delete(f"{name}.safetensors")

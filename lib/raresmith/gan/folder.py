@@ -1,0 +1,90 @@
+"""A folder of a run's files, on a disk or in an object store, where a file is there whole or not at all."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from pyarrow import fs
+
+
+class Folder(Protocol):
+    """Small files by name."""
+
+    def write(self, name: str, data: bytes) -> None: ...
+
+    def read(self, name: str) -> bytes:
+        """The file's bytes; FileNotFoundError where there is none."""
+        ...
+
+    def names(self) -> list[str]:
+        """Names of the files, sorted."""
+        ...
+
+    def delete(self, name: str) -> None: ...
+
+
+def open_folder(location: str) -> Folder:
+    """The folder at `location`, a path or an s3:// or s3a:// URL (endpoint and keys from the AWS_ variables)."""
+    return Bucket(location) if "://" in location else Disk(Path(location))
+
+
+class Disk:
+    """Written aside, synchronised, renamed: a crash leaves the old file or the new one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, name: str, data: bytes) -> None:
+        self._path.mkdir(parents=True, exist_ok=True)
+        aside = self._path / f".{name}.{os.getpid()}"
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(self._path / name)
+        descriptor = os.open(self._path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def read(self, name: str) -> bytes:
+        return (self._path / name).read_bytes()
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self._path.glob("[!.]*") if path.is_file())
+
+    def delete(self, name: str) -> None:
+        (self._path / name).unlink(missing_ok=True)
+
+
+class Bucket:
+    """An object store: an object appears when it is whole."""
+
+    def __init__(self, location: str) -> None:
+        location = location.replace("s3a://", "s3://", 1)
+        if location.startswith("s3://") and (endpoint := os.environ.get("AWS_ENDPOINT_URL")):
+            scheme, _, host = endpoint.partition("://")
+            self._files: fs.FileSystem = fs.S3FileSystem(
+                endpoint_override=host, scheme=scheme, region=os.environ.get("AWS_REGION", "us-east-1")
+            )
+            self._path = location.removeprefix("s3://")
+        else:
+            self._files, self._path = fs.FileSystem.from_uri(location)
+
+    def write(self, name: str, data: bytes) -> None:
+        with self._files.open_output_stream(f"{self._path}/{name}") as stream:
+            stream.write(data)
+
+    def read(self, name: str) -> bytes:
+        with self._files.open_input_file(f"{self._path}/{name}") as stream:
+            return bytes(stream.read())
+
+    def names(self) -> list[str]:
+        selector = fs.FileSelector(self._path, allow_not_found=True)
+        return sorted(info.base_name for info in self._files.get_file_info(selector) if info.is_file)
+
+    def delete(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self._files.delete_file(f"{self._path}/{name}")

@@ -1,0 +1,165 @@
+"""Which rows a rank holds, and which rows make the batch of a step.
+
+Rows are ordered by (class, row_id), which no file layout changes. A batch is a stratified sample: slot s of S draws
+from the s-th of S equal parts of that order, so every row is as likely as any other, and a rank that fills slots
+[a, b) needs only the rows of those parts. The batch is the same whatever the number of ranks, its shape never changes,
+and where rows are fewer than slots they repeat.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from deltalake import DeltaTable
+from numpy.typing import NDArray
+
+from raresmith.errors import ConfigError, DataError
+from raresmith.gan import draws
+from raresmith.gan.draws import Stream
+from raresmith.gan.model import Rows
+from raresmith.gan.representation import Representation
+from raresmith.gan.tables import read_columns
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """The (class, row_id) of all rows of a table in order: 12 bytes a row, the only thing a rank holds of them all."""
+
+    labels: NDArray[np.int32]
+    row_ids: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, labels: NDArray[np.int32], row_ids: NDArray[np.int64], table: str) -> "Order":
+        """Sort; DataError where two rows are the same."""
+        sorting = np.lexsort((row_ids, labels))
+        labels, row_ids = labels[sorting], row_ids[sorting]
+        repeated = int(((row_ids[1:] == row_ids[:-1]) & (labels[1:] == labels[:-1])).sum())
+        if repeated:
+            raise DataError(f"{table} has {repeated} rows whose row_id another row has; run the stage that wrote it")
+        return cls(labels, row_ids)
+
+    def __len__(self) -> int:
+        return len(self.row_ids)
+
+    def counts(self) -> dict[int, int]:
+        """Rows of each class, in the order of the classes."""
+        return dict(zip(*(a.tolist() for a in np.unique(self.labels, return_counts=True)), strict=True))
+
+    def condition(self, low: int, high: int) -> str:
+        """SQL condition of the rows at positions [low, high)."""
+        parts = []
+        for label in np.unique(self.labels[low:high]):
+            ids = self.row_ids[low:high][self.labels[low:high] == label]
+            parts.append(f"(label = {label} AND row_id BETWEEN {ids[0]} AND {ids[-1]})")
+        return " OR ".join(parts) or "false"
+
+
+def read_order(table: DeltaTable, condition: str) -> Order:
+    """The order of the rows of `table` where `condition` holds."""
+    columns = read_columns(table, ("label", "row_id"), condition)
+    return Order.of(columns["label"].astype(np.int32), columns["row_id"].astype(np.int64), table.table_uri)
+
+
+def read_rows(
+    table: DeltaTable, order: Order, low: int, high: int, condition: str, representation: Representation
+) -> tuple[Rows, NDArray[np.int64]]:
+    """The rows of `table` at positions [low, high) of `order`, which was read with the same `condition`, and their ids.
+
+    Only these rows are kept; Delta skips the files whose statistics rule them out.
+    """
+    wanted = f"({condition}) AND ({order.condition(low, high)})"
+    columns = read_columns(table, ("label", "row_id", *representation.names), wanted)
+    sorting = np.lexsort((columns["row_id"], columns["label"]))
+    columns = {name: column[sorting] for name, column in columns.items()}
+    if not np.array_equal(columns["row_id"], order.row_ids[low:high]):
+        raise DataError(f"{table.table_uri} gave other rows on a second read; run the stage that wrote it again")
+    numbers, positions = representation.split({n: columns[n] for n in representation.names}, table.table_uri)
+    classes = np.searchsorted(np.unique(order.labels), order.labels[low:high])
+    return Rows(numbers, positions, torch.from_numpy(classes)), order.row_ids[low:high]
+
+
+def parted(total: int, parts: int, part: int) -> tuple[int, int]:
+    """The bounds of one of `parts` parts of range(total) that differ by one at most."""
+    return part * total // parts, (part + 1) * total // parts
+
+
+class Batches:
+    """The rows of each step's batch, for one rank.
+
+    The real rows follow the classes of the synthetic ones: a class that has a tenth of the synthetic rows has a tenth
+    of each batch on both sides, or the discriminator would learn the shares and not the rows.
+
+    Parameters
+    ----------
+    real, synthetic
+        Rows of each class; the classes of `synthetic` are among those of `real`.
+    batch_size
+        Synthetic rows of a step over all ranks; real rows are half as many.
+
+    Attributes
+    ----------
+    half
+        This rank's real rows of a step; its synthetic rows are twice as many.
+    real_range, smote_range
+        Positions [low, high) in the two orders that this rank's slots draw from.
+
+    Raises
+    ------
+    ConfigError
+        If there are more ranks than real rows in a batch.
+    """
+
+    def __init__(
+        self,
+        real: dict[int, int],
+        synthetic: dict[int, int],
+        *,
+        batch_size: int,
+        seed: int,
+        rank: int,
+        world_size: int,
+        device: torch.device,
+    ) -> None:
+        self._total, self._slots, self._seed = sum(synthetic.values()), batch_size // 2, seed
+        if world_size > self._slots:
+            raise ConfigError(
+                f"refine.batch_size = {batch_size} has {self._slots} real rows for {world_size} processes; "
+                f"raise refine.batch_size to at least {2 * world_size} or lower refine.nproc_per_node"
+            )
+        if self._slots * self._total * max(real.values()) >= 2**63 or self._total > 2**31:
+            raise ConfigError(f"{self._total} synthetic rows are too many for batches of {batch_size}; lower either")
+        first, last = parted(self._slots, world_size, rank)
+        self.half = last - first
+        self.real_slots = torch.arange(first, last, device=device)
+        self.smote_slots = torch.arange(2 * first, 2 * last, device=device)
+        made = np.array(list(synthetic.values()), dtype=np.int64)
+        given = np.array([real[label] for label in synthetic], dtype=np.int64)
+        starts = np.array([sum(n for other, n in real.items() if other < label) for label in synthetic])
+        self._made, self._given, self._starts = (torch.tensor(a, device=device) for a in (made, given, starts))
+        # Where each class ends among the slots' numbers, which run from 0 to slots * total.
+        self._ends = torch.tensor(np.cumsum(made) * self._slots, device=device)
+        edges = torch.tensor([first * self._total, last * self._total - 1], device=device)
+        low, high = self._real_position(edges).tolist()
+        self.real_range = low, high + 1
+        self.smote_range = first * self._total // self._slots, -(-last * self._total // self._slots)
+
+    def real(self, step: int) -> torch.Tensor:
+        """Positions of this rank's real rows within `real_range`; shape (half,)."""
+        drawn = self.real_slots * self._total + draws.below(
+            draws.key(self._seed, Stream.REAL, step), self.real_slots, self._total
+        )
+        return self._real_position(drawn) - self.real_range[0]
+
+    def smote(self, step: int) -> torch.Tensor:
+        """Positions of this rank's synthetic rows within `smote_range`; shape (2 * half,)."""
+        drawn = self.smote_slots * self._total + draws.below(
+            draws.key(self._seed, Stream.SYNTHETIC, step), self.smote_slots, self._total
+        )
+        return drawn // (2 * self._slots) - self.smote_range[0]
+
+    def _real_position(self, number: torch.Tensor) -> torch.Tensor:
+        """Position in the order of real rows of numbers in [0, slots * total): stretched within each class."""
+        of = torch.bucketize(number, self._ends, right=True)
+        made, given = self._made[of], self._given[of]
+        within = number - (self._ends[of] - made * self._slots)
+        return self._starts[of] + within * given // (made * self._slots)

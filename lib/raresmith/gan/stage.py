@@ -1,0 +1,38 @@
+"""What a finished `refine` left in the tables, for the trainer itself and for whoever started it; needs no torch."""
+
+import json
+import time
+
+from raresmith.config import Config
+from raresmith.gan import tables
+from raresmith.runs import StageRun
+from raresmith.stages import StageReport
+
+
+def is_done(config: Config, run: StageRun) -> bool:
+    """Whether the newest rows of `refined` were made by an equal run."""
+    note = tables.commit_note(tables.location(config, "refined"))
+    return note is not None and note.get("fingerprint") == run.fingerprint
+
+
+def note_done(config: Config, run: StageRun, content_hash: str, started: float) -> None:
+    """Note the stage in `runs`; `started` is a time of time.monotonic()."""
+    table = tables.open_table(tables.location(config, "refined"))
+    rows = int(tables.query(table, "SELECT count(*) AS n FROM t").read_all()["n"][0].as_py())
+    tables.note_run(config, run, {"refined": rows}, "refined", content_hash, time.monotonic() - started)
+
+
+def report(config: Config, run: StageRun, *, unchanged: bool = False) -> StageReport:
+    """The report of the finished stage, as its tables tell it."""
+    note = tables.recorded(config, run)
+    assert note is not None
+    rows = json.loads(note["row_counts"])
+    said = (tables.commit_note(tables.location(config, "refined")) or {}).get("notes", {})
+    if rows["refined"] == 0:
+        words = "           synthetic holds no rows, so there was nothing to refine"
+    else:
+        words = (
+            f"           {said['clamped']:,} of {said['numbers']:,} numbers lay outside the range of the train rows "
+            "and were set to its end"
+        )
+    return StageReport(stage="refine", rows=rows, seconds=note["seconds"], unchanged=unchanged, words=words)

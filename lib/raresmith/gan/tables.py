@@ -1,0 +1,221 @@
+"""The one place where the trainer touches Delta: delta-rs, no JVM."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from numpy.typing import NDArray
+
+from raresmith import contracts
+from raresmith.config import Config
+from raresmith.contracts import Table
+from raresmith.encoder import Encoder
+from raresmith.errors import DataError
+from raresmith.runs import StageRun, fingerprint_of, library_versions, stage_run
+
+_NO_ROWS = ("SET TBLPROPERTIES", "ADD CONSTRAINT")
+"""Operations that change no row of a table."""
+_ARROW = {
+    "bigint": pa.int64(),
+    "int": pa.int32(),
+    "string": pa.string(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+}
+
+
+def location(config: Config, table: str) -> str:
+    """Where the table called `table` lies."""
+    return f"{config.run.warehouse}/{table}"
+
+
+def open_table(path: str, version: int | None = None) -> DeltaTable:
+    """The table at `path`, as of `version` or as it is now; DataError where there is none."""
+    try:
+        return DeltaTable(path, version)
+    except TableNotFoundError:
+        raise DataError(f"there is no Delta table at {path}; run the stage that writes it first") from None
+
+
+def rows_version(table: DeltaTable) -> int:
+    """Version of the newest commit that changed rows."""
+    for commit in table.history(20):
+        if commit["operation"] not in _NO_ROWS:
+            return int(commit["version"])
+    raise DataError(f"the newest commits of {table.table_uri} hold no rows; run the stage that writes it again")
+
+
+def commit_note(path: str) -> dict[str, Any] | None:
+    """What the stage that wrote the rows at `path` said of itself; None where there is no table or no such commit."""
+    try:
+        history = DeltaTable(path).history(20)
+    except TableNotFoundError:
+        return None
+    for commit in history:
+        if fingerprint_of(commit.get("userMetadata")) is not None:
+            return dict(json.loads(commit["userMetadata"]))
+    return None
+
+
+def refine_run(config: Config, features: int | None = None, synthetic: int | None = None) -> StageRun:
+    """The identity of the stage on these versions of its tables, or on the newest."""
+    inputs: dict[str, str | int] = {
+        name: rows_version(open_table(location(config, name))) if version is None else version
+        for name, version in (("features", features), ("synthetic", synthetic))
+    }
+    return stage_run(config, "refine", inputs)
+
+
+def query(table: DeltaTable, sql: str) -> pa.RecordBatchReader:
+    """The result of `sql` in batches; the table is called `t`. Unlike pyarrow's reader it knows deletion vectors."""
+    return pa.RecordBatchReader.from_stream(QueryBuilder().register("t", table).execute(sql))
+
+
+def quoted(name: str) -> str:
+    """`name` as a column of a query."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def read_encoder(path: str) -> Encoder:
+    """The fitted encoder in the table at `path`."""
+    documents = query(open_table(path), "SELECT document FROM t").read_all()
+    if len(documents) != 1:
+        raise DataError(
+            f"the encoder table at {path} has {len(documents)} rows where one is expected; run prepare again"
+        )
+    return Encoder.from_json(documents["document"][0].as_py())
+
+
+def read_columns(table: DeltaTable, names: Iterable[str], condition: str) -> dict[str, NDArray[np.generic]]:
+    """The columns `names` of the rows where `condition` holds, in any order of rows."""
+    names = list(names)
+    sql = f"SELECT {', '.join(map(quoted, names))} FROM t WHERE {condition}"
+    with query(table, sql) as reader:
+        found = reader.read_all()
+    return {name: found[name].to_numpy() for name in names}
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The Arrow schema that `table` promises, with comments and nullability."""
+    return pa.schema(
+        [pa.field(c.name, _ARROW[c.type], nullable=c.nullable, metadata={"comment": c.comment}) for c in table.columns]
+    )
+
+
+def write_table(
+    contract: Table, path: str, rows: pa.RecordBatchReader, run: StageRun, *, predicate: str = "", **notes: Any
+) -> int:
+    """Replace the rows at `path` (or those where `predicate` holds) in one commit that names `run`; return the count.
+
+    The table is made with its comments and constraints when it is not there; when its columns changed, the new ones
+    come in the same commit as the rows. Two at once end as one.
+
+    Raises
+    ------
+    DataError
+        If what is read back is not what was written.
+    """
+    table = _created(contract, path)
+    app_id = run.app_id(contract.name)
+    properties = CommitProperties(
+        custom_metadata={"userMetadata": run.commit_metadata(**notes)},
+        app_transactions=[Transaction(app_id, (table.transaction_version(app_id) or 0) + 1)],
+    )
+    written = 0
+
+    def counted() -> Iterable[pa.RecordBatch]:
+        nonlocal written
+        for batch in rows:
+            written += len(batch)
+            yield batch
+
+    changed = _columns(table) != _contract_columns(contract)
+    try:
+        write_deltalake(
+            # The same handle: another writer in between makes this one fail instead of writing twice.
+            table,
+            pa.RecordBatchReader.from_batches(rows.schema, counted()),
+            mode="overwrite",
+            schema_mode="overwrite" if changed else None,
+            predicate=predicate or None,
+            commit_properties=properties,
+        )
+    except CommitFailedError:
+        if (commit_note(path) or {}).get("fingerprint") != run.fingerprint:
+            raise
+    table = DeltaTable(path)
+    found = query(table, f"SELECT count(*) AS n FROM t WHERE {predicate or 'true'}").read_all()["n"][0].as_py()
+    if found != written:
+        raise DataError(f"{path} holds {found} rows but {written} were written; run {run.stage} again")
+    if table.metadata().configuration.get("raresmith.run_id") != run.run_id:
+        table.alter.set_table_properties({"raresmith.run_id": run.run_id}, raise_if_not_exists=False)
+    return written
+
+
+def note_run(
+    config: Config, run: StageRun, rows: dict[str, int], table: str, content_hash: str, seconds: float
+) -> None:
+    """Note in `runs` that the stage is done; `table` is the one that it wrote."""
+    contract = contracts.runs()
+    row = {
+        "run_id": run.run_id,
+        "stage": run.stage,
+        "fingerprint": run.fingerprint,
+        "config_hash": run.config_hash,
+        "random_state": run.random_state,
+        "versions": json.dumps(library_versions()),
+        "inputs": json.dumps(run.inputs),
+        "outputs": json.dumps({table: rows_version(open_table(location(config, table)))}),
+        "row_counts": json.dumps(rows),
+        "seconds": seconds,
+        "content_hash": content_hash,
+    }
+    note = pa.Table.from_pylist([row], arrow_schema(contract))
+    write_table(
+        contract,
+        location(config, "runs"),
+        note.to_reader(),
+        run,
+        predicate=f"run_id = '{run.run_id}' AND stage = '{run.stage}'",
+    )
+
+
+def recorded(config: Config, run: StageRun) -> dict[str, Any] | None:
+    """The note of `run` in `runs`, or None."""
+    try:
+        table = DeltaTable(location(config, "runs"))
+    except TableNotFoundError:
+        return None
+    condition = f"run_id = '{run.run_id}' AND stage = '{run.stage}' AND fingerprint = '{run.fingerprint}'"
+    found = query(table, f"SELECT * FROM t WHERE {condition}").read_all().to_pylist()
+    return found[0] if found else None
+
+
+def _created(contract: Table, path: str) -> DeltaTable:
+    if not DeltaTable.is_deltatable(path):
+        DeltaTable.create(
+            path,
+            arrow_schema(contract),
+            mode="ignore",
+            description=contract.comment,
+            configuration={"raresmith.table": contract.name},
+            raise_if_key_not_exists=False,
+        )
+    table = DeltaTable(path)
+    # Not as properties of the new table: delta-rs would then note them without enforcing them.
+    for name, condition in contract.checks.items():
+        if f"delta.constraints.{name}" not in table.metadata().configuration:
+            table.alter.add_constraint({name: condition})
+    return table
+
+
+def _columns(table: DeltaTable) -> list[tuple[str, pa.DataType]]:
+    return [(field.name, field.type) for field in pa.schema(table.schema().to_arrow())]
+
+
+def _contract_columns(contract: Table) -> list[tuple[str, pa.DataType]]:
+    return [(c.name, _ARROW[c.type]) for c in contract.columns]

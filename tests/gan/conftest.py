@@ -1,0 +1,137 @@
+"""Small warehouses as prepare and oversample leave them, made by delta-rs: no JVM."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from deltalake import CommitProperties, write_deltalake
+from numpy.typing import NDArray
+
+from raresmith import contracts
+from raresmith.config import Config, load_config
+from raresmith.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
+from raresmith.gan.tables import arrow_schema
+
+CODES = (0, 2, 3, 5)
+"""Codes that the train rows of a categorical feature have: a hole, and the bucket of unseen values."""
+
+
+def make_encoder(numeric: int, categorical: int = 0, classes: tuple[str, ...] = ("good", "bad")) -> Encoder:
+    numbers: list[Feature] = [
+        NumericFeature(
+            name=f"n{i}", source=f"n{i}", type="double", transform="linear", center=0.0, scale=1.0, low=-3.0, high=3.0,
+            impute=0.0, step=0.0, storage="double" if i == 1 else "float", encoded_low=-3.0, encoded_high=3.0,
+        )
+        for i in range(numeric)
+    ]  # fmt: skip
+    codes: list[Feature] = [
+        CategoricalFeature(name=f"c{i}", source=f"c{i}", type="string", categories=("a", "b", "c", "d"), seen=CODES)
+        for i in range(categorical)
+    ]
+    label = Label(name="class", type="string", classes=classes, positive=classes[-1])
+    return Encoder(features=(*numbers, *codes), label=label, raw_schema="{}")
+
+
+def draw(encoder: Encoder, label: int, rows: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+    """Feature values of `rows` rows of a class."""
+    columns: dict[str, NDArray[Any]] = {}
+    for i, feature in enumerate(encoder.features):
+        if feature.kind == "numeric":
+            values = np.clip(rng.normal(0.5 * label + 0.1 * i, 0.7, rows), -3, 3)
+            columns[feature.name] = values.astype(np.float64 if feature.storage == "double" else np.float32)
+        else:
+            columns[feature.name] = rng.choice(CODES, rows, p=(0.1, 0.6, 0.2, 0.1)).astype(np.float32)
+    return columns
+
+
+class Warehouse:
+    """The tables that refine reads, and the configuration that reads them."""
+
+    def __init__(self, folder: Path, encoder: Encoder, refine: str) -> None:
+        self.folder, self.encoder = folder, encoder
+        self.rng = np.random.default_rng(0)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config_path = folder / "run.toml"
+        self.configure(refine)
+        self._write("encoder", contracts.encoder(), {"run_id": ["r"], "document": [encoder.to_json()]})
+
+    def configure(self, refine: str) -> None:
+        text = '[run]\nname = "r"\nwarehouse = "tables"\nrandom_state = 7\n[source]\npath = "x"\nlabel = "class"\n'
+        self.config_path.write_text(f"{text}[refine]\n{refine}\n")
+
+    @property
+    def config(self) -> Config:
+        return load_config(self.config_path)
+
+    def table(self, name: str) -> str:
+        return str(self.folder / "tables" / name)
+
+    def _write(self, name: str, contract: contracts.Table, columns: dict[str, Any]) -> None:
+        note = json.dumps({"fingerprint": "made by the test"})
+        write_deltalake(
+            self.table(name),
+            pa.table(columns, schema=arrow_schema(contract)),
+            mode="overwrite",
+            commit_properties=CommitProperties(custom_metadata={"userMetadata": note}),
+        )
+
+    def write_features(self, rows: dict[int, int]) -> None:
+        """`rows` train rows of each class, and half as many of the test split, which nothing may read."""
+        parts: list[dict[str, Any]] = []
+        for label, n in rows.items():
+            for split, count in (("train", n), ("test", n // 2)):
+                columns = draw(self.encoder, label, count, self.rng)
+                if split == "test":
+                    columns = {name: np.full_like(values, np.nan) for name, values in columns.items()}
+                ids = self.rng.integers(-(2**62), 2**62, count)
+                parts.append({"row_id": ids, "split": np.full(count, split), "label": np.full(count, label), **columns})
+        names = parts[0].keys()
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
+        self._write("features", contracts.features(self.encoder), columns)
+
+    def write_synthetic(self, rows: dict[int, int], reverse: bool = False) -> None:
+        """`rows` made rows of each class; `reverse` stores the same rows in another order."""
+        rng = np.random.default_rng(1)
+        parts: list[dict[str, Any]] = []
+        for label, n in rows.items():
+            ids = rng.integers(-(2**62), 2**62, n)
+            parts.append({"row_id": ids, "label": np.full(n, label), **draw(self.encoder, label, n, rng)})
+        total = sum(rows.values())
+        columns: dict[str, Any] = {
+            "base_row_id": np.arange(total),
+            "neighbor_row_id": np.arange(total),
+            "gap": np.full(total, 0.5),
+            "method": np.full(total, "smote"),
+            "run_id": np.full(total, "r"),
+        }
+        for name in parts[0] if parts else ("row_id", "label", *self.encoder.names):
+            columns[name] = np.concatenate([part[name] for part in parts]) if parts else []
+        if reverse:
+            columns = {name: values[::-1] for name, values in columns.items()}
+        self._write("synthetic", contracts.synthetic(self.encoder), columns)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Callable[..., Warehouse]:
+    """Make a warehouse of `numeric` and `categorical` features with rows of each class."""
+
+    def make(
+        refine: str = "steps = 30",
+        *,
+        numeric: int = 3,
+        categorical: int = 0,
+        real: dict[int, int] | None = None,
+        synthetic: dict[int, int] | None = None,
+        classes: tuple[str, ...] = ("good", "bad"),
+        name: str = "house",
+    ) -> Warehouse:
+        made = Warehouse(tmp_path / name, make_encoder(numeric, categorical, classes), refine)
+        made.write_features(real if real is not None else {0: 50, 1: 40})
+        made.write_synthetic(synthetic if synthetic is not None else {1: 100})
+        return made
+
+    return make

@@ -1,0 +1,45 @@
+import torch
+
+from raresmith.gan import draws
+from raresmith.gan.draws import Stream
+
+KEY = draws.key(7, Stream.LATENT, 3)
+
+
+def test_a_row_gets_the_same_numbers_wherever_it_stands():
+    rows = torch.tensor([5, -9, 2**62, 11])
+    shuffled = torch.tensor([3, 0, 2, 1])
+    for function in (draws.uniform, draws.normal, draws.gumbel):
+        assert torch.equal(function(KEY, rows, 5)[shuffled], function(KEY, rows[shuffled], 5))
+
+
+def test_seed_stream_and_counter_all_change_the_numbers():
+    rows = torch.arange(10)
+    keys = {KEY, draws.key(8, Stream.LATENT, 3), draws.key(7, Stream.CATEGORY, 3), draws.key(7, Stream.LATENT, 4)}
+    assert len(keys) == 4
+    assert len({tuple(draws.bits(key, rows).tolist()) for key in keys}) == 4
+
+
+def test_bits_are_those_of_splitmix64():
+    # The first outputs of the reference generator for the state 0 and 1234567.
+    assert draws.bits(0, torch.tensor([1])).item() % 2**64 == 0xE220A8397B1DCDAF
+    assert draws.bits(1234567, torch.tensor([1])).item() % 2**64 == 6457827717110365317
+
+
+def test_numbers_have_the_distribution_that_they_are_named_after():
+    rows = torch.arange(100_000)
+    uniform = draws.uniform(KEY, rows, 2)
+    assert uniform.min() > 0 and uniform.max() < 1
+    assert torch.allclose(uniform.mean(0), torch.tensor(0.5), atol=0.01)
+    assert abs(torch.corrcoef(uniform.T)[0, 1]) < 0.01
+    normal = draws.normal(KEY, rows, 3)
+    assert torch.allclose(normal.mean(0), torch.zeros(3), atol=0.015)
+    assert torch.allclose(normal.T.cov(), torch.eye(3), atol=0.02)
+    # Euler's constant is the mean of a Gumbel number.
+    assert abs(draws.gumbel(KEY, rows, 1).mean() - 0.5772) < 0.015
+
+
+def test_below_draws_each_number_alike():
+    counts = torch.bincount(draws.below(KEY, torch.arange(70_000), 7), minlength=7)
+    assert len(counts) == 7
+    assert (counts - 10_000).abs().max() < 400

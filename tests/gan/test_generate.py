@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+from tests.gan.conftest import make_encoder
+
+from raresmith.gan.generate import BLOCK, PIECE, blocks, pieces, refined_row_ids
+from raresmith.gan.model import Gan, Rows
+from raresmith.gan.representation import Representation
+
+CPU = torch.device("cpu")
+
+
+def make_gan(latent: str, architecture: str = "small") -> Gan:
+    return Gan(
+        Representation(make_encoder(5, 2)), architecture=architecture, latent=latent, classes=(1, 2), seed=3, device=CPU
+    )
+
+
+def make_rows(n: int) -> tuple[Rows, np.ndarray]:
+    random = torch.Generator().manual_seed(0)
+    rows = Rows(
+        torch.randn(n, 5, generator=random),
+        torch.randint(0, 4, (n, 2), generator=random),
+        torch.randint(0, 2, (n,), generator=random),
+    )
+    return rows, np.random.default_rng(0).integers(-(2**62), 2**62, n)
+
+
+@pytest.mark.parametrize("architecture", ["small", "smotified"])
+@pytest.mark.parametrize("latent", ["synthetic", "noise"])
+def test_a_refined_row_does_not_depend_on_the_rows_beside_it(latent, architecture):
+    gan, (rows, ids) = make_gan(latent, architecture), make_rows(700)
+    torch.set_num_threads(1)
+    whole = torch.cat([made for _, made, _, _ in blocks(gan, rows, ids)])
+    order = torch.randperm(700, generator=torch.Generator().manual_seed(1))[:123]
+    some = torch.cat([made for _, made, _, _ in blocks(gan, rows.take(order), ids[order.numpy()])])
+    assert torch.equal(whole[order], some)
+    assert len(torch.unique(whole, dim=0)) == 700
+
+
+def test_made_rows_are_valid_and_scored():
+    gan, (rows, ids) = make_gan("synthetic"), make_rows(BLOCK + 10)
+    sizes = []
+    for part, made, scores, outside in blocks(gan, rows, ids):
+        sizes.append(part.stop - part.start)
+        assert made[:, :5].abs().max() <= 3
+        assert ((made[:, 5:] == 0) | (made[:, 5:] == 1)).all()
+        assert torch.equal(made[:, 5:9].sum(1), torch.ones(len(made)))
+        assert ((scores >= 0) & (scores <= 1)).all()
+        assert 0 <= outside <= 5 * len(made)
+    assert sizes == [BLOCK, 10]
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+@pytest.mark.parametrize("total", [0, 1, BLOCK, 3 * BLOCK + 1, 2 * PIECE + 5])
+def test_ranks_make_whole_blocks_and_together_all_rows_in_order(total, world_size):
+    made = [piece for rank in range(world_size) for piece in pieces(total, rank, world_size)]
+    assert all(low % BLOCK == 0 and 0 < high - low <= PIECE for low, high, _ in made)
+    assert [low for low, _, _ in made] == [0, *[high for _, high, _ in made]][: len(made)]
+    assert (made[-1][1] if made else 0) == total
+    assert len({name for _, _, name in made}) == len(made)
+
+
+def test_row_ids_are_new_and_differ_between_runs():
+    ids = np.arange(10_000)
+    first, second = refined_row_ids(ids, "a", 0), refined_row_ids(ids, "b", 0)
+    assert len({*ids.tolist(), *first.tolist(), *second.tolist()}) == 30_000
+    assert np.array_equal(first[::-1], refined_row_ids(ids[::-1], "a", 0))

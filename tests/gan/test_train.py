@@ -1,0 +1,260 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from safetensors.numpy import load_file
+from tests.gan.conftest import CODES, Warehouse, make_encoder
+
+from raresmith.gan.launch import environment
+from raresmith.gan.train import main
+
+SETTINGS = 'device = "cpu"\nsteps = 400\ncheckpoint_every = 20\nbatch_size = 32'
+
+
+def refined(warehouse: Warehouse) -> pa.Table:
+    return DeltaTable(warehouse.table("refined")).to_pyarrow_table().sort_by("row_id")
+
+
+def weights(warehouse: Warehouse) -> dict[str, np.ndarray]:
+    return dict(load_file(f"{warehouse.table('models')}/r/model.safetensors"))
+
+
+def card(warehouse: Warehouse) -> dict:
+    return json.loads(Path(f"{warehouse.table('models')}/r/model.json").read_text())
+
+
+def torchrun(warehouse: Warehouse, processes: int, restarts: int = 0) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)),
+            *("--max-restarts", str(restarts), "-m", "raresmith.gan.train", str(warehouse.config_path)),
+        ],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> tuple[str, str]:
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err[-3000:]
+    return out, err
+
+
+def mixed(folder: Path) -> Warehouse:
+    """Two made classes, numbers and categories, more rows than a block; the same for every call."""
+    made = Warehouse(folder, make_encoder(4, 2, ("a", "b", "c")), SETTINGS)
+    made.write_features({0: 300, 1: 41, 2: 2})
+    made.write_synthetic({1: 3000, 2: 2500})
+    return made
+
+
+@pytest.fixture(scope="module")
+def on_two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    warehouse = mixed(tmp_path_factory.mktemp("two"))
+    out, _ = finished(torchrun(warehouse, 2))
+    assert "5,500 refined" in out
+    return warehouse
+
+
+def test_every_synthetic_row_comes_back_valid_with_its_class_and_parent(on_two_ranks):
+    rows, parents = refined(on_two_ranks), DeltaTable(on_two_ranks.table("synthetic")).to_pandas()
+    assert len(rows) == 5500
+    by_parent = rows.to_pandas().set_index("synthetic_row_id")
+    assert by_parent.index.is_unique
+    assert (by_parent["label"] == parents.set_index("row_id")["label"].loc[by_parent.index]).all()
+    assert len(set(rows["row_id"].to_pylist()) - set(parents["row_id"])) == 5500
+    for name in ("c0", "c1"):
+        assert set(rows[name].to_pylist()) <= set(CODES)
+    for name in ("n0", "n1", "n2", "n3"):
+        values = rows[name].to_numpy()
+        assert np.abs(values).max() <= 3 and values.std() > 0
+    assert set(rows["model"].to_pylist()) == {"small from synthetic"}
+    assert set(rows["run_id"].to_pylist()) == {"r"}
+
+
+def test_two_ranks_train_as_one_does_on_the_same_batches(on_two_ranks, tmp_path):
+    alone = mixed(tmp_path)
+    assert main([str(alone.config_path)]) == 0
+    # Sums over two ranks round differently, and a GAN enlarges the difference step by step.
+    early = [losses[:5] for losses in (card(alone)["losses"], card(on_two_ranks)["losses"])]
+    np.testing.assert_allclose(*early, rtol=1e-5)
+    one, two = weights(alone), weights(on_two_ranks)
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        np.testing.assert_allclose(two[name], tensor, atol=0.1, err_msg=name)
+    assert refined(alone)["row_id"] == refined(on_two_ranks)["row_id"]
+
+
+def test_a_killed_rank_goes_on_and_ends_with_the_same_weights_to_the_bit(on_two_ranks, tmp_path):
+    warehouse = mixed(tmp_path)
+    process = torchrun(warehouse, 2, restarts=3)
+    models = Path(warehouse.table("models")) / "r"
+    deadline = time.monotonic() + 60
+    while not list(models.glob("checkpoint-*-000000040.json")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(rank_of(process.pid, 1), signal.SIGKILL)
+    _, err = finished(process)
+    assert "goes on from the checkpoint at step" in err
+    expected = weights(on_two_ranks)
+    for name, tensor in weights(warehouse).items():
+        assert np.array_equal(tensor, expected[name]), name
+    assert refined(warehouse) == refined(on_two_ranks)
+    assert card(warehouse)["losses"] == card(on_two_ranks)["losses"]
+    assert sorted(path.name for path in models.iterdir()) == ["model.json", "model.safetensors", "staging"]
+    assert list((models / "staging").iterdir()) == []
+
+
+def rank_of(torchrun: int, rank: int) -> int:
+    """Process id of a rank that a torchrun started."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == torchrun and f"\0RANK={rank}\0" in "\0" + (path / "environ").read_text():
+                return int(path.name)
+        except (OSError, ValueError):
+            continue
+    raise AssertionError(f"torchrun {torchrun} has no rank {rank}")
+
+
+def test_the_order_of_rows_in_files_changes_nothing(warehouse):
+    first, second = (warehouse(synthetic={1: 200}, name=name) for name in ("first", "second"))
+    second.write_synthetic({1: 200}, reverse=True)
+    write_deltalake(
+        second.table("features"), DeltaTable(first.table("features")).to_pyarrow_table()[::-1], mode="overwrite"
+    )
+    for house in (first, second):
+        assert main([str(house.config_path)]) == 0
+    assert refined(first) == refined(second)
+
+
+def test_the_table_is_one_commit_with_comments_constraints_and_the_run(warehouse):
+    house = warehouse()
+    assert main([str(house.config_path)]) == 0
+    table = DeltaTable(house.table("refined"))
+    writes = [commit for commit in table.history() if commit["operation"] == "WRITE"]
+    assert len(writes) == 1
+    note = json.loads(writes[0]["userMetadata"])
+    assert (note["run_id"], note["stage"]) == ("r", "refine")
+    assert note["notes"]["numbers"] == 300
+    fields = {field.name: field for field in table.schema().fields}
+    assert [name for name, field in fields.items() if field.nullable] == ["synthetic_row_id"]
+    assert all(field.metadata["comment"] for field in fields.values())
+    assert str(fields["n0"].type.type) == "float" and str(fields["n1"].type.type) == "double"
+    settings = table.metadata().configuration
+    assert settings["delta.constraints.score_is_a_probability"] == "score >= 0 AND score <= 1"
+    assert settings["raresmith.run_id"] == "r"
+    bad = table.to_pyarrow_table()[:1].drop("score").append_column("score", pa.array([2.0]))
+    with pytest.raises(Exception, match="validation check"):
+        write_deltalake(table, bad.select(list(fields)), mode="append")
+    runs = DeltaTable(house.table("runs")).to_pandas().iloc[0]
+    assert (runs["stage"], json.loads(runs["row_counts"])) == ("refine", {"refined": 100})
+    assert runs["fingerprint"] == note["fingerprint"]
+    assert runs["content_hash"].endswith("-100")
+
+
+def test_a_second_run_changes_nothing_and_says_so(warehouse, capsys):
+    house = warehouse()
+    assert main([str(house.config_path)]) == 0
+    versions = {name: DeltaTable(house.table(name)).version() for name in ("refined", "runs")}
+    capsys.readouterr()
+    assert main([str(house.config_path)]) == 0
+    assert "100 refined · nothing changed" in capsys.readouterr().out
+    assert versions == {name: DeltaTable(house.table(name)).version() for name in ("refined", "runs")}
+
+
+def test_new_synthetic_rows_are_refined_again(warehouse):
+    house = warehouse()
+    assert main([str(house.config_path)]) == 0
+    house.write_synthetic({1: 60})
+    assert main([str(house.config_path)]) == 0
+    assert len(refined(house)) == 60
+
+
+def test_a_table_of_other_features_gets_the_new_columns_in_the_same_commit(warehouse):
+    house = warehouse(numeric=2)
+    assert main([str(house.config_path)]) == 0
+    version = DeltaTable(house.table("refined")).version()
+    other = warehouse(numeric=3, categorical=1, name="other")
+    for name in ("features", "synthetic", "encoder"):
+        table = DeltaTable(other.table(name)).to_pyarrow_table()
+        write_deltalake(house.table(name), table, mode="overwrite", schema_mode="overwrite")
+    assert main([str(house.config_path)]) == 0
+    table = DeltaTable(house.table("refined"))
+    assert table.version() == version + 1
+    fields = {field.name: field for field in table.schema().fields}
+    assert {"n2", "c0"} <= fields.keys()
+    assert [name for name, field in fields.items() if field.nullable] == ["synthetic_row_id"]
+    assert fields["c0"].metadata["comment"]
+    assert "delta.constraints.label_is_a_class" in table.metadata().configuration
+
+
+def test_a_run_that_died_before_it_noted_itself_only_notes_itself(warehouse, capsys):
+    house = warehouse()
+    assert main([str(house.config_path)]) == 0
+    hashed = DeltaTable(house.table("runs")).to_pandas()["content_hash"][0]
+    DeltaTable(house.table("runs")).delete()
+    version = DeltaTable(house.table("refined")).version()
+    assert main([str(house.config_path)]) == 0
+    assert "nothing changed" in capsys.readouterr().out
+    assert DeltaTable(house.table("refined")).version() == version
+    assert DeltaTable(house.table("runs")).to_pandas()["content_hash"].tolist() == [hashed]
+
+
+def test_noise_makes_rows_without_a_parent(warehouse):
+    house = warehouse('steps = 20\nlatent = "noise"')
+    assert main([str(house.config_path)]) == 0
+    rows = refined(house)
+    assert len(rows) == 100
+    assert rows["synthetic_row_id"].null_count == 100
+    assert set(rows["model"].to_pylist()) == {"small from noise"}
+    assert len(set(rows["n0"].to_pylist())) > 50
+
+
+def test_two_minority_rows_are_enough(warehouse):
+    house = warehouse('steps = 10\narchitecture = "smotified"', real={0: 10, 1: 2}, synthetic={1: 8})
+    assert main([str(house.config_path)]) == 0
+    assert len(refined(house)) == 8
+
+
+def test_no_synthetic_rows_make_an_empty_table_and_it_is_said(warehouse, capsys):
+    house = warehouse(synthetic={})
+    assert main([str(house.config_path)]) == 0
+    assert "synthetic holds no rows, so there was nothing to refine" in capsys.readouterr().out
+    assert len(refined(house)) == 0
+
+
+def test_a_learning_rate_that_blows_up_is_refused_with_the_step(warehouse, capsys):
+    house = warehouse("steps = 300\nlearning_rate = 0.99\nbatch_size = 4", numeric=1)
+    columns = DeltaTable(house.table("features")).to_pyarrow_table()
+    big = pa.array(np.where(columns["split"].to_numpy(zero_copy_only=False) == "train", 3e38, np.nan), pa.float32())
+    write_deltalake(house.table("features"), columns.drop("n0").append_column("n0", big), mode="overwrite")
+    assert main([str(house.config_path)]) == 2
+    assert "no longer finite at step" in (said := capsys.readouterr().err)
+    assert "refine.learning_rate, now 0.99" in said
+    assert not DeltaTable.is_deltatable(house.table("refined"))
+
+
+def test_a_class_without_train_rows_is_refused(warehouse, capsys):
+    house = warehouse(real={0: 30}, synthetic={1: 5})
+    assert main([str(house.config_path)]) == 2
+    assert "rows of the classes [1] but features has no train row of them" in capsys.readouterr().err
+
+
+def test_a_missing_table_is_named(warehouse, capsys):
+    house = warehouse()
+    (Path(house.table("synthetic")) / "_delta_log" / "00000000000000000000.json").unlink()
+    assert main([str(house.config_path)]) == 2
+    assert f"there is no Delta table at {house.table('synthetic')}" in capsys.readouterr().err
