@@ -57,6 +57,60 @@ def test_of_the_rows_of_a_key_one_is_kept_whatever_the_order(spark: SparkSession
     assert identified(df, ("id",)).where(F.col(REASON) == "duplicate key").count() == 2
 
 
+def test_rows_of_a_key_that_are_equal_throughout_are_called_so_where_it_matters(spark: SparkSession) -> None:
+    df = spark.createDataFrame(
+        [(1, "a", "x"), (1, "a", "x"), (1, "a", "y"), (2, "b", "z")], "i int, j string, v string"
+    )
+    for on_duplicate, reasons in (
+        ("keep", ["duplicate key", "duplicate key", None, None]),
+        ("quarantine", ["duplicate key", "duplicate row", None, None]),
+    ):
+        found = [row[REASON] for row in identified(df, ("i", "j"), on_duplicate).collect()]
+        assert sorted(found, key=str) == sorted(reasons, key=str)
+
+
+def test_a_row_with_a_reason_neither_repeats_nor_is_repeated(spark: SparkSession) -> None:
+    df = spark.createDataFrame(
+        [(1, "a", "null label"), (1, "b", None), (None, "c", "null key id"), (None, "d", "null key id")],
+        f"id int, v string, {REASON} string",
+    )
+    found = {row["v"]: row[REASON] for row in with_row_id(df, ("id",), "quarantine").collect()}
+    assert found == {"a": "null label", "b": None, "c": "null key id", "d": "null key id"}
+
+
+def test_the_id_does_not_depend_on_the_order_of_columns(spark: SparkSession) -> None:
+    df = spark.createDataFrame([(1, "a", 0.5), (None, None, None)], "i int, `s.t` string, `x``y` double")
+    other = df.select("`x``y`", "i", "`s.t`")
+    assert [row[ROW_ID] for row in identified(df).collect()] == [row[ROW_ID] for row in identified(other).collect()]
+
+
+def test_columns_of_every_type_make_an_id(spark: SparkSession) -> None:
+    df = spark.sql(
+        """
+        SELECT map('k', id) AS m, array(id, NULL) AS a, named_struct('x', NULL, 'y', id) AS s, X'01' AS b,
+          CAST(id AS decimal(30, 2)) AS d, current_date() AS t, id > 1 AS f FROM range(3)
+        UNION ALL SELECT map('k', 0), array(NULL, 0), named_struct('x', 0, 'y', NULL), X'01', 0, current_date(), false
+        """
+    )
+    assert identified(df).select(ROW_ID).distinct().count() == 4
+
+
+def test_many_repeated_rows_are_told_apart_without_the_driver(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    df = spark.range(60).selectExpr("id % 20 AS a", "id % 4 AS b")
+    expected = sorted(tuple(row) for row in identified(df).collect())
+    monkeypatch.setattr("raresmith.spark.row_id.MOST_BROADCAST", 5)
+    assert sorted(tuple(row) for row in identified(df).collect()) == expected
+    assert len({row[-1] for row in expected}) == 60
+
+
+def test_a_table_of_one_row_over_and_over_keeps_its_rows(spark: SparkSession) -> None:
+    df = spark.range(2_000).selectExpr("1.0D AS x", "'a' AS s")
+    assert identified(df).select(ROW_ID).distinct().count() == 2_000
+    assert identified(df, on_duplicate="quarantine").where(F.col(REASON).isNull()).count() == 1
+
+
 def test_a_table_without_repeats_is_not_shuffled(spark: SparkSession, tmp_path: Path) -> None:
     spark.range(10).selectExpr("id", "id * 2 x").write.parquet(str(tmp_path / "t"))
     plan = identified(spark.read.parquet(str(tmp_path / "t")))._jdf.queryExecution().executedPlan().toString()

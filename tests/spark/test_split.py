@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from tests.real_data import published
 
 from raresmith.config import SplitConfig, load_config
-from raresmith.spark.split import BUCKETS, cut_points, with_split
+from raresmith.spark.split import cut_points, with_split
 from raresmith.spark.working import LABEL, ROW_ID, SPLIT
-from tests.real_data import published
 
 
 def split(df: DataFrame, config: SplitConfig, random_state: int = 0) -> DataFrame:
@@ -44,20 +44,52 @@ def test_the_split_of_a_row_does_not_depend_on_order_or_partitions(spark: SparkS
     assert split(df, SplitConfig()).exceptAll(split(df, SplitConfig(), random_state=1)).count() > 0
 
 
+@pytest.mark.parametrize("random_state", [0, 1])
+def test_small_classes_are_cut_to_the_row_and_are_in_every_part(spark: SparkSession, random_state: int) -> None:
+    sizes = (3, 4, 18, 300)
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    label = sum(((F.col("id") >= end).cast("int") for end in ends[:-1]), F.lit(0))
+    df = spark.range(ends[-1]).select(F.col("id").alias(ROW_ID), label.alias(LABEL))
+    found = counts(split(df, SplitConfig(), random_state), LABEL, SPLIT)
+    for i, size in enumerate(sizes):
+        parts = [found[(i, name)] for name in ("train", "validation", "test")]
+        assert sum(parts) == size
+        assert parts == [pytest.approx(max(share * size, 1), abs=0.8) for share in (0.6, 0.2, 0.2)]
+
+
+def test_rows_without_a_class_or_an_empty_table_get_no_split_or_none(spark: SparkSession) -> None:
+    df = rows(spark, 20, 0).withColumn(LABEL, F.lit(None).cast("int"))
+    assert counts(split(df, SplitConfig()), SPLIT)[("train",)] == 12
+    assert split(df.limit(0), SplitConfig()).count() == 0
+    entity = SplitConfig(strategy="entity", entity=ROW_ID)
+    assert split(df.limit(0), entity).count() == 0
+
+
 @given(
-    buckets=st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(1, 5), min_size=3, max_size=60),
+    bucket_rows=st.lists(st.integers(1, 5), min_size=3, max_size=60),
     train=st.floats(0.1, 0.8),
     rest=st.floats(0.2, 0.8),
 )
-def test_cut_points_leave_no_part_empty_and_are_the_nearest(buckets: dict[int, int], train: float, rest: float) -> None:
+def test_cut_points_leave_no_part_empty_and_are_near_the_shares(
+    bucket_rows: list[int], train: float, rest: float
+) -> None:
     fractions = (train, (1 - train) * rest, (1 - train) * (1 - rest))
-    first, second = cut_points(buckets, fractions)
-    parts = [
-        sum(count for bucket, count in buckets.items() if low <= bucket < high)
-        for low, high in ((0, first), (first, second), (second, BUCKETS))
-    ]
-    assert sum(parts) == sum(buckets.values())
+    # The i-th bucket holds hashes i only.
+    places = [(sum(bucket_rows[:i]), i - 1) for i in range(len(bucket_rows) + 1)]
+    first, second = cut_points(places, fractions)
+    parts = [sum(bucket_rows[: first + 1]), sum(bucket_rows[first + 1 : second + 1]), sum(bucket_rows[second + 1 :])]
     assert min(parts) > 0
+    total = sum(bucket_rows)
+    if all(share * total > 10 for share in fractions):
+        assert parts == [pytest.approx(share * total, abs=5) for share in fractions]
+
+
+@pytest.mark.parametrize(("entities", "parts"), [(3, (1, 1, 1)), (5, (3, 1, 1)), (10, (6, 2, 2))])
+def test_few_entities_reach_every_split(spark: SparkSession, entities: int, parts: tuple[int, ...]) -> None:
+    df = spark.range(entities * 10).selectExpr(f"id AS {ROW_ID}", f"concat('e', id % {entities}) AS card")
+    done = split(df, SplitConfig(strategy="entity", entity="card"))
+    found = {row[SPLIT]: row["n"] for row in done.groupBy(SPLIT).agg(F.countDistinct("card").alias("n")).collect()}
+    assert tuple(found[name] for name in ("train", "validation", "test")) == parts
 
 
 def test_rows_of_an_entity_stay_together_and_those_without_one_do_not(spark: SparkSession) -> None:
@@ -106,6 +138,16 @@ def test_a_card_leaves_the_test_days_once_its_fraud_is_known(spark: SparkSession
     )
     found = {row[ROW_ID]: row[SPLIT] for row in split(df, TIME).collect()}
     assert found == {i: expected for i, (*_, expected) in enumerate(table)}
+
+
+@pytest.mark.parametrize("kind", ["timestamp", "timestamp_ntz", "date"])
+def test_days_are_read_from_every_type_of_time(spark: SparkSession, kind: str) -> None:
+    days = ["2025-01-07", "2025-01-08", "2025-01-14", "2025-01-15", "2025-01-22", "2025-01-28", "2025-01-29", None]
+    df = spark.createDataFrame(list(enumerate(days)), f"{ROW_ID} bigint, t string").withColumns(
+        {"t": F.col("t").cast(kind), "card": F.lit("a"), LABEL: F.lit(0)}
+    )
+    found = [row[SPLIT] for row in split(df, TIME).orderBy(ROW_ID).collect()]
+    assert found == ["validation", "train", "train", None, "test", "test", None, None]
 
 
 @pytest.mark.real_data

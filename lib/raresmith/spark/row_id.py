@@ -1,6 +1,7 @@
-"""A stable identity for every raw row: the same for any order, partitioning and day it is read."""
+"""An id of every raw row, the same for any order, partitioning and day it is read; and the rows that repeat."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -9,56 +10,83 @@ from pyspark.sql import types as t
 from raresmith.spark.tables import col
 from raresmith.spark.working import REASON, ROW_ID
 
-_COPIES = "__copies"
-_OCCURRENCE = "__occurrence"
+MOST_BROADCAST = 100_000
+"""Up to here repeated ids come to the driver (8 bytes each) and go to every task, so that only their rows are moved."""
+
+_IS_REPEATED, _SAME, _WHOLE, _NTH = "__row_repeated", "__row_same", "__row_whole", "__row_nth"
 
 
-def with_row_id(judged: DataFrame, key: Sequence[str], on_duplicate: str) -> DataFrame:
+def with_row_id(
+    judged: DataFrame, key: Sequence[str], on_duplicate: Literal["keep", "quarantine", "refuse"]
+) -> DataFrame:
     """`judged` with ROW_ID, and a REASON for rows that repeat one that is kept.
 
-    The id is the key itself where that is one whole number, else a 64-bit hash of the key, or of the whole row where
+    The id is the key itself where that is one whole number, else a 64-bit hash of the key, or of all columns where
     there is no key. Rows of one key: the one with the smallest hash of all columns is kept, the others are "duplicate
-    key". Rows equal in every column: kept under ids of their own ("keep"), or all but one are "duplicate row".
+    key". Rows equal in every column: "duplicate row" all but one, unless on_duplicate is "keep"; then they get ids of
+    their own, or with a key are "duplicate key" too. Different rows whose 64-bit hashes meet are told apart by
+    another 64 bits and kept.
 
-    One job looks for repeated ids, shuffling eight bytes a row; only where there are some do their rows pay a window.
+    One job looks for repeated ids, shuffling eight bytes a row; where there is none the rows are not moved at all,
+    and else only those that repeat.
 
     Parameters
     ----------
     judged : DataFrame with REASON
-        Rows that have a reason already are left out of the search.
+        Rows that have a reason already are left out of the search: among those with a null key, say, nothing repeats.
+    key
+        Columns that identify a row, or none.
     """
-    columns = [f for f in judged.schema.fields if f.name != REASON]
-    rows = judged.withColumn(ROW_ID, _identity([f for f in columns if f.name in key] or columns))
-    passing = rows.where(col(REASON).isNull())
-    repeated = passing.groupBy(ROW_ID).count().where("count > 1").select(F.col(ROW_ID), F.lit(True).alias(_COPIES))
-    if repeated.isEmpty():
+    columns = sorted((f for f in judged.schema.fields if f.name != REASON), key=lambda f: f.name)
+    identity = [f for f in columns if f.name in key] or columns
+    rows = judged.withColumn(ROW_ID, _id(identity))
+    repeated = rows.where(col(REASON).isNull()).groupBy(ROW_ID).count().where("count > 1").select(ROW_ID)
+    some = repeated.limit(MOST_BROADCAST + 1).toArrow()
+    if some.num_rows == 0:
         return rows
-    marked = rows.join(repeated, ROW_ID, "left")
-    is_repeated = F.col(_COPIES) & col(REASON).isNull()
-    alone = marked.where(~F.coalesce(is_repeated, F.lit(False)))
-    # A second hash orders the rows of an id, so that which one is first does not depend on how they were read.
-    order = F.row_number().over(Window.partitionBy(ROW_ID).orderBy(_hash(columns, salt=1)))
-    together = marked.where(is_repeated).withColumn(_OCCURRENCE, order)
-    later = F.col(_OCCURRENCE) > 1
+    if some.num_rows <= MOST_BROADCAST:
+        repeated = F.broadcast(judged.sparkSession.createDataFrame(some))
+    marked = rows.join(repeated.withColumn(_IS_REPEATED, F.lit(True)), ROW_ID, "left").withColumn(
+        _IS_REPEATED, F.coalesce(F.col(_IS_REPEATED) & col(REASON).isNull(), F.lit(False))
+    )
+    together = marked.where(_IS_REPEATED).withColumns({_SAME: _hash(identity, 1), _WHOLE: _hash(columns, 2)})
+    in_order = Window.partitionBy(ROW_ID).orderBy(_SAME, _WHOLE)
+    together = together.withColumns(
+        {
+            _NTH: F.row_number().over(in_order),
+            _SAME: F.col(_SAME).eqNullSafe(F.lag(_SAME).over(in_order)),
+            _WHOLE: F.col(_WHOLE).eqNullSafe(F.lag(_WHOLE).over(in_order)),
+        }
+    )
+    reasons = []
+    if on_duplicate != "keep":
+        reasons.append(F.when(F.col(_SAME) & F.col(_WHOLE), F.lit("duplicate row")))
     if key:
-        together = together.withColumn(REASON, F.when(later, F.lit("duplicate key")))
-    else:
-        own = F.when(later, F.xxhash64(F.col(ROW_ID), F.col(_OCCURRENCE))).otherwise(F.col(ROW_ID))
-        together = together.withColumn(ROW_ID, own)
-        if on_duplicate != "keep":
-            together = together.withColumn(REASON, F.when(later, F.lit("duplicate row")))
-    names = rows.columns
-    return alone.select(*[col(n) for n in names]).unionByName(together.select(*[col(n) for n in names]))
+        reasons.append(F.when(F.col(_SAME), F.lit("duplicate key")))
+    # The first of an id keeps it, so an id changes only where there is a choice.
+    own = F.when(F.col(_NTH) > 1, F.xxhash64(ROW_ID, _NTH)).otherwise(F.col(ROW_ID))
+    together = together.withColumns({ROW_ID: own, REASON: F.coalesce(*reasons, F.lit(None).cast("string"))})
+    kept = [col(name) for name in rows.columns]
+    return marked.where(~F.col(_IS_REPEATED)).select(*kept).unionByName(together.select(*kept))
 
 
-def _identity(fields: Sequence[t.StructField]) -> Column:
+def _id(fields: Sequence[t.StructField]) -> Column:
     if len(fields) == 1 and isinstance(fields[0].dataType, t.IntegralType):
-        return col(fields[0].name).cast("bigint")
-    return _hash(fields, salt=0)
+        key: Column = col(fields[0].name).cast("bigint")
+        return key
+    return _hash(fields, 0)
 
 
 def _hash(fields: Sequence[t.StructField], salt: int) -> Column:
-    """64-bit hash that tells (null, a) from (a, null): Spark's own skips nulls."""
-    nulls = F.concat(*[F.when(col(f.name).isNull(), "1").otherwise("0") for f in fields])
-    values = [col(f.name) if isinstance(f.dataType, t.AtomicType) else F.to_json(F.struct(col(f.name))) for f in fields]
-    return F.xxhash64(F.lit(salt), nulls, *values)
+    """64-bit hash of the values in order; another `salt` gives one that is independent."""
+    # xxhash64 skips nulls, so that (null, a) and (a, null) would be one: a flag goes before each value.
+    flagged = [part for f in fields for part in (col(f.name).isNull(), _hashable(f))]
+    return F.xxhash64(F.lit(salt), *flagged)
+
+
+def _hashable(field: t.StructField) -> Column:
+    value: Column = col(field.name)
+    if isinstance(field.dataType, t.AtomicType):
+        return value
+    # Spark hashes no maps, and skips nulls within arrays and structs.
+    return F.to_json(F.struct(value), {"ignoreNullFields": "false"})

@@ -1,7 +1,7 @@
 """Which rows train, choose and judge: decided before anything is learnt."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -15,13 +15,14 @@ NAMES = ("train", "validation", "test")
 BUCKET_BITS = 12
 """Hashes are counted in 4096 buckets: what comes to the driver does not grow with the table."""
 
+Place = tuple[int, int]
+"""Rows up to here, and the last hash among them."""
+
 _HASH = "__split_hash"
 _KNOWN_ENTITY, _KNOWN_SINCE = "__split_known_entity", "__split_known_since"
 
 
-def with_split(
-    df: DataFrame, split: SplitConfig, *, timestamp: str, positive: Column, random_state: int
-) -> DataFrame:
+def with_split(df: DataFrame, split: SplitConfig, *, timestamp: str, positive: Column, random_state: int) -> DataFrame:
     """`df` with SPLIT: "train", "validation", "test", or null for a row that is in none.
 
     hash cuts each class at hashes of the row id, so that its shares are exact to the row in a class of up to about a
@@ -45,89 +46,55 @@ def with_split(
     row_hash = F.xxhash64(F.lit(random_state), F.lit("row"), col(ROW_ID))
     if split.strategy == "hash":
         hashed = df.withColumn(_HASH, row_hash)
-        buckets = _buckets(hashed, [LABEL])
-        cuts = {label: _cut(_row_cuts(found), split.fractions) for label, found in buckets.items()}
+        places = _places(hashed, col(LABEL), row_by_row=True)
+        cuts = {label: cut_points(found, split.fractions) for label, found in places.items()}
         sides = [F.when(col(LABEL).eqNullSafe(F.lit(label)), _side(*cut)) for label, cut in cuts.items()]
-        side = F.coalesce(*sides) if sides else F.lit(None).cast("string")
+        side = F.coalesce(*sides, F.lit(None).cast("string"))
     else:
         entity = col(split.entity)
         entity_hash = F.xxhash64(F.lit(random_state), F.lit("entity"), entity)
         hashed = df.withColumn(_HASH, F.when(entity.isNull(), row_hash).otherwise(entity_hash))
-        found = _buckets(hashed, []).get(None, [])
-        side = _side(*_cut(_entity_cuts(found), split.fractions))
+        places = _places(hashed, F.lit(0), row_by_row=False)
+        side = _side(*cut_points(places.get(0, []), split.fractions))
     return hashed.withColumn(SPLIT, side).drop(_HASH)
 
 
-@dataclass(frozen=True)
-class _Bucket:
-    """Rows of a class whose hashes share their first bits."""
+def _places(hashed: DataFrame, group: Column, *, row_by_row: bool) -> dict[Any, list[Place]]:
+    """For each value of `group` the places where _HASH may be cut, in order.
 
-    rows: int
-    low: int
-    """Smallest hash."""
-    high: int
-    """Largest hash."""
-
-
-def _buckets(hashed: DataFrame, by: Sequence[str]) -> dict[Any, list[_Bucket]]:
-    """For each value of the column `by`, or for None, the buckets of _HASH in order."""
+    These are the ends of the buckets, and with `row_by_row`, where no two rows share a hash, also those within one:
+    after its smallest and before its largest hash, which for up to three rows is everywhere.
+    """
     bucket = F.shiftright(F.col(_HASH), 64 - BUCKET_BITS)
-    counted = hashed.groupBy(*[col(name) for name in by], bucket.alias("__bucket")).agg(
+    counted = hashed.groupBy(group.alias("group"), bucket.alias("bucket")).agg(
         F.count(F.lit(1)).alias("rows"), F.min(_HASH).alias("low"), F.max(_HASH).alias("high")
     )
-    found: dict[Any, list[_Bucket]] = {}
+    places: dict[Any, list[Place]] = {}
     for row in sorted(counted.collect(), key=lambda row: row["low"]):
-        found.setdefault(row[by[0]] if by else None, []).append(_Bucket(row["rows"], row["low"], row["high"]))
-    return found
+        found = places.setdefault(row["group"], [(0, -(2**63))])
+        before, rows, low, high = found[-1][0], row["rows"], row["low"], row["high"]
+        inside = {1: low, rows - 1: high - 1} if row_by_row and rows > 1 else {}
+        found += [(before + n, last) for n, last in sorted({**inside, rows: high}.items())]
+    return places
 
 
-def _row_cuts(buckets: Sequence[_Bucket]) -> list[tuple[int, int]]:
-    """(rows, hash): how many rows have at most that hash. Where a bucket has up to three rows, every cut there is."""
-    cuts, before = [], 0
-    for bucket in buckets:
-        inside = {1: bucket.low, bucket.rows - 1: bucket.high - 1, bucket.rows: bucket.high}
-        cuts += [(before + rows, last) for rows, last in sorted(inside.items()) if rows > 0]
-        before += bucket.rows
-    return cuts
+def cut_points(places: Sequence[Place], fractions: Sequence[float]) -> tuple[int, int]:
+    """The last hash of train and the last of validation, so that the shares of rows come nearest to `fractions`.
 
-
-def _entity_cuts(buckets: Sequence[_Bucket]) -> list[tuple[int, int]]:
-    """(rows, hash) as above, only between buckets: an entity has many rows of one hash."""
-    cuts, before = [], 0
-    for bucket in buckets:
-        before += bucket.rows
-        cuts.append((before, bucket.high))
-    return cuts
-
-
-def _cut(cuts: Sequence[tuple[int, int]], fractions: Sequence[float]) -> tuple[int, int]:
-    """Last hash of train and of validation: the cuts nearest to the wished rows that leave a row for every split."""
-    if not cuts:
+    Where there are places enough no share is empty.
+    """
+    if len(places) < 2:
         return 0, 0
-    train, validation, _ = _apportion(cuts[-1][0], fractions)
-    # With one or two places to cut, there is nothing to leave.
-    last = max(len(cuts) - 1, 1)
-    first = _nearest(cuts, train, 0, max(last - 1, 1))
-    second = _nearest(cuts, train + validation, min(first + 1, len(cuts) - 1), max(last, min(first + 2, len(cuts))))
-    return cuts[first][1], cuts[second][1]
+    total = places[-1][0]
 
+    def nearest(share: float, first: int, last: int) -> int:
+        return min(range(first, last + 1), key=lambda i: abs(places[i][0] - share * total))
 
-def _nearest(cuts: Sequence[tuple[int, int]], rows: int, start: int, stop: int) -> int:
-    return min(range(start, stop), key=lambda i: abs(cuts[i][0] - rows))
-
-
-def _apportion(rows: int, fractions: Sequence[float]) -> list[int]:
-    """`rows` in whole numbers by largest remainder, the earlier first; at least one each where there are enough."""
-    shares = [rows * fraction for fraction in fractions]
-    # 0.6 · 5 is 3 and must not be 2.9999999999999996.
-    parts = [int(share + 1e-9) for share in shares]
-    by_remainder = sorted(range(len(parts)), key=lambda i: round(parts[i] - shares[i], 9))
-    for i in by_remainder[: rows - sum(parts)]:
-        parts[i] += 1
-    while rows >= len(parts) and 0 in parts:
-        parts[parts.index(max(parts))] -= 1
-        parts[parts.index(0)] += 1
-    return parts
+    end = len(places) - 1
+    least = 1 if end >= 3 else 0
+    train = nearest(fractions[0], least, end - 2 * least)
+    validation = nearest(fractions[0] + fractions[1], train + least, end - least)
+    return places[train][1], places[validation][1]
 
 
 def _side(last_train: int, last_validation: int) -> Column:
@@ -147,9 +114,9 @@ def _by_time(df: DataFrame, split: SplitConfig, timestamp: str, positive: Column
     if not split.known_entity:
         return df.withColumn(SPLIT, side)
     # The first day says it all: an entity stays known.
-    learnt = F.lit(spans["test"][1]) - F.lit(split.delay_days + 1)
+    learnt = spans["test"][1] - timedelta(days=split.delay_days + 1)
     known = (
-        df.where(positive & day.between(F.lit(spans["train"][0]), learnt) & col(split.known_entity).isNotNull())
+        df.where(positive & day.between(F.lit(spans["train"][0]), F.lit(learnt)) & col(split.known_entity).isNotNull())
         .groupBy(col(split.known_entity).alias(_KNOWN_ENTITY))
         .agg(F.min(day).alias(_KNOWN_SINCE))
     )
