@@ -41,7 +41,10 @@ def test_every_shipped_configuration_loads(name: str) -> None:
         ({"prepare": {"normalise_columns": {"a": "x"}}}, r"prepare.normalise_columns.a must be one of"),
         ({"prepare": {"calendar": ["night"]}}, r"source.timestamp must name a column because prepare.calendar is set"),
         (
-            {"source": {**MINIMAL["source"], "timestamp": "t"}, "prepare": {"windows": [{"entity": "c", "risk": True}]}},
+            {
+                "source": {**MINIMAL["source"], "timestamp": "t"},
+                "prepare": {"windows": [{"entity": "c", "risk": True}]},
+            },
             r"prepare.windows.risk of c needs delay_days of at least 1",
         ),
         ({"run": {"name": "a b", "warehouse": "w"}}, r"run.name must hold only letters, .* got 'a b'"),
@@ -124,5 +127,5 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, m
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no configuration file .*missing.toml"):
+    with pytest.raises(ConfigError, match=r"there is no configuration file .*missing.toml"):
         load_config(tmp_path / "missing.toml")

@@ -58,8 +58,8 @@ class SourceConfig:
     format: Literal["parquet", "csv", "delta"] = "parquet"
     """Format of the raw table."""
     schema: str = ""
-    """Spark DDL of the columns that must be there, such as "amount DOUBLE, country STRING"; empty takes the table's
-    own. For CSV it saves the pass that infers types. A missing, extra or retyped column is refused."""
+    """Spark DDL of the columns that must be there, such as "amount DOUBLE, country TEXT"; empty takes those of the
+    table. For CSV it saves the pass that infers types. A missing, extra or retyped column is refused."""
     key: tuple[str, ...] = ()
     """Columns that identify a row; empty takes the whole row."""
     timestamp: str = ""
@@ -106,7 +106,7 @@ class SplitConfig:
         if self.strategy == "time":
             for name in ("train", "validation", "test"):
                 self.days(name)
-            (first_train, last_train), (first_test, _) = self.days("train"), self.days("test")
+            (_, last_train), (first_test, _) = self.days("train"), self.days("test")
             gap = (first_test - last_train).days - 1
             _require(
                 first_test > last_train and gap >= self.delay_days,
@@ -418,7 +418,9 @@ class Config:
 
     def hash(self, *sections: str) -> str:
         """Hex digest (16 digits) of the named sections and the seed: equal where the same rows must come out."""
-        document = {name: dataclasses.asdict(value) if (value := getattr(self, name)) else None for name in sections}
+        document: dict[str, Any] = {
+            name: dataclasses.asdict(value) if (value := getattr(self, name)) else None for name in sections
+        }
         document["random_state"] = self.run.random_state
         return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -528,7 +530,7 @@ def parse_config(document: dict[str, Any], path: Path, logical_date: str = "") -
         )
     for name, value in document.items():
         _require(isinstance(value, dict), f"{name} must be a section, written [{name}], got {value!r}")
-    parsed = {
+    parsed: dict[str, Any] = {
         name: None if name == "simulate" and name not in document else _section(document.get(name, {}), name, cls)
         for name, cls in sections.items()
     }

@@ -83,7 +83,7 @@ def test_a_path_where_nothing_is_says_which_setting_to_change(spark: SparkSessio
 
 
 def test_a_schema_that_is_no_schema_is_refused(spark: SparkSession, csv: Path) -> None:
-    with pytest.raises(ConfigError, match="source.schema is not a list of columns"):
+    with pytest.raises(ConfigError, match=r"source.schema is not a list of columns"):
         read_source(spark, source(csv, schema="id BIGNUM"))
 
 

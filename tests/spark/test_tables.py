@@ -47,7 +47,7 @@ def test_a_table_keeps_its_comments_constraints_and_the_name_of_its_run(spark: S
     assert detail["description"] == "some things"
     assert detail["properties"]["delta.constraints.gap_in_unit_interval"] == "gap >= 0 AND gap < 1"
     assert detail["properties"]["raresmith.run_id"] == "r"
-    newest = [row for row in DeltaTable.forPath(spark, location).history().collect() if row["userMetadata"]][0]
+    newest = next(row for row in DeltaTable.forPath(spark, location).history().collect() if row["userMetadata"])
     assert json.loads(newest["userMetadata"])["stage"] == "s"
     assert newest_fingerprint(spark, location) == run().fingerprint
 
@@ -56,7 +56,7 @@ def test_a_table_keeps_its_comments_constraints_and_the_name_of_its_run(spark: S
 def test_a_row_that_breaks_a_constraint_leaves_the_old_version(spark: SparkSession, tmp_path: Path, row: str) -> None:
     location = str(tmp_path / "t")
     write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run())
-    with pytest.raises(Py4JJavaError, match="CHECK constraint|NOT NULL constraint"):
+    with pytest.raises(Py4JJavaError, match=r"CHECK constraint|NOT NULL constraint"):
         write_table(spark.range(2).selectExpr(*row.split(", ")), TABLE, location, run(run_id="other"))
     assert read_table(spark, location).count() == 3
     assert newest_fingerprint(spark, location) == run().fingerprint
@@ -85,7 +85,7 @@ def test_new_columns_come_in_the_same_commit_as_their_rows(spark: SparkSession, 
     new = operations(spark, location)[before:]
     assert len([operation for operation in new if operation != "SET TBLPROPERTIES"]) == 1
     assert read_table(spark, location).columns == ["id", "gap", "extra"]
-    with pytest.raises(Py4JJavaError, match="CHECK constraint|NOT NULL constraint"):
+    with pytest.raises(Py4JJavaError, match=r"CHECK constraint|NOT NULL constraint"):
         write_table(
             spark.range(2).selectExpr("CAST(NULL AS BIGINT) id", "0.5D gap", "'x' extra"), wider, location, run()
         )
@@ -119,5 +119,5 @@ def test_the_content_hash_is_blind_to_order_but_not_to_a_changed_or_doubled_row(
 
 
 def test_a_missing_table_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is no Delta table at .*nothing; run the stage"):
+    with pytest.raises(DataError, match=r"there is no Delta table at .*nothing; run the stage"):
         read_table(spark, str(tmp_path / "nothing"))

@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pyspark.sql import Column, DataFrame, Window
@@ -306,7 +306,9 @@ def _numeric_feature(
             f'set prepare.normalise_columns.{field.name} = "log" or "quantile", or leave the column out'
         )
     spread = deviation if deviation > 0 else max(abs(high - low), 1.0)
-    center, scale, knots, scores = 0.0, 1.0, (), ()
+    center, scale = 0.0, 1.0
+    knots: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
     transform = {"log": "log", "quantile": "quantile"}.get(normalisation, "linear")
     if normalisation in ("standard", "log"):
         center, scale = _rounded(statistic("scaled mean"), spread), deviation
@@ -337,7 +339,7 @@ def _numeric_feature(
     return dataclasses.replace(feature, storage=storage, encoded_low=ends[0], encoded_high=ends[1])
 
 
-def _storage(field: t.StructField, feature: NumericFeature) -> str:
+def _storage(field: t.StructField, feature: NumericFeature) -> Literal["float", "double"]:
     """double where the grid of the raw values is too fine for 24 bits over their range; refuse where for 53 too."""
     if feature.step != 0 and not isinstance(field.dataType, (t.FloatType, t.DoubleType)):
         reach = max(abs(feature.low - feature.center), abs(feature.high - feature.center), 1.0)

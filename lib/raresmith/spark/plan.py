@@ -19,11 +19,10 @@ def plan(spark: SparkSession, config: Config) -> str:
         As the run itself would, where the configuration does not fit the table.
     """
     lines = [f"run {config.run_id}, tables in {config.run.warehouse}"]
-    if not source_exists(spark, config.source.path):
-        if config.simulate is not None:
-            lines.append(f"simulate   {config.simulate.rows:,} rows to {config.source.path}")
-            lines.append("           (the rest can be told when the table is there)")
-            return "\n".join(lines)
+    if config.simulate is not None and not source_exists(spark, config.source.path):
+        lines.append(f"simulate   {config.simulate.rows:,} rows to {config.source.path}")
+        lines.append("           (the rest can be told when the table is there)")
+        return "\n".join(lines)
     raw = read_source(spark, config.source)
     check_columns(config, raw.schema)
     counted = raw.groupBy(col(config.source.label).cast("string").alias("class")).count().limit(1000).collect()

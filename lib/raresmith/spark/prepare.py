@@ -47,12 +47,19 @@ class Prepared:
         for df in self.cached:
             df.unpersist()
 
+    def set_aside(self) -> dict[str, dict[str, int]]:
+        """Rows in quarantine by reason, and values filled in by column; known once the features are written."""
+        imputed = {name: count for name, count in self.observed.get.items() if count and name != "rows"}
+        found = {"quarantined": self.reasons, "imputed": dict(sorted(imputed.items()))}
+        return {what: counts for what, counts in found.items() if counts}
+
     def words(self) -> str:
         """One line on what was set aside or filled in, or ""."""
-        filled = {name: count for name, count in self.observed.get.items() if count}
-        parts = [f"quarantined: {reason} ({rows:,})" for reason, rows in self.reasons.items()]
-        parts += [f"{name} ({count:,})" for name, count in sorted(filled.items())]
-        return "           " + ", ".join(parts) if parts else ""
+        parts = [
+            f"{what}: " + ", ".join(f"{name} ({count:,})" for name, count in counts.items())
+            for what, counts in self.set_aside().items()
+        ]
+        return f"           {'; '.join(parts)}" if parts else ""
 
 
 def feature_columns(schema: t.StructType, config: Config) -> list[t.StructField]:

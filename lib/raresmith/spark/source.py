@@ -76,7 +76,9 @@ def _wished_schema(spark: SparkSession, config: SourceConfig) -> t.StructType | 
     if not config.schema:
         return None
     try:
-        return t.StructType.fromDDL(config.schema)
+        wished = t.StructType.fromDDL(config.schema)
+        assert isinstance(wished, t.StructType)
+        return wished
     except (PySparkException, ValueError) as error:
         said = str(error).strip().splitlines()[0]
         raise ConfigError(

@@ -14,6 +14,8 @@ from raresmith import contracts
 from raresmith.config import Config
 from raresmith.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
+from raresmith.evaluation import Evaluation
+from raresmith.report.page import ReportData, render_report, write_report
 from raresmith.runs import StageRun, library_versions, stage_run
 from raresmith.spark import tables
 from raresmith.spark.evaluate import evaluate
@@ -29,7 +31,7 @@ from raresmith.spark.source import (
     source_identity,
     unreadable,
 )
-from raresmith.spark.working import REASON, ROW_ID, SPLIT
+from raresmith.spark.working import REASON, ROW_ID
 from raresmith.stages import StageReport
 
 
@@ -55,7 +57,12 @@ def _done(spark: SparkSession, config: Config, run: StageRun, table: str) -> Sta
         # The process ended between the table's commit and the note of it: only the note is missing.
         rows = {table: tables.read_table(spark, location(config, table)).count()}
         return _finish(spark, config, run, rows, table, started=time.monotonic())
-    return StageReport(stage=run.stage, rows=json.loads(recorded["row_counts"]), unchanged=True)
+    return StageReport(stage=run.stage, rows=_counts(recorded["row_counts"]), unchanged=True)
+
+
+def _counts(row_counts: str) -> dict[str, int]:
+    """The rows of each table, without what is told of the values in them."""
+    return {name: rows for name, rows in json.loads(row_counts).items() if isinstance(rows, int)}
 
 
 def _recorded(spark: SparkSession, config: Config, run: StageRun) -> Any:
@@ -75,6 +82,7 @@ def _finish(
     *,
     started: float,
     words: str = "",
+    set_aside: dict[str, dict[str, int]] | None = None,
 ) -> StageReport:
     """Note in `runs` that the stage is done, and report."""
     seconds = time.monotonic() - started
@@ -91,7 +99,7 @@ def _finish(
         "versions": json.dumps(library_versions()),
         "inputs": json.dumps(run.inputs),
         "outputs": json.dumps({table: tables.table_version(spark, location(config, table))}),
-        "row_counts": json.dumps(rows),
+        "row_counts": json.dumps({**rows, **(set_aside or {})}),
         "seconds": seconds,
         "content_hash": tables.content_hash(written.drop("run_id")),
     }
@@ -157,7 +165,9 @@ def _prepare(spark: SparkSession, config: Config) -> StageReport:
     )
     prepared.release()
     rows = {"features": written, "quarantine": quarantined}
-    return _finish(spark, config, run, rows, "features", started=started, words=prepared.words())
+    return _finish(
+        spark, config, run, rows, "features", started=started, words=prepared.words(), set_aside=prepared.set_aside()
+    )
 
 
 def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
@@ -206,8 +216,8 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
     recorded = _recorded(spark, config, run)
     page = f"{config.run.warehouse}/report/{run.run_id}.html"
     if recorded is not None:
-        words = tables.newest_notes(spark, location(config, "metrics")).get("verdict", "")
-        return StageReport(stage="evaluate", rows=json.loads(recorded["row_counts"]), unchanged=True, words=words)
+        words = f"{tables.newest_notes(spark, location(config, 'metrics')).get('verdict', '')}\nReport: {page}"
+        return StageReport(stage="evaluate", rows=_counts(recorded["row_counts"]), unchanged=True, words=words)
     encoder = read_encoder(spark, config)
     evaluation = evaluate(
         read["features"],
@@ -229,11 +239,48 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
         replace_where=f"run_id = '{run.run_id}'",
         verdict=evaluation.verdict,
     )
-    report = _finish(
-        spark, config, run, {"metrics": written}, "metrics", started=started,
+    # The page comes before the note that the stage is done, so that a crash between the two makes it again.
+    _write_report(spark, config, run, encoder, evaluation, page)
+    return _finish(
+        spark,
+        config,
+        run,
+        {"metrics": written},
+        "metrics",
+        started=started,
         words=f"{evaluation.verdict}\nReport: {page}",
-    )  # fmt: skip
-    return report
+    )
+
+
+def _write_report(
+    spark: SparkSession, config: Config, run: StageRun, encoder: Encoder, evaluation: Evaluation, page: str
+) -> None:
+    data = ReportData(
+        evaluation=evaluation,
+        encoder=encoder,
+        run_id=run.run_id,
+        config_hash=run.config_hash,
+        random_state=run.random_state,
+        seeds=config.evaluate.seeds,
+        max_bins=config.evaluate.max_bins,
+        bootstrap=config.evaluate.bootstrap,
+        table_versions=run.inputs,
+        library_versions=library_versions(),
+        set_aside=_set_aside(spark, config, run),
+    )
+    if "://" in page:
+        tables.write_text(spark, page, render_report(data))
+    else:
+        write_report(page, data)
+
+
+def _set_aside(spark: SparkSession, config: Config, run: StageRun) -> dict[str, dict[str, int]]:
+    """What the stages so far noted of rows and values that were not clean."""
+    notes = tables.read_table(spark, location(config, "runs")).where(F.col("run_id") == run.run_id)
+    found: dict[str, dict[str, int]] = {}
+    for row in notes.orderBy("stage").select("row_counts").collect():
+        found |= {name: counts for name, counts in json.loads(row["row_counts"]).items() if isinstance(counts, dict)}
+    return found
 
 
 def _cards(spark: SparkSession, config: Config) -> DataFrame | None:

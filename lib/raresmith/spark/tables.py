@@ -5,11 +5,11 @@ from typing import Any
 
 from delta.exceptions import DeltaConcurrentModificationException
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType, _parse_datatype_string
 
-from raresmith.contracts import Column, Table
+from raresmith import contracts
 from raresmith.errors import DataError
 from raresmith.runs import StageRun, fingerprint_of
 
@@ -19,14 +19,14 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def col(name: str) -> Any:
+def col(name: str) -> Column:
     """The column called exactly `name`; dots and back-ticks are part of the name."""
     return F.col(quoted(name))
 
 
 def table_exists(spark: SparkSession, location: str) -> bool:
     """Whether there is a Delta table at `location`."""
-    return DeltaTable.isDeltaTable(spark, location)
+    return bool(DeltaTable.isDeltaTable(spark, location))
 
 
 def read_table(spark: SparkSession, location: str) -> DataFrame:
@@ -68,17 +68,25 @@ def newest_notes(spark: SparkSession, location: str) -> dict[str, Any]:
     return {}
 
 
-def schema_of(table: Table) -> StructType:
+def write_text(spark: SparkSession, url: str, text: str) -> None:
+    """Write one file to any place that Spark can reach."""
+    path = spark._jvm.org.apache.hadoop.fs.Path(url)  # type: ignore[union-attr]
+    stream = path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()).create(path, True)
+    stream.write(bytearray(text.encode()))
+    stream.close()
+
+
+def schema_of(table: contracts.Table) -> StructType:
     """The Spark schema that `table` promises, with comments and nullability."""
     return StructType(
         [StructField(c.name, _parse_datatype_string(c.type), c.nullable, {"comment": c.comment}) for c in table.columns]
     )
 
 
-def raw_columns(schema: StructType) -> tuple[Column, ...]:
+def raw_columns(schema: StructType) -> tuple[contracts.Column, ...]:
     """The raw table's columns as contract columns; all may be null."""
     return tuple(
-        Column(
+        contracts.Column(
             name=f.name,
             type=f.dataType.simpleString(),
             comment=f.metadata.get("comment") or "as in the raw table",
@@ -98,7 +106,7 @@ def content_hash(df: DataFrame) -> str:
 
 
 def write_table(
-    df: DataFrame, table: Table, location: str, run: StageRun, *, replace_where: str = "", **notes: Any
+    df: DataFrame, table: contracts.Table, location: str, run: StageRun, *, replace_where: str = "", **notes: Any
 ) -> int:
     """Replace the rows of `table` at `location` in one commit that names `run`; return how many rows it has now.
 
@@ -154,7 +162,7 @@ def _current_version(spark: SparkSession, location: str) -> int:
     return int(row["version"])
 
 
-def _properties(table: Table) -> dict[str, str]:
+def _properties(table: contracts.Table) -> dict[str, str]:
     properties = {f"delta.constraints.{name}": condition for name, condition in table.checks.items()}
     properties["raresmith.table"] = table.name
     if any(set(c.name) & set(" ,;{}()\n\t=") for c in table.columns):
@@ -162,7 +170,7 @@ def _properties(table: Table) -> dict[str, str]:
     return properties
 
 
-def _create(spark: SparkSession, table: Table, location: str) -> None:
+def _create(spark: SparkSession, table: contracts.Table, location: str) -> None:
     builder = DeltaTable.createIfNotExists(spark).location(location).comment(table.comment)
     for column in schema_of(table).fields:
         builder = builder.addColumn(
@@ -173,7 +181,7 @@ def _create(spark: SparkSession, table: Table, location: str) -> None:
     builder.execute()
 
 
-def _replace(df: DataFrame, table: Table, location: str, options: dict[str, str]) -> None:
+def _replace(df: DataFrame, table: contracts.Table, location: str, options: dict[str, str]) -> None:
     """Rows, columns and constraints in one commit.
 
     Delta drops NOT NULL here, so it comes back as CHECK: an empty table between two commits would be worse.
