@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from raresmith.errors import DataError
-
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -74,23 +72,6 @@ def score_counts(score: ArrayLike, positive: ArrayLike, negative: ArrayLike) -> 
         totals.append(total)
     held = totals[0] + totals[1] > 0
     return ScoreCounts(score=-values[held], positive=totals[0][held], negative=totals[1][held])
-
-
-def require_both_classes(counts: ScoreCounts, split: str) -> None:
-    """Make sure that the rows of a split can be judged at all.
-
-    Raises
-    ------
-    DataError
-        If one of the classes has no rows.
-    """
-    sizes = {"positive": counts.n_positive, "negative": counts.n_negative}
-    for name, rows in sizes.items():
-        if rows == 0:
-            raise DataError(
-                f"the {split} split has no {name} rows among its {sum(sizes.values())}, so nothing can be measured "
-                "on it; choose other days or fractions in [split], or another evaluate.positive"
-            )
 
 
 def confusion_at(counts: ScoreCounts, threshold: int) -> Confusion:
