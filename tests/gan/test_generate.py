@@ -20,7 +20,7 @@ def make_rows(n: int) -> tuple[Rows, np.ndarray]:
     random = torch.Generator().manual_seed(0)
     rows = Rows(
         torch.randn(n, 5, generator=random),
-        torch.randint(0, 4, (n, 2), generator=random),
+        torch.randint(0, 4, (n, 2), generator=random) + torch.tensor([5, 9]),  # inputs of c0 and c1
         torch.randint(0, 2, (n,), generator=random),
     )
     return rows, np.random.default_rng(0).integers(-(2**62), 2**62, n)

@@ -103,7 +103,7 @@ def test_a_killed_rank_goes_on_and_ends_with_the_same_weights_to_the_bit(on_two_
     process = torchrun(warehouse, 2, restarts=3)
     models = Path(warehouse.table("models")) / "r"
     deadline = time.monotonic() + 60
-    while not list(models.glob("checkpoint-*-000000040.json")) and time.monotonic() < deadline:
+    while not list(models.glob("checkpoint-*.json")) and time.monotonic() < deadline:
         time.sleep(0.005)
     os.kill(rank_of(process.pid, 1), signal.SIGKILL)
     _, err = finished(process)

@@ -16,7 +16,8 @@ Latent = Literal["synthetic", "noise"]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows on the device: numbers, positions of categories, and the class as a position among the made classes."""
+    """Rows on the device: numbers and inputs of categories as `Representation.split` gives them, and the class as a
+    position among the made classes."""
 
     numbers: torch.Tensor
     positions: torch.Tensor

@@ -3,7 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 import torch.distributed as dist
@@ -66,7 +66,7 @@ def start(device: str) -> Process:
     return Process(rank, world_size, place)
 
 
-def finish(code: Any) -> NoReturn:
+def finish(code: int) -> NoReturn:
     """End this process with the exit code `code`.
 
     Without running what Python and gloo do at exit: gloo's threads can abort a process whose work is done (a race in

@@ -28,7 +28,7 @@ class Representation:
         self.high = torch.tensor([f.encoded_high for f in self.numeric], dtype=torch.float32)
 
     def split(self, columns: Mapping[str, NDArray[np.generic]], table: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Numbers (n, numerics) as float32 and, for each category, the position of its code in `seen` (n, categories).
+        """Numbers (n, numerics) as float32 and, for each category, which input is 1 (n, categories).
 
         Raises
         ------
@@ -48,8 +48,9 @@ class Representation:
         for i, categorical in enumerate(self.categorical):
             seen = np.array(categorical.seen)
             codes = columns[categorical.name]
-            positions[:, i] = np.minimum(np.searchsorted(seen, codes), len(seen) - 1)
-            if len(strangers := np.unique(codes[seen[positions[:, i]] != codes])):
+            found = np.minimum(np.searchsorted(seen, codes), len(seen) - 1)
+            positions[:, i] = self.starts[i] + found
+            if len(strangers := np.unique(codes[seen[found] != codes])):
                 raise DataError(
                     f"column {categorical.name} of {table} has codes {strangers[:5].tolist()} that train rows do not "
                     "have; run prepare and oversample again"
@@ -61,7 +62,7 @@ class Representation:
         rows = numbers.new_zeros(len(numbers), self.width)
         rows[:, : len(self.numeric)] = numbers
         if self.starts:
-            rows.scatter_(1, positions + torch.tensor(self.starts, device=rows.device), 1.0)
+            rows.scatter_(1, positions, 1.0)
         return rows
 
     def activate(self, raw: torch.Tensor, gumbel: torch.Tensor | None) -> torch.Tensor:

@@ -3,7 +3,8 @@
     python -m raresmith.gan.train CONFIG                                      one process
     torchrun --standalone --nproc-per-node 2 -m raresmith.gan.train CONFIG    several, on CPUs (gloo) or GPUs (nccl)
 
-Any rank may die at any time: torchrun starts all again and they go on from the newest checkpoint.
+Any rank may die at any time: torchrun starts all again and they go on from the newest checkpoint, which lies in
+models/<run_id> of the warehouse. Ranks on several machines need a warehouse that all of them see.
 """
 
 import argparse
