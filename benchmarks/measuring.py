@@ -1,0 +1,80 @@
+"""What the benchmarks share: seconds of the wall and of the processor, bytes on disk, a table, and a JSON file."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from raresmith.config import SparkConfig
+from raresmith.runs import library_versions
+from raresmith.spark.session import get_spark
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """How long something took; `cpu_seconds` of this process and its JVM, None where the system does not tell."""
+
+    seconds: float
+    cpu_seconds: float | None
+
+
+def open_spark(name: str, folder: Path, *, driver_memory: str) -> SparkSession:
+    """A local session on all processors that leaves nothing outside `folder`."""
+    conf = {"spark.ui.enabled": "false", "spark.sql.warehouse.dir": str(folder / "spark-warehouse")}
+    return get_spark(name, SparkConfig(master="local[*]", driver_memory=driver_memory, conf=conf))
+
+
+def measure(spark: SparkSession, work: Callable[[], Any]) -> Measured:
+    """Run `work` once."""
+    cpu, started = _cpu_seconds(spark), time.monotonic()
+    work()
+    seconds, after = time.monotonic() - started, _cpu_seconds(spark)
+    return Measured(seconds=seconds, cpu_seconds=None if cpu is None or after is None else after - cpu)
+
+
+def _cpu_seconds(spark: SparkSession) -> float | None:
+    """Seconds of processor time so far: on a machine with other work the wall alone says little."""
+    own = os.times()
+    try:
+        stat = Path(f"/proc/{spark.sparkContext._gateway.proc.pid}/stat").read_text()
+    except OSError:
+        return None
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return own.user + own.system + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of the Parquet files below `folder`."""
+    return sum(file.stat().st_size for file in folder.rglob("*.parquet"))
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """The first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    for row in [header, *rows]:
+        cells = [
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells), flush=True)
+
+
+def write_results(name: str, results: dict[str, Any]) -> Path:
+    """Write `results` and what they were measured on to benchmarks/results/<name>.json; return the path."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    machine = {
+        "processors": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load": [round(load, 1) for load in os.getloadavg()],
+        "libraries": library_versions(),
+    }
+    path.write_text(json.dumps({"machine": machine, **results}, indent=2) + "\n", encoding="utf-8")
+    return path
