@@ -1,8 +1,12 @@
 """The command line: `raresmith run CONFIG`, one subcommand a stage, and `plan`."""
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from raresmith.config import Config, load_config
 from raresmith.errors import RaresmithError
@@ -18,6 +22,25 @@ HELP = {
     "evaluate": "train forests with and without the made rows, and judge them on the test split",
     "publish": "write original and made rows in the raw schema",
 }
+
+
+SPARK_LOG = Path(tempfile.gettempdir()) / f"raresmith-spark-{os.getpid()}.log"
+"""Where the JVM that we start writes its log."""
+
+
+@contextmanager
+def stderr_to(path: Path) -> Iterator[None]:
+    """Processes started meanwhile write their errors to `path`: a page of Spark's own start hides our few lines."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with path.open("ab") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,7 +61,10 @@ def run_stages(config: Config, stages: Sequence[str]) -> list[StageReport]:
     from raresmith.spark.stages import SPARK_STAGES, check
 
     reports = []
-    spark = get_spark(config.run_id, config.spark) if set(stages) - {"refine"} else None
+    spark = None
+    if set(stages) - {"refine"}:
+        with stderr_to(SPARK_LOG):
+            spark = get_spark(config.run_id, config.spark)
     if spark is not None and "prepare" in stages:
         check(spark, config)
     for stage in stages:
@@ -62,7 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             from raresmith.spark.plan import plan
             from raresmith.spark.session import get_spark
 
-            print(plan(get_spark(config.run_id, config.spark), config))
+            with stderr_to(SPARK_LOG):
+                spark = get_spark(config.run_id, config.spark)
+            print(plan(spark, config))
         elif arguments.command == "run":
             stages = [stage for stage in STAGES if stage != "simulate" or config.simulate is not None]
             run_stages(config, stages)
@@ -71,8 +99,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             run_stages(config, [arguments.command])
     except RaresmithError as error:
         print(f"raresmith: {error}", file=sys.stderr)
-        return 2
-    return 0
+        code = 2
+    except Exception:
+        if SPARK_LOG.exists():
+            print(f"raresmith: unexpected; Spark's own log is {SPARK_LOG}", file=sys.stderr)
+        raise
+    else:
+        code = 0
+    SPARK_LOG.unlink(missing_ok=True)
+    return code
 
 
 def entry() -> None:

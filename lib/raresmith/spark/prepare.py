@@ -49,8 +49,11 @@ class Prepared:
 
     def set_aside(self) -> dict[str, dict[str, int]]:
         """Rows in quarantine by reason, and values filled in by column; known once the features are written."""
-        imputed = {name: count for name, count in self.observed.get.items() if count and name != "rows"}
-        found = {"quarantined": self.reasons, "imputed": dict(sorted(imputed.items()))}
+        found: dict[str, dict[str, int]] = {"quarantined": self.reasons, "imputed": {}, "a category of its own": {}}
+        for feature in self.encoder.features:
+            name = f"null {feature.source}"
+            if count := self.observed.get.get(name):
+                found["imputed" if feature.kind == "numeric" else "a category of its own"][name] = count
         return {what: counts for what, counts in found.items() if counts}
 
     def words(self) -> str:

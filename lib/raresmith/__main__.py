@@ -1,0 +1,5 @@
+"""`python -m raresmith` is the command line."""
+
+from raresmith.cli import entry
+
+entry()

@@ -1,0 +1,109 @@
+"""A second run changes nothing and says so; a run that was killed goes on where it was."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+from tests.deploy.small_run import TABLES
+
+from raresmith.cli import run_stages
+from raresmith.config import Config
+from raresmith.spark.tables import read_table
+from raresmith.stages import STAGES
+
+CONFIG = """
+[run]
+name = "again"
+warehouse = "warehouse"
+[source]
+path = "raw"
+label = "y"
+[refine]
+steps = 20
+device = "cpu"
+[evaluate]
+num_trees = 3
+max_depth = 3
+bootstrap = 20
+strategies = ["none", "refined"]
+[spark]
+driver_memory = "1g"
+shuffle_partitions = 2
+conf = { "spark.ui.enabled" = "false" }
+"""
+
+
+def content_hashes(spark: SparkSession, warehouse: Path) -> dict[str, str]:
+    runs = read_table(spark, str(warehouse / "runs")).select("stage", "content_hash").collect()
+    return {row["stage"]: row["content_hash"] for row in runs}
+
+
+def test_a_second_run_changes_no_table_and_says_so(finished_run: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    warehouse = Path(finished_run.run.warehouse)
+    before = {name: DeltaTable(warehouse / name).version() for name in TABLES}
+    capsys.readouterr()
+    reports = run_stages(finished_run, STAGES)
+    assert all(report.unchanged for report in reports)
+    assert capsys.readouterr().out.count("nothing changed, made before from the same inputs") == len(STAGES)
+    assert {name: DeltaTable(warehouse / name).version() for name in TABLES} == before
+
+
+def test_every_parent_is_a_train_row_and_no_made_row_is_a_train_row(finished_run: Config, spark: SparkSession) -> None:
+    tables = {
+        name: read_table(spark, f"{finished_run.run.warehouse}/{name}")
+        for name in ("features", "synthetic", "augmented")
+    }
+    for name, df in tables.items():
+        df.createOrReplaceTempView(name)
+    strangers = spark.sql(
+        """
+        SELECT parent FROM (
+          SELECT base_row_id AS parent FROM synthetic UNION ALL SELECT neighbor_row_id FROM synthetic
+          UNION ALL SELECT parent_row_id FROM augmented WHERE origin <> 'original')
+        WHERE parent NOT IN (SELECT row_id FROM features WHERE split = 'train')
+        """
+    )
+    assert tables["synthetic"].count() > 0
+    assert strangers.count() == 0
+    raw = [c for c in tables["augmented"].columns if c not in ("origin", "parent_row_id", "run_id", "transaction_id")]
+    made, original = (tables["augmented"].where(f"origin {sign} 'original'").select(raw) for sign in ("<>", "="))
+    assert made.count() > 0
+    assert made.intersect(original).count() == 0
+
+
+def command(config: Path) -> list[str]:
+    return [sys.executable, "-m", "raresmith", "run", str(config)]
+
+
+def test_a_driver_killed_between_two_stages_loses_nothing(tmp_path: Path, spark: SparkSession) -> None:
+    df = spark.range(600).selectExpr(
+        "id / 7.0D x", "concat('k', id % 5) s", "IF(id % 19 = 0, NULL, id % 23) n", "int(id % 8 = 0) y"
+    )
+    for name in ("killed", "undisturbed"):
+        df.coalesce(1).write.parquet(str(tmp_path / name / "raw"))
+        (tmp_path / name / "r.toml").write_text(CONFIG)
+    killed = subprocess.Popen(
+        command(tmp_path / "killed" / "r.toml"), stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert killed.stdout is not None
+    for line in killed.stdout:
+        if line.startswith("oversample"):
+            break
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    out = {}
+    for name in ("killed", "undisturbed"):
+        done = subprocess.run(command(tmp_path / name / "r.toml"), stdout=subprocess.PIPE, text=True, check=True)
+        out[name] = done.stdout
+    assert re.findall(r"^(\w+) .* nothing changed", out["killed"], re.MULTILINE) == ["prepare", "oversample"]
+    assert "nothing changed" not in out["undisturbed"]
+    warehouses = [tmp_path / name / "warehouse" for name in out]
+    hashes = [content_hashes(spark, warehouse) for warehouse in warehouses]
+    assert hashes[0] == hashes[1]
+    assert set(hashes[0]) == {"prepare", "oversample", "refine", "evaluate", "publish"}
