@@ -46,7 +46,7 @@ def torchrun(warehouse: Warehouse, processes: int, restarts: int = 0) -> subproc
 
 def finished(process: subprocess.Popen[str]) -> tuple[str, str]:
     try:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     finally:
         process.kill()
     assert process.returncode == 0, err[-3000:]
