@@ -65,7 +65,7 @@ class SourceConfig:
     timestamp: str = ""
     """Column that says when the row happened; needed by a split in time, windows and calendar features."""
     ignore: tuple[str, ...] = ()
-    """Columns that are no features: identifiers, and what encodes the label. Made rows carry those of their base row."""
+    """Columns that are no features: identifiers, and what gives the label away. Made rows carry their base row's."""
 
     def __post_init__(self) -> None:
         _require(bool(self.label), "source.label must name the column of the class")

@@ -127,7 +127,7 @@ def write_table(
     df = df.select(*[col(c.name).cast(c.type).alias(c.name) for c in table.columns])
     created = not table_exists(spark, location)
     if created:
-        _create(spark, table, location)
+        _create(spark, table, location, run)
     version = _current_version(spark, location)
     options = {
         "userMetadata": run.commit_metadata(**notes),
@@ -152,7 +152,8 @@ def write_table(
     rows = written.where(replace_where).count() if replace_where else written.count()
     if not replace_where:  # there the metrics count the rows that were copied as well
         _check_count(spark, location, run, rows)
-    _name_run(spark, location, run)
+    if not created:
+        _name_run(spark, location, run)
     return rows
 
 
@@ -170,13 +171,13 @@ def _properties(table: contracts.Table) -> dict[str, str]:
     return properties
 
 
-def _create(spark: SparkSession, table: contracts.Table, location: str) -> None:
+def _create(spark: SparkSession, table: contracts.Table, location: str, run: StageRun) -> None:
     builder = DeltaTable.createIfNotExists(spark).location(location).comment(table.comment)
     for column in schema_of(table).fields:
         builder = builder.addColumn(
             column.name, column.dataType, nullable=column.nullable, comment=column.metadata["comment"]
         )
-    for key, value in _properties(table).items():
+    for key, value in {**_properties(table), "raresmith.run_id": run.run_id}.items():
         builder = builder.property(key, value)
     builder.execute()
 
