@@ -28,7 +28,7 @@ spark.sql.shuffle.partitions 3
 """
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 90) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 300) -> None:
     """Wait until `condition` holds."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -183,7 +183,7 @@ class Command:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def finish(self, seconds: float = 240) -> str:
+    def finish(self, seconds: float = 900) -> str:
         """Its output; it must end well."""
         try:
             self.process.wait(seconds)

@@ -68,7 +68,7 @@ class Airflow:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=400,
+            timeout=1800,
         )
         assert done.returncode == 0, done.stdout[-6000:]
         return done.stdout

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
 from deltalake.exceptions import DeltaError
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from tests.deploy.small_run import TABLES
@@ -59,13 +60,12 @@ def test_spark_delta_rs_and_duckdb_read_the_same_rows(spark: SparkSession, finis
     table = DeltaTable(path)
     by_delta_rs = pa.table(QueryBuilder().register("t", table).execute("SELECT * FROM t"))
     assert _sorted_rows(by_delta_rs, by_spark.schema) == expected
-    # DuckDB's own delta extension has to be downloaded; through delta-rs's list of files it needs none.
+    # DuckDB's delta extension has to be downloaded; the files that delta-rs names are enough for it.
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.register("t", table.to_pyarrow_dataset())
-        by_duckdb = connection.execute("SELECT * FROM t").to_arrow_table()
+        by_duckdb = connection.execute("SELECT * FROM read_parquet(?)", [table.file_uris()]).fetch_arrow_table()
     assert _sorted_rows(by_duckdb, by_spark.schema) == expected
-    assert len(expected) > 0 or name == "quarantine"
+    assert len(expected) > 0
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -130,14 +130,17 @@ def test_both_writers_are_refused_a_row_that_breaks_the_contract(
     path = str(shutil.copytree(location(finished_run, name), tmp_path / name))
     table = DeltaTable(path)
     made = "WHERE origin = 'refined'" if name == "augmented" else ""
-    row = pa.table(QueryBuilder().register("t", table).execute(f"SELECT * FROM t {made} LIMIT 1"))
+    found = pa.table(QueryBuilder().register("t", table).execute(f"SELECT * FROM t {made} LIMIT 1"))
+    row = found.cast(pa.schema(spark.read.format("delta").load(path).limit(0).toArrow().schema))
     position = row.schema.get_field_index(column)
     field = row.schema.field(position).with_nullable(True)
     bad = row.set_column(position, field, pa.array([value], field.type))
 
     with pytest.raises(DeltaError):
         write_deltalake(path, bad, mode="append")
-    with pytest.raises(PySparkException, match=r"DELTA_VIOLATE_CONSTRAINT|DELTA_NOT_NULL_CONSTRAINT_VIOLATED"):
+    with pytest.raises(
+        (PySparkException, Py4JJavaError), match=r"DELTA_VIOLATE_CONSTRAINT|DELTA_NOT_NULL_CONSTRAINT_VIOLATED"
+    ):
         spark.createDataFrame(bad).write.format("delta").mode("append").save(path)
     assert DeltaTable(path).version() == table.version()
     # The row is refused for what is wrong with it and for nothing else.
