@@ -289,10 +289,11 @@ class EvaluateConfig:
     """Class whose detection is judged; empty takes the rarest of the train rows."""
     num_trees: int = 100
     """Trees of a forest; at least 1."""
-    max_depth: int = 20
+    max_depth: int = 15
     """Depth of a tree; 1 to 30."""
     max_bins: int = 128
-    """Bins that MLlib cuts a numeric column into; at least 2 and at least the largest number of categories."""
+    """Bins that a numeric column is cut into; at least 2. Categories of a column with more of them (and two codes for
+    unseen and null) are split in their order instead of by sets."""
     min_instances_per_node: int = 1
     """Fewest rows of a leaf; at least 1."""
     subsampling_rate: float = 1.0
