@@ -4,7 +4,7 @@ Airflow variables (in the user interface, or as AIRFLOW_VAR_<NAME> in the enviro
 
 raresmith_home      checkout of the project on the workers, with dist/raresmith.zip from deploy/package.sh
 raresmith_config    the TOML file that describes the run, readable on the workers
-raresmith_python    Python of the workers and the Spark executors, with the libraries of raresmith[spark,report]
+raresmith_python    Python of the workers and the Spark executors, with the libraries of raresmith[spark]
 raresmith_trainer   Python with the libraries of raresmith[train], where the trainer runs
 raresmith_torchrun  options of torchrun; the default is two processes on the worker
 

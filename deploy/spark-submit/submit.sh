@@ -3,7 +3,7 @@
 #
 # SPARK_MASTER         master URL, such as spark://host:7077
 # PYSPARK_PYTHON       Python of the driver and, at the same path, of every executor, with the libraries of
-#                      raresmith[spark,report]; raresmith itself is shipped
+#                      raresmith[spark]; raresmith itself is shipped
 # RARESMITH_PACKAGE    what deploy/package.sh made (default: dist/raresmith.zip)
 # RARESMITH_DELTA_JARS jars of Delta that lie on every node, comma-separated local:/... (default: fetched from Maven)
 # LOGICAL_DATE         the day the stage is run for, YYYY-MM-DD (default: none)
