@@ -17,7 +17,11 @@ import pyspark
 ROOT = Path(__file__).parents[2]
 SPARK_HOME = Path(pyspark.__file__).parent
 
+# Each application lives for seconds in three JVMs, so what compiles code for speed costs more than it gains.
 SPARK_DEFAULTS = """
+spark.driver.extraJavaOptions    -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+spark.executor.extraJavaOptions  -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+spark.sql.codegen.wholeStage     false
 spark.driver.host            127.0.0.1
 spark.driver.bindAddress     127.0.0.1
 spark.driver.memory          1g
@@ -77,6 +81,7 @@ class Cluster:
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_NO_DAEMONIZE": "1",
             "SPARK_DAEMON_MEMORY": "256m",
+            "SPARK_DAEMON_JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
             "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",
             "GLOO_SOCKET_IFNAME": "lo",
             "PYTHON": str(self.python),

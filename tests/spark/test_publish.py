@@ -86,7 +86,7 @@ def test_a_made_row_that_did_not_move_is_left_out_as_a_copy(prepared: Prepared, 
     originals = passed(raw, config)
     for shift, copies in ((0.0, True), (0.3, False)):
         rows = decode_made(made_from(prepared, shift), originals, prepared.encoder, config, "smote")
-        assert (without_copies(rows, originals, prepared.encoder).count() == 0) is copies
+        assert (without_copies(rows, originals, prepared.encoder, config).count() == 0) is copies
 
 
 def test_originals_keep_their_values_and_have_no_parent(prepared: Prepared, raw: DataFrame, config: Config) -> None:

@@ -58,9 +58,17 @@ def decode_made(made: DataFrame, base: DataFrame, encoder: Encoder, config: Conf
     )
 
 
-def without_copies(made: DataFrame, originals: DataFrame, encoder: Encoder) -> DataFrame:
-    """The rows of `made` that differ from each row of `originals` in some raw feature column."""
-    compared = [feature.source for feature in encoder.features if not feature.made]
+def without_copies(made: DataFrame, originals: DataFrame, encoder: Encoder, config: Config) -> DataFrame:
+    """The rows of `made` that differ from each row of `originals` in some column that features come from.
+
+    Those are the raw feature columns, and where features are made of the past of an entity or of the moment, the
+    entity and the timestamp as well.
+    """
+    compared = [feature.source for feature in encoder.features if not feature.made and feature.source]
+    windows = config.prepare.windows
+    behind = [window.entity for window in windows]
+    behind += [config.source.timestamp] if windows or config.prepare.calendar else []
+    compared = list(dict.fromkeys([*compared, *behind]))
     same = F.lit(True)
     left, right = made.alias("made"), originals.select(*[col(n) for n in compared]).distinct().alias("original")
     for name in compared:
