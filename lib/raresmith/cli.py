@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from raresmith.config import Config, load_config
+from raresmith.contracts import TABLES
 from raresmith.errors import RaresmithError
 from raresmith.stages import STAGES, StageReport
 
@@ -93,8 +94,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(plan(spark, config))
         elif arguments.command == "run":
             stages = [stage for stage in STAGES if stage != "simulate" or config.simulate is not None]
-            run_stages(config, stages)
-            print(f"Tables in {config.run.warehouse}: features, synthetic, refined, metrics, augmented, runs")
+            reports = run_stages(config, stages)
+            opening = next(report.words.split("\n")[0] for report in reports if report.stage == "evaluate")
+            print(f"Verdict: {opening}")
+            print(f"Tables in {config.run.warehouse}: {', '.join(TABLES)}")
         else:
             run_stages(config, [arguments.command])
     except RaresmithError as error:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from raresmith.encoder import Encoder
 
-SPLITS = ("train", "validation", "test")
+TABLES = ("features", "quarantine", "encoder", "synthetic", "refined", "metrics", "augmented", "runs")
+"""The tables of a warehouse, in the order of a run."""
 LABEL_CHECK = {"label_is_a_class": "label >= 0"}
 
 
