@@ -17,17 +17,20 @@ import pyspark
 ROOT = Path(__file__).parents[2]
 SPARK_HOME = Path(pyspark.__file__).parent
 
-# Each application lives for seconds in three JVMs, so what compiles code for speed costs more than it gains.
-SPARK_DEFAULTS = """
+# An application lives for seconds in up to three JVMs, so what compiles code for speed costs more than it gains.
+SHORT_LIVED = """
 spark.driver.extraJavaOptions    -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 spark.executor.extraJavaOptions  -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 spark.sql.codegen.wholeStage     false
+spark.ui.enabled                 false
+"""
+
+SPARK_DEFAULTS = f"""{SHORT_LIVED}
 spark.driver.host            127.0.0.1
 spark.driver.bindAddress     127.0.0.1
 spark.driver.memory          1g
 spark.executor.memory        900m
 spark.executor.cores         1
-spark.ui.enabled             false
 spark.sql.shuffle.partitions 3
 """
 

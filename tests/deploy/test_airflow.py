@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyspark
 import pytest
-from tests.cluster.standalone import ROOT, python_without_raresmith
+from tests.cluster.standalone import ROOT, SHORT_LIVED, python_without_raresmith
 from tests.deploy.small_run import noted_stages, versions, write_config
 
 from raresmith.spark.session import EXCLUDED_PACKAGES, delta_package
@@ -41,12 +41,15 @@ class Airflow:
         built = {**os.environ, "PYTHON": sys.executable}
         subprocess.run([ROOT / "deploy" / "package.sh", home / "dist"], env=built, check=True)
         spark_home = Path(pyspark.__file__).parent
+        (folder / "conf").mkdir()
+        (folder / "conf" / "spark-defaults.conf").write_text(SHORT_LIVED)
         self.config = write_config(folder / "run")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "PYTHON", "PYSPARK"))}
         self.environment = {
             **inherited,
             "PATH": f"{VENV / 'bin'}:{spark_home / 'bin'}:{os.environ['PATH']}",
             "SPARK_HOME": str(spark_home),
+            "SPARK_CONF_DIR": str(folder / "conf"),
             "SPARK_LOCAL_IP": "127.0.0.1",
             "AIRFLOW_HOME": str(folder / "airflow"),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "deploy" / "airflow"),
