@@ -80,6 +80,10 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         # Delta's default of 50 tasks per table snapshot is for logs far larger than ours.
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # Wide tables leave Spark's defaults: above 100 fields an aggregation is no longer compiled (28 columns took
+        # four times as long), and the JVM interprets methods above 8,000 bytes; Spark does better without such code.
+        "spark.sql.codegen.maxFields": "1000",
+        "spark.sql.codegen.hugeMethodLimit": "8000",
         "spark.ui.showConsoleProgress": "false",
         **config.conf,
     }
