@@ -24,5 +24,5 @@ print("--packages", delta_package(), "--exclude-packages", EXCLUDED_PACKAGES)')
   # shellcheck disable=SC2086 # four words
   set -- $delta "$@"
 fi
-exec spark-submit --master "$SPARK_MASTER" --py-files "$package" "$@" \
+exec spark-submit --master "$SPARK_MASTER" --driver-java-options -XX:-DontCompileHugeMethods --py-files "$package" "$@" \
   "$root/jobs/$stage.py" --config "$config" ${LOGICAL_DATE:+--logical-date "$LOGICAL_DATE"}

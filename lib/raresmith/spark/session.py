@@ -47,6 +47,9 @@ def delta_package() -> str:
 # delta-spark asks for an older Hadoop client than the one that Spark brings.
 EXCLUDED_PACKAGES = "org.apache.hadoop:hadoop-client-api,org.apache.hadoop:hadoop-client-runtime"
 
+COMPILE_ALL = "-XX:-DontCompileHugeMethods"
+"""Java option of driver and executors; spark-submit's --driver-java-options for a driver that is started by it."""
+
 
 def get_spark(name: str, config: SparkConfig) -> SparkSession:
     """The session that spark-submit started, or else a new one with Delta on `config.master`.
@@ -61,6 +64,7 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         # Executors must be this Python with these packages, not the system's.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         builder = builder.master(config.master).config("spark.driver.memory", config.driver_memory)
+        builder = builder.config("spark.driver.extraJavaOptions", COMPILE_ALL)
         if not os.environ.get("RARESMITH_DELTA_JARS"):
             try:
                 builder = builder.config("spark.jars.packages", delta_package())
@@ -80,10 +84,10 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         # Delta's default of 50 tasks per table snapshot is for logs far larger than ours.
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        # Wide tables leave Spark's defaults: above 100 fields an aggregation is no longer compiled (28 columns took
-        # four times as long), and the JVM interprets methods above 8,000 bytes; Spark does better without such code.
+        # Wide tables leave Spark's and Java's defaults: above 100 fields Spark no longer compiles an aggregation, and
+        # above 8,000 bytes Java no longer compiles the method that Spark wrote. Either costs a factor of three to four.
         "spark.sql.codegen.maxFields": "1000",
-        "spark.sql.codegen.hugeMethodLimit": "8000",
+        "spark.executor.extraJavaOptions": COMPILE_ALL,
         "spark.ui.showConsoleProgress": "false",
         **config.conf,
     }
