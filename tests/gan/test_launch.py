@@ -1,7 +1,8 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
+from tests.delta_rows import delta_rows
 
 from raresmith.errors import DataError
 from raresmith.gan.launch import command, environment, launch
@@ -29,7 +30,7 @@ def test_launch_runs_the_trainer_and_a_second_time_finds_it_done(warehouse, capf
 
 def test_what_the_trainer_refuses_is_refused_once_and_in_its_words(warehouse, capfd):
     house = warehouse("steps = 20\nnproc_per_node = 2")
-    columns = DeltaTable(house.table("features")).to_pyarrow_table()
+    columns = delta_rows(house.table("features"))
     bad = pa.array(np.full(len(columns), np.inf), pa.float32())
     write_deltalake(house.table("features"), columns.drop("n0").append_column("n0", bad), mode="overwrite")
     with pytest.raises(DataError, match=r"column n0 of .*features.* has null, NaN or infinite values"):

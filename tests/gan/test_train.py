@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from safetensors.numpy import load_file
+from tests.delta_rows import delta_rows
 from tests.gan.conftest import CODES, Warehouse, make_encoder
 
 from raresmith.gan.launch import environment
@@ -20,7 +21,7 @@ SETTINGS = 'device = "cpu"\nsteps = 400\ncheckpoint_every = 20\nbatch_size = 32'
 
 
 def refined(warehouse: Warehouse) -> pa.Table:
-    return DeltaTable(warehouse.table("refined")).to_pyarrow_table().sort_by("row_id")
+    return delta_rows(warehouse.table("refined")).sort_by("row_id")
 
 
 def weights(warehouse: Warehouse) -> dict[str, np.ndarray]:
@@ -70,7 +71,7 @@ def on_two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 
 
 def test_every_synthetic_row_comes_back_valid_with_its_class_and_parent(on_two_ranks):
-    rows, parents = refined(on_two_ranks), DeltaTable(on_two_ranks.table("synthetic")).to_pandas()
+    rows, parents = refined(on_two_ranks), delta_rows(on_two_ranks.table("synthetic")).to_pandas()
     assert len(rows) == 5500
     by_parent = rows.to_pandas().set_index("synthetic_row_id")
     assert by_parent.index.is_unique
@@ -132,9 +133,7 @@ def rank_of(torchrun: int, rank: int) -> int:
 def test_the_order_of_rows_in_files_changes_nothing(warehouse):
     first, second = (warehouse(synthetic={1: 200}, name=name) for name in ("first", "second"))
     second.write_synthetic({1: 200}, reverse=True)
-    write_deltalake(
-        second.table("features"), DeltaTable(first.table("features")).to_pyarrow_table()[::-1], mode="overwrite"
-    )
+    write_deltalake(second.table("features"), delta_rows(first.table("features"))[::-1], mode="overwrite")
     for house in (first, second):
         assert main([str(house.config_path)]) == 0
     assert refined(first) == refined(second)
@@ -156,10 +155,10 @@ def test_the_table_is_one_commit_with_comments_constraints_and_the_run(warehouse
     settings = table.metadata().configuration
     assert settings["delta.constraints.score_is_a_probability"] == "score >= 0 AND score <= 1"
     assert settings["raresmith.run_id"] == "r"
-    bad = table.to_pyarrow_table()[:1].drop("score").append_column("score", pa.array([2.0]))
+    bad = delta_rows(house.table("refined"))[:1].drop("score").append_column("score", pa.array([2.0]))
     with pytest.raises(Exception, match="validation check"):
         write_deltalake(table, bad.select(list(fields)), mode="append")
-    runs = DeltaTable(house.table("runs")).to_pandas().iloc[0]
+    runs = delta_rows(house.table("runs")).to_pandas().iloc[0]
     assert (runs["stage"], json.loads(runs["row_counts"])) == ("refine", {"refined": 100})
     assert runs["fingerprint"] == note["fingerprint"]
     assert runs["content_hash"].endswith("-100")
@@ -189,7 +188,7 @@ def test_a_table_of_other_features_gets_the_new_columns_in_the_same_commit(wareh
     version = DeltaTable(house.table("refined")).version()
     other = warehouse(numeric=3, categorical=1, name="other")
     for name in ("features", "synthetic", "encoder"):
-        table = DeltaTable(other.table(name)).to_pyarrow_table()
+        table = delta_rows(other.table(name))
         write_deltalake(house.table(name), table, mode="overwrite", schema_mode="overwrite")
     assert main([str(house.config_path)]) == 0
     table = DeltaTable(house.table("refined"))
@@ -204,13 +203,13 @@ def test_a_table_of_other_features_gets_the_new_columns_in_the_same_commit(wareh
 def test_a_run_that_died_before_it_noted_itself_only_notes_itself(warehouse, capsys):
     house = warehouse()
     assert main([str(house.config_path)]) == 0
-    hashed = DeltaTable(house.table("runs")).to_pandas()["content_hash"][0]
+    hashed = delta_rows(house.table("runs")).to_pandas()["content_hash"][0]
     DeltaTable(house.table("runs")).delete()
     version = DeltaTable(house.table("refined")).version()
     assert main([str(house.config_path)]) == 0
     assert "nothing changed" in capsys.readouterr().out
     assert DeltaTable(house.table("refined")).version() == version
-    assert DeltaTable(house.table("runs")).to_pandas()["content_hash"].tolist() == [hashed]
+    assert delta_rows(house.table("runs")).to_pandas()["content_hash"].tolist() == [hashed]
 
 
 def test_noise_makes_rows_without_a_parent(warehouse):
@@ -238,7 +237,7 @@ def test_no_synthetic_rows_make_an_empty_table_and_it_is_said(warehouse, capsys)
 
 def test_a_learning_rate_that_blows_up_is_refused_with_the_step(warehouse, capsys):
     house = warehouse("steps = 300\nlearning_rate = 0.99\nbatch_size = 4", numeric=1)
-    columns = DeltaTable(house.table("features")).to_pyarrow_table()
+    columns = delta_rows(house.table("features"))
     big = pa.array(np.where(columns["split"].to_numpy(zero_copy_only=False) == "train", 3e38, np.nan), pa.float32())
     write_deltalake(house.table("features"), columns.drop("n0").append_column("n0", big), mode="overwrite")
     assert main([str(house.config_path)]) == 2
