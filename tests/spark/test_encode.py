@@ -75,7 +75,7 @@ def test_decode_gives_every_type_back_whatever_the_normalisation(spark: SparkSes
 @given(
     rows=st.lists(
         st.tuples(
-            st.one_of(st.none(), st.integers(-(2**52), 2**52)),
+            st.one_of(st.none(), st.integers(-(2**49), 2**49)),
             st.one_of(st.none(), st.text(max_size=5)),
             st.one_of(st.none(), st.booleans()),
             st.one_of(st.none(), st.floats(width=32, allow_nan=False, allow_infinity=False)),
@@ -166,8 +166,8 @@ def test_spread_that_no_float_holds_is_refused_with_a_remedy(spark: SparkSession
         fitted(df, PrepareConfig())
 
 
-def test_integers_beyond_two_to_the_53_are_refused_as_names(spark: SparkSession) -> None:
-    df = numbered(spark.createDataFrame([(2**60,), (1,)], "x bigint"))
+def test_integers_too_large_to_come_back_whole_are_refused_as_names(spark: SparkSession) -> None:
+    df = numbered(spark.createDataFrame([(2**51,), (1,)], "x bigint"))
     with pytest.raises(DataError, match=r"'x' .* names rather than quantities"):
         fitted(df, PrepareConfig())
 

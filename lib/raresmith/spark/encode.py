@@ -346,11 +346,13 @@ def _storage(field: t.StructField, feature: NumericFeature) -> Literal["float", 
         if feature.transform != "linear":
             # The slope of log and quantile maps varies; 24 bits hold only small counts exactly.
             reach = max(abs(feature.low), abs(feature.high), 1.0) * 64
-        if max(abs(feature.low), abs(feature.high)) / feature.step >= 2**53:
+        size = max(abs(feature.low), abs(feature.high))
+        # There and back rounds the distance to the center three times and the value once, each by 2^-53 of its size.
+        distance = reach if feature.transform == "linear" else 0.0
+        if (3 * distance + size) / feature.step >= 2**52:
             raise DataError(
-                f"column {field.name!r} has values up to {max(abs(feature.low), abs(feature.high)):.0f}, more than "
-                "2^53: they are names rather than quantities; put the column into source.ignore or "
-                "prepare.categorical"
+                f"column {field.name!r} has values up to {size:.0f}, too large to come back whole from 64-bit floats: "
+                "they are names rather than quantities; put the column into source.ignore or prepare.categorical"
             )
         extent = feature.high - feature.low if feature.knots else max(abs(feature.low), abs(feature.high))
         if feature.transform != "linear" and extent / feature.step >= 2**44:
