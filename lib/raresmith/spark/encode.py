@@ -348,7 +348,8 @@ def _storage(field: t.StructField, feature: NumericFeature) -> Literal["float", 
             reach = max(abs(feature.low), abs(feature.high), 1.0) * 64
         size = max(abs(feature.low), abs(feature.high))
         # There and back rounds the distance to the center three times and the value once, each by 2^-53 of its size.
-        distance = reach if feature.transform == "linear" else 0.0
+        # With scale 1 around 0 nothing is rounded.
+        distance = reach if feature.transform == "linear" and (feature.center, feature.scale) != (0, 1) else 0.0
         if (3 * distance + size) / feature.step >= 2**52:
             raise DataError(
                 f"column {field.name!r} has values up to {size:.0f}, too large to come back whole from 64-bit floats: "
