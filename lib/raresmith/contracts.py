@@ -20,6 +20,8 @@ class Column:
     type: str
     comment: str
     nullable: bool = False
+    repeats: bool = True
+    """Whether values repeat, so that a dictionary of them makes the file smaller; to try one costs time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,8 @@ class Table:
     comment: str
     columns: tuple[Column, ...]
     checks: dict[str, str] = field(default_factory=dict)
+    ranged_columns: int = 32
+    """Of how many of the first columns each file's range is noted, for readers to skip files by; 32 is Delta's own."""
 
 
 def _feature_columns(encoder: Encoder) -> tuple[Column, ...]:
@@ -40,7 +44,8 @@ def _feature_columns(encoder: Encoder) -> tuple[Column, ...]:
             comment = f"{origin} as a code: 0 unseen, 1 null, 2 and up its {len(feature.categories)} categories"
         else:
             comment = f"{origin}, normalised ({feature.transform})"
-        columns.append(Column(name=feature.name, type=feature.storage, comment=comment))
+        repeats = feature.kind == "categorical" or feature.step > 0
+        columns.append(Column(name=feature.name, type=feature.storage, comment=comment, repeats=repeats))
     return tuple(columns)
 
 
@@ -58,12 +63,14 @@ def features(encoder: Encoder) -> Table:
         name="features",
         comment="Raw rows that passed the contract and belong to a split: encoded, normalised, null-free",
         columns=(
-            Column(name="row_id", type="bigint", comment="stable identity of the raw row"),
+            Column(name="row_id", type="bigint", comment="stable identity of the raw row", repeats=False),
             Column(name="split", type="string", comment="what the row may be used for: train, validation or test"),
             _label(encoder),
             *_feature_columns(encoder),
         ),
         checks={"split_is_known": "split IN ('train', 'validation', 'test')", **LABEL_CHECK},
+        # Nobody looks for rows by the range of a feature, and to note it costs half as much again as the rows.
+        ranged_columns=1,
     )
 
 
@@ -73,6 +80,7 @@ def quarantine(raw: tuple[Column, ...]) -> Table:
         name="quarantine",
         comment="Raw rows that did not pass the contract of the configuration",
         columns=(*raw, Column(name="reason", type="string", comment="which rule the row broke")),
+        ranged_columns=0,
     )
 
 
@@ -106,6 +114,7 @@ def synthetic(encoder: Encoder) -> Table:
             *_feature_columns(encoder),
         ),
         checks={"gap_in_unit_interval": "gap >= 0 AND gap < 1", **LABEL_CHECK},
+        ranged_columns=1,
     )
 
 
@@ -129,6 +138,7 @@ def refined(encoder: Encoder) -> Table:
             *_feature_columns(encoder),
         ),
         checks={"score_is_a_probability": "score >= 0 AND score <= 1", **LABEL_CHECK},
+        ranged_columns=1,
     )
 
 

@@ -52,6 +52,24 @@ class StageRun:
         }
         return json.dumps(document, sort_keys=True)
 
+    def note(
+        self, *, table: str, version: int, row_counts: dict[str, Any], seconds: float, content_hash: str
+    ) -> dict[str, Any]:
+        """The row of `runs` for this stage, done in `seconds`, whose main `table` is at `version`."""
+        return {
+            "run_id": self.run_id,
+            "stage": self.stage,
+            "fingerprint": self.fingerprint,
+            "config_hash": self.config_hash,
+            "random_state": self.random_state,
+            "versions": json.dumps(library_versions()),
+            "inputs": json.dumps(self.inputs),
+            "outputs": json.dumps({table: version}),
+            "row_counts": json.dumps(row_counts),
+            "seconds": seconds,
+            "content_hash": content_hash,
+        }
+
 
 def stage_run(config: Config, stage: str, inputs: dict[str, str | int]) -> StageRun:
     """The identity of `stage` under `config` on `inputs`."""

@@ -36,7 +36,7 @@ def operations(spark: SparkSession, location: str) -> list[str]:
 
 def test_a_table_keeps_its_comments_constraints_and_the_name_of_its_run(spark: SparkSession, tmp_path: Path) -> None:
     location = str(tmp_path / "t")
-    assert write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run()) == 3
+    assert write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run()).rows == 3
     schema = read_table(spark, location).schema
     assert [(f.name, f.nullable, f.metadata["comment"]) for f in schema] == [
         ("id", False, "the id"),
@@ -95,7 +95,7 @@ def test_replacing_the_rows_of_one_run_keeps_the_others(spark: SparkSession, tmp
     location = str(tmp_path / "t")
     write_table(spark.range(4).selectExpr("id", "0.5D gap"), TABLE, location, run())
     one = spark.range(3, 4).selectExpr("id", "0.25D gap")
-    assert write_table(one, TABLE, location, run(inputs={}), replace_where="id = 3") == 1
+    assert write_table(one, TABLE, location, run(inputs={}), replace_where="id = 3").rows == 1
     rows = sorted(tuple(row) for row in read_table(spark, location).collect())
     assert rows == [(0, 0.5), (1, 0.5), (2, 0.5), (3, 0.25)]
 

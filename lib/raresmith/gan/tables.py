@@ -15,7 +15,7 @@ from raresmith.config import Config
 from raresmith.contracts import Table
 from raresmith.encoder import Encoder
 from raresmith.errors import DataError
-from raresmith.runs import StageRun, fingerprint_of, library_versions, stage_run
+from raresmith.runs import StageRun, fingerprint_of, stage_run
 
 _NO_ROWS = ("SET TBLPROPERTIES", "ADD CONSTRAINT")
 """Operations that change no row of a table."""
@@ -161,19 +161,8 @@ def note_run(
 ) -> None:
     """Note in `runs` that the stage is done; `table` is the one that it wrote."""
     contract = contracts.runs()
-    row = {
-        "run_id": run.run_id,
-        "stage": run.stage,
-        "fingerprint": run.fingerprint,
-        "config_hash": run.config_hash,
-        "random_state": run.random_state,
-        "versions": json.dumps(library_versions()),
-        "inputs": json.dumps(run.inputs),
-        "outputs": json.dumps({table: rows_version(open_table(location(config, table)))}),
-        "row_counts": json.dumps(rows),
-        "seconds": seconds,
-        "content_hash": content_hash,
-    }
+    version = rows_version(open_table(location(config, table)))
+    row = run.note(table=table, version=version, row_counts=rows, seconds=seconds, content_hash=content_hash)
     note = pa.Table.from_pylist([row], arrow_schema(contract))
     write_table(
         contract,
@@ -202,7 +191,10 @@ def _created(contract: Table, path: str) -> DeltaTable:
             arrow_schema(contract),
             mode="ignore",
             description=contract.comment,
-            configuration={"raresmith.table": contract.name},
+            configuration={
+                "raresmith.table": contract.name,
+                "delta.dataSkippingNumIndexedCols": str(contract.ranged_columns),
+            },
             raise_if_key_not_exists=False,
         )
     table = DeltaTable(path)

@@ -49,6 +49,8 @@ SAMPLE_CELLS = 20_000_000
 """Most values of the hash sample that quantiles are taken from: 160 MB on the driver, whatever the table."""
 INLINE_CATEGORIES = 16
 """Up to here a linear search in the row beats a join with the table of categories."""
+MOST_DECIMALS = 4
+"""Finer grids than this do not count as one."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 _INTEGERS = (t.ByteType, t.ShortType, t.IntegerType, t.LongType)
 _INSTANTS = (t.TimestampType, t.TimestampNTZType)
@@ -82,7 +84,7 @@ def as_number(column: Column, kind: t.DataType) -> Column:
     if isinstance(kind, t.DateType):
         return F.unix_date(column).cast("double")
     number = column.cast("double")
-    return F.nullif(number, F.lit(float("nan"))) if isinstance(kind, (t.FloatType, t.DoubleType)) else number
+    return F.when(~F.isnan(number), number) if isinstance(kind, (t.FloatType, t.DoubleType)) else number
 
 
 def fit_encoder(
@@ -95,9 +97,9 @@ def fit_encoder(
 ) -> Encoder:
     """The encoder of the feature `columns`, fitted on `train`.
 
-    One aggregation for the numbers, one for the categories, and one over a bounded sample by hash of row_id where a
-    column asks for quantiles. Means and deviations are rounded to seven digits, because a sum of floats depends on
-    its order and must not show in the result.
+    One aggregation for the numbers, one for the categories, one over the columns whose values may lie on a grid, and
+    one over a bounded sample by hash of row_id where a column asks for quantiles. Means and deviations are rounded to
+    seven digits, because a sum of floats depends on its order and must not show in the result.
 
     Parameters
     ----------
@@ -165,27 +167,19 @@ def _numeric_statistics(train: DataFrame, numeric: Sequence[t.StructField], conf
     aggregates = [F.count(F.lit(1)).alias("rows")]
     for c in numeric:
         x = as_number(col(c.name), c.dataType)
-        scaled = _signed_log(x) if _normalisation(c, config) == "log" else x
+        logarithmic = _normalisation(c, config) == "log"
         aggregates += [
             F.count(x).alias(f"{c.name} count"),
             F.min(x).alias(f"{c.name} low"),
             F.max(x).alias(f"{c.name} high"),
             F.avg(x).alias(f"{c.name} mean"),
-            F.avg(scaled).alias(f"{c.name} scaled mean"),
-            F.stddev_pop(scaled).alias(f"{c.name} deviation"),
+            F.stddev_pop(_signed_log(x) if logarithmic else x).alias(f"{c.name} deviation"),
         ]
-        if isinstance(c.dataType, (t.FloatType, t.DoubleType)):
-            aggregates.append(F.min(_on_grid(x, 4, c.dataType)).alias(f"{c.name} on grid"))
+        if logarithmic:
+            aggregates.append(F.avg(_signed_log(x)).alias(f"{c.name} log mean"))
     row = train.agg(*aggregates).first()
     assert row is not None
     return row.asDict()
-
-
-def _on_grid(x: Column, decimals: int, kind: t.DataType) -> Column:
-    """Whether a float is a whole multiple of 10^-decimals, up to its own precision."""
-    scaled = x * 10.0**decimals
-    precision = 1e-6 if isinstance(kind, t.FloatType) else 1e-12
-    return F.abs(scaled - F.rint(scaled)) <= F.least(F.abs(scaled) * precision, F.lit(1e-3))
 
 
 def _steps(train: DataFrame, numeric: Sequence[t.StructField], statistics: dict[str, Any]) -> dict[str, float]:
@@ -197,21 +191,48 @@ def _steps(train: DataFrame, numeric: Sequence[t.StructField], statistics: dict[
             steps[c.name] = 10.0**-c.dataType.scale
         elif not isinstance(c.dataType, (t.FloatType, t.DoubleType)):
             steps[c.name] = 1.0
-        elif statistics[f"{c.name} on grid"]:
-            candidates.append(c)
         else:
             steps[c.name] = 0.0
-    if candidates:
-        aggregates = [
-            F.min(_on_grid(as_number(col(c.name), c.dataType), d, c.dataType)).alias(f"{c.name} {d}")
-            for c in candidates
-            for d in range(4)
-        ]
-        row = train.agg(*aggregates).first()
-        assert row is not None
-        for c in candidates:
-            steps[c.name] = 10.0 ** -next((d for d in range(4) if row[f"{c.name} {d}"]), 4)
+            # The two values that are known already rule most columns out.
+            ends = [statistics[f"{c.name} {end}"] for end in ("low", "high")]
+            if all(end is not None and _is_on_grid(end, MOST_DECIMALS, c.dataType) for end in ends):
+                candidates.append(c)
+    for name, decimals in _decimals(train, candidates).items():
+        if decimals <= MOST_DECIMALS:
+            steps[name] = 10.0**-decimals
     return steps
+
+
+def _decimals(df: DataFrame, floats: Sequence[t.StructField]) -> dict[str, int]:
+    """How many decimals the values of each column have; one more than MOST_DECIMALS for any more."""
+    if not floats:
+        return {}
+    aggregates = []
+    for c in floats:
+        x = as_number(col(c.name), c.dataType)
+        needed = F.when(x.isNotNull(), MOST_DECIMALS + 1)
+        for decimals in reversed(range(MOST_DECIMALS + 1)):
+            needed = F.when(_on_grid(x, decimals, c.dataType), decimals).otherwise(needed)
+        aggregates.append(F.max(needed).alias(c.name))
+    row = df.agg(*aggregates).first()
+    assert row is not None
+    return dict(zip([c.name for c in floats], row, strict=True))
+
+
+def _on_grid(x: Column, decimals: int, kind: t.DataType) -> Column:
+    """Whether a float is a whole multiple of 10^-decimals, up to its own precision."""
+    scaled = x * 10.0**decimals
+    return F.abs(scaled - F.rint(scaled)) <= F.least(F.abs(scaled) * _precision(kind), F.lit(1e-3))
+
+
+def _is_on_grid(x: float, decimals: int, kind: t.DataType) -> bool:
+    """The same of one value on the driver."""
+    scaled = x * 10.0**decimals
+    return abs(scaled - float(np.rint(scaled))) <= min(abs(scaled) * _precision(kind), 1e-3)
+
+
+def _precision(kind: t.DataType) -> float:
+    return 1e-6 if isinstance(kind, t.FloatType) else 1e-12
 
 
 def _quantiles(
@@ -311,7 +332,8 @@ def _numeric_feature(
     scores: tuple[float, ...] = ()
     transform = {"log": "log", "quantile": "quantile"}.get(normalisation, "linear")
     if normalisation in ("standard", "log"):
-        center, scale = _rounded(statistic("scaled mean"), spread), deviation
+        mean = "log mean" if normalisation == "log" else "mean"
+        center, scale = _rounded(statistic(mean), spread), deviation
     elif normalisation == "minmax":
         center, scale = low / 2 + high / 2, high / 2 - low / 2
     elif normalisation == "robust" and sample is not None and len(sample):

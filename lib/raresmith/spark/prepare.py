@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, Observation
@@ -18,7 +19,7 @@ from raresmith.spark.source import MALFORMED
 from raresmith.spark.split import with_split
 from raresmith.spark.tables import col
 from raresmith.spark.windows import window_feature_names, with_windows
-from raresmith.spark.working import LABEL, REASON, ROW_ID, SPLIT
+from raresmith.spark.working import COMPLETE, LABEL, REASON, ROW_ID, SPLIT
 
 MAX_CLASSES = 100
 
@@ -33,8 +34,8 @@ class Prepared:
     raw_schema: t.StructType
     reasons: dict[str, int]
     """Rows in quarantine by reason."""
-    observed: Observation
-    """Nulls that were imputed and categories that train did not have; known once the features are written."""
+    observed: Observation | None
+    """Nulls of each column, known once the features are written; None where there are none."""
     cached: list[DataFrame] = field(default_factory=list)
 
     @property
@@ -50,9 +51,10 @@ class Prepared:
     def set_aside(self) -> dict[str, dict[str, int]]:
         """Rows in quarantine by reason, and values filled in by column; known once the features are written."""
         found: dict[str, dict[str, int]] = {"quarantined": self.reasons, "imputed": {}, "a category of its own": {}}
+        nulls = self.observed.get if self.observed else {}
         for feature in self.encoder.features:
             name = f"null {feature.source}"
-            if count := self.observed.get.get(name):
+            if count := nulls.get(name):
                 found["imputed" if feature.kind == "numeric" else "a category of its own"][name] = count
         return {what: counts for what, counts in found.items() if counts}
 
@@ -108,11 +110,36 @@ def rule_breaks(schema: t.StructType, config: Config) -> dict[str, Column]:
     return breaks
 
 
+def is_complete(schema: t.StructType, config: Config) -> Column:
+    """Whether a row has a value in range in every column that counts: such a row breaks no rule."""
+    features = feature_columns(schema, config)
+    present = [
+        col(name).isNotNull() for name in (config.source.label, config.source.timestamp, *config.source.key) if name
+    ]
+    conditions = present + [_has_value(f) for f in features]
+    label = schema[config.source.label]
+    if isinstance(label.dataType, (t.FloatType, t.DoubleType)):
+        conditions.append(~F.isnan(col(label.name)))
+    if MALFORMED in schema.names:
+        conditions.append(col(MALFORMED).isNull())
+    return F.coalesce(reduce(Column.__and__, conditions), F.lit(False))
+
+
+def _has_value(field: t.StructField) -> Column:
+    if isinstance(field.dataType, t.FractionalType):
+        # Neither null nor NaN, which is greater than any number to Spark.
+        return F.abs(col(field.name).cast("double")) <= FLOAT32_MAX
+    return col(field.name).isNotNull()
+
+
 def admitted(raw: DataFrame, config: Config) -> DataFrame:
-    """`raw` with ROW_ID and REASON: null where the row passes the contract, else the rule it breaks."""
+    """`raw` with ROW_ID, COMPLETE, and REASON: null where the row passes the contract, else the rule it breaks."""
     breaks = rule_breaks(raw.schema, config)
     reason = F.coalesce(*[F.when(condition, F.lit(name)) for name, condition in breaks.items()])
-    judged = raw.withColumn(REASON, reason)
+    # Most rows are complete; only the others are held against one rule after the other.
+    judged = raw.withColumn(COMPLETE, is_complete(raw.schema, config)).withColumn(
+        REASON, F.when(~col(COMPLETE), reason)
+    )
     return with_row_id(judged, config.source.key, config.prepare.on_duplicate)
 
 
@@ -181,16 +208,18 @@ def prepare(raw: DataFrame, config: Config) -> Prepared:
         raise ConfigError(f"the table has the columns {clash}, which prepare would make; rename or ignore them")
     judged = admitted(raw, config)
     label_column = raw_schema[config.source.label]
-    counts, reasons = _audit(judged, label_column.name)
+    used = feature_columns(raw_schema, config)
+    counts, reasons, has_nulls = _audit(judged, label_column.name)
     if not counts and not reasons:
         raise DataError(f"{config.source.path} has no rows")
     _refuse(reasons, config)
     label = fit_label(counts, label_column.dataType, config)
 
-    passed = judged.where(col(REASON).isNull()).drop(REASON, MALFORMED)
-    text = col(label.name).cast("string")
-    code = F.array_position(F.array(*[F.lit(c) for c in label.classes]), text).cast("int") - 1
-    is_positive = text == label.positive
+    # Telling the reason takes all columns of a row; where there is none, a job reads those alone that it needs.
+    passed = (judged.where(col(REASON).isNull()) if reasons else judged).drop(REASON, COMPLETE, MALFORMED)
+    is_class = {text: col(label.name) == F.lit(text).cast(label_column.dataType) for text in label.classes}
+    is_positive = is_class[label.positive]
+    code = F.coalesce(*[F.when(condition, code) for code, condition in enumerate(is_class.values())])
     rows = passed.withColumn(LABEL, code)
     rows = with_calendar(rows, config.prepare.calendar, config.source.timestamp)
     rows = with_windows(rows, config.prepare.windows, config.source.timestamp, is_positive)
@@ -198,8 +227,8 @@ def prepare(raw: DataFrame, config: Config) -> Prepared:
         rows, config.split, timestamp=config.source.timestamp, positive=is_positive,
         random_state=config.run.random_state,
     )  # fmt: skip
-    rows = rows.where(col(SPLIT).isNotNull())
-    used = feature_columns(raw_schema, config)
+    if config.split.strategy == "time":  # the other strategies leave no row out
+        rows = rows.where(col(SPLIT).isNotNull())
     made = [rows.schema[name] for name in made_names]
     slim = rows.select(col(ROW_ID), col(SPLIT), col(LABEL), *[col(f.name) for f in (*used, *made)])
     cached = []
@@ -209,8 +238,8 @@ def prepare(raw: DataFrame, config: Config) -> Prepared:
         cached.append(slim)
     train = slim.where(col(SPLIT) == "train")
     encoder = fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare)
-    observed = Observation()
-    features = encode(_observed(slim, used, observed), encoder)
+    observed = Observation() if has_nulls else None
+    features = encode(_observed(slim, used, observed) if observed else slim, encoder)
     quarantine = judged.where(col(REASON).isNotNull()).select(
         *[col(name) for name in raw_schema.names], col(REASON).alias("reason")
     )
@@ -225,20 +254,25 @@ def prepare(raw: DataFrame, config: Config) -> Prepared:
     )
 
 
-def _audit(judged: DataFrame, label: str) -> tuple[dict[str | None, int], dict[str, int]]:
-    """Rows that passed by class, and rows that did not by reason, in one pass."""
-    # Classes are few or an error: past the limit there is no need to know them all.
-    counted = judged.groupBy(
-        col(REASON), F.when(col(REASON).isNull(), col(label).cast("string")).alias("class")
-    ).count()
+def _audit(judged: DataFrame, label: str) -> tuple[dict[str | None, int], dict[str, int], bool]:
+    """In one pass the rows that passed by class, the others by reason, and whether one that passed lacks a value."""
+    text = col(label).cast("string").alias("class")
+    # The class of a row with a reason does not count, but to leave it out at once would be to tell the reason twice.
+    groups = judged.groupBy(col(REASON), text).agg(F.count(F.lit(1)).alias("rows"), F.min(COMPLETE).alias("complete"))
+    counted = groups.groupBy(col(REASON), F.when(col(REASON).isNull(), F.col("class")).alias("class")).agg(
+        F.sum("rows").alias("rows"), F.min("complete").alias("complete")
+    )
     classes: dict[str | None, int] = {}
     reasons: dict[str, int] = {}
+    has_nulls = False
+    # Classes are few or an error: past the limit there is no need to know them all.
     for row in counted.limit(20 * MAX_CLASSES).collect():
         if row[REASON] is None:
-            classes[row["class"]] = row["count"]
+            classes[row["class"]] = row["rows"]
+            has_nulls |= not row["complete"]
         else:
-            reasons[row[REASON]] = row["count"]
-    return classes, dict(sorted(reasons.items()))
+            reasons[row[REASON]] = row["rows"]
+    return classes, dict(sorted(reasons.items())), has_nulls
 
 
 def _observed(df: DataFrame, columns: Sequence[t.StructField], observation: Observation) -> DataFrame:

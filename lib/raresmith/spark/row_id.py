@@ -8,10 +8,13 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.spark.tables import col
-from raresmith.spark.working import REASON, ROW_ID
+from raresmith.spark.working import COMPLETE, REASON, ROW_ID
 
 MOST_BROADCAST = 100_000
 """Up to here repeated ids come to the driver (8 bytes each) and go to every task, so that only their rows are moved."""
+
+BLOCK_BITS = 15
+"""Spark's bitmaps are of 2^15 bits."""
 
 _IS_REPEATED, _SAME, _WHOLE, _NTH = "__row_repeated", "__row_same", "__row_whole", "__row_nth"
 
@@ -27,20 +30,25 @@ def with_row_id(
     their own, or with a key are "duplicate key" too. Different rows whose 64-bit hashes meet are told apart by
     another 64 bits and kept.
 
-    One job looks for repeated ids, shuffling eight bytes a row; where there is none the rows are not moved at all,
-    and else only those that repeat.
+    Whole numbers that lie close together, as those from a sequence do, are shown to be distinct by one bit each;
+    otherwise one job looks for repeated ids, shuffling eight bytes a row. Where there is none the rows are not moved
+    at all, and else only those that repeat.
 
     Parameters
     ----------
     judged : DataFrame with REASON
-        Rows that have a reason already are left out of the search: among those with a null key, say, nothing repeats.
+        Rows that have a reason already neither repeat nor are repeated.
     key
         Columns that identify a row, or none.
     """
-    columns = sorted((f for f in judged.schema.fields if f.name != REASON), key=lambda f: f.name)
+    columns = sorted((f for f in judged.schema.fields if f.name not in (REASON, COMPLETE)), key=lambda f: f.name)
     identity = [f for f in columns if f.name in key] or columns
     rows = judged.withColumn(ROW_ID, _id(identity))
-    repeated = rows.where(col(REASON).isNull()).groupBy(ROW_ID).count().where("count > 1").select(ROW_ID)
+    # Without their reasons, for those take all columns to tell: an id too many here changes nothing below.
+    ids = rows.select(ROW_ID).where(F.col(ROW_ID).isNotNull())
+    if _is_whole_number(identity) and _shown_distinct(ids):
+        return rows
+    repeated = ids.groupBy(ROW_ID).count().where("count > 1").select(ROW_ID)
     some = repeated.limit(MOST_BROADCAST + 1).toArrow()
     if some.num_rows == 0:
         return rows
@@ -70,8 +78,31 @@ def with_row_id(
     return marked.where(~F.col(_IS_REPEATED)).select(*kept).unionByName(together.select(*kept))
 
 
+def _shown_distinct(ids: DataFrame) -> bool:
+    """Whether bitmaps show that no id repeats; False, which says nothing, where they would be larger than the ids."""
+    block = F.shiftright(ROW_ID, BLOCK_BITS)
+    spans = ids.groupBy(F.spark_partition_id()).agg(
+        F.count(ROW_ID).alias("rows"), (F.max(block) - F.min(block) + 1).alias("blocks")
+    )
+    total = spans.agg(F.sum("rows").alias("rows"), F.sum("blocks").alias("blocks")).first()
+    assert total is not None
+    if total["rows"] is None:
+        return True
+    if total["blocks"] * 2**BLOCK_BITS > total["rows"] * 64:
+        return False
+    position = F.col(ROW_ID).bitwiseAND(2**BLOCK_BITS - 1)
+    marks = ids.groupBy(block).agg(F.bitmap_construct_agg(position).alias("marks"))
+    marked = marks.agg(F.sum(F.bitmap_count("marks")).alias("ids")).first()
+    assert marked is not None
+    return bool(marked["ids"] == total["rows"])
+
+
+def _is_whole_number(identity: Sequence[t.StructField]) -> bool:
+    return len(identity) == 1 and isinstance(identity[0].dataType, t.IntegralType)
+
+
 def _id(fields: Sequence[t.StructField]) -> Column:
-    if len(fields) == 1 and isinstance(fields[0].dataType, t.IntegralType):
+    if _is_whole_number(fields):
         key: Column = col(fields[0].name).cast("bigint")
         return key
     return _hash(fields, 0)

@@ -87,7 +87,11 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         # Wide tables leave Spark's and Java's defaults: above 100 fields Spark no longer compiles an aggregation, and
         # above 8,000 bytes Java no longer compiles the method that Spark wrote. Either costs a factor of three to four.
         "spark.sql.codegen.maxFields": "1000",
+        # Delta's own queries would push ours out of the default of 100, to be compiled again at their next run.
+        "spark.sql.codegen.cache.maxEntries": "1000",
         "spark.executor.extraJavaOptions": COMPILE_ALL,
+        # PySpark would look up the calling line of every expression.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         **config.conf,
     }

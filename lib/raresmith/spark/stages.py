@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -31,7 +32,7 @@ from raresmith.spark.source import (
     source_identity,
     unreadable,
 )
-from raresmith.spark.working import REASON, ROW_ID
+from raresmith.spark.working import COMPLETE, REASON, ROW_ID
 from raresmith.stages import StageReport
 
 
@@ -55,8 +56,8 @@ def _done(spark: SparkSession, config: Config, run: StageRun, table: str) -> Sta
     recorded = _recorded(spark, config, run)
     if recorded is None:
         # The process ended between the table's commit and the note of it: only the note is missing.
-        rows = {table: tables.read_table(spark, location(config, table)).count()}
-        return _finish(spark, config, run, rows, table, started=time.monotonic())
+        written = tables.read_back(spark, location(config, table), run)
+        return _finish(spark, config, run, {table: written.rows}, table, written, started=time.monotonic())
     return StageReport(stage=run.stage, rows=_counts(recorded["row_counts"]), unchanged=True)
 
 
@@ -79,6 +80,7 @@ def _finish(
     run: StageRun,
     rows: dict[str, int],
     table: str,
+    written: tables.Written,
     *,
     started: float,
     words: str = "",
@@ -86,23 +88,14 @@ def _finish(
 ) -> StageReport:
     """Note in `runs` that the stage is done, and report."""
     seconds = time.monotonic() - started
-    written = tables.read_table(spark, location(config, table))
-    if table == "metrics":
-        written = written.where(F.col("run_id") == run.run_id)
     contract = contracts.runs()
-    row = {
-        "run_id": run.run_id,
-        "stage": run.stage,
-        "fingerprint": run.fingerprint,
-        "config_hash": run.config_hash,
-        "random_state": run.random_state,
-        "versions": json.dumps(library_versions()),
-        "inputs": json.dumps(run.inputs),
-        "outputs": json.dumps({table: tables.table_version(spark, location(config, table))}),
-        "row_counts": json.dumps({**rows, **(set_aside or {})}),
-        "seconds": seconds,
-        "content_hash": tables.content_hash(written.drop("run_id")),
-    }
+    row = run.note(
+        table=table,
+        version=written.version,
+        row_counts={**rows, **(set_aside or {})},
+        seconds=seconds,
+        content_hash=written.content_hash,
+    )
     note = spark.createDataFrame([tuple(row[c.name] for c in contract.columns)], tables.schema_of(contract))
     condition = f"run_id = '{run.run_id}' AND stage = '{run.stage}'"
     tables.write_table(note, contract, location(config, "runs"), run, replace_where=condition)
@@ -154,20 +147,22 @@ def _prepare(spark: SparkSession, config: Config) -> StageReport:
         return report
     prepared = prepare(raw, config)
     encoder, columns = prepared.encoder, tables.raw_columns(prepared.raw_schema)
-    quarantined = tables.write_table(
-        prepared.quarantine, contracts.quarantine(columns), location(config, "quarantine"), run
-    )
     document = spark.createDataFrame([(run.run_id, encoder.to_json())], "run_id string, document string")
-    tables.write_table(document, contracts.encoder(), location(config, "encoder"), run)
+    # Small tables take a second of waiting for Delta each, which two at once share.
+    with ThreadPoolExecutor() as pool:
+        quarantine = pool.submit(
+            tables.write_table, prepared.quarantine, contracts.quarantine(columns), location(config, "quarantine"), run
+        )
+        pool.submit(tables.write_table, document, contracts.encoder(), location(config, "encoder"), run).result()
+        quarantined = quarantine.result().rows
     # The features come last: where they name this run, the other two are there as well.
     written = tables.write_table(
         prepared.features, contracts.features(encoder), location(config, "features"), run, **prepared.notes
     )
     prepared.release()
-    rows = {"features": written, "quarantine": quarantined}
-    return _finish(
-        spark, config, run, rows, "features", started=started, words=prepared.words(), set_aside=prepared.set_aside()
-    )
+    rows = {"features": written.rows, "quarantine": quarantined}
+    words, set_aside = prepared.words(), prepared.set_aside()
+    return _finish(spark, config, run, rows, "features", written, started=started, words=words, set_aside=set_aside)
 
 
 def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
@@ -179,9 +174,9 @@ def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
         return report
     encoder = read_encoder(spark, config)
     made = oversample(features, encoder, config.oversample, config.run.random_state, run.run_id)
-    rows = tables.write_table(made, contracts.synthetic(encoder), location(config, "synthetic"), run)
+    written = tables.write_table(made, contracts.synthetic(encoder), location(config, "synthetic"), run)
     _check_parents(spark, config)
-    return _finish(spark, config, run, {"synthetic": rows}, "synthetic", started=started)
+    return _finish(spark, config, run, {"synthetic": written.rows}, "synthetic", written, started=started)
 
 
 def _check_parents(spark: SparkSession, config: Config) -> None:
@@ -245,8 +240,9 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
         spark,
         config,
         run,
-        {"metrics": written},
+        {"metrics": written.rows},
         "metrics",
+        written,
         started=started,
         words=f"{evaluation.verdict}\nReport: {page}",
     )
@@ -316,7 +312,7 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
             F.col("row_id").alias("synthetic_row_id"), "base_row_id"
         )
         made = made.join(parents, "synthetic_row_id", "left")
-    passed = admitted(raw, config).where(tables.col(REASON).isNull()).drop(REASON)
+    passed = admitted(raw, config).where(tables.col(REASON).isNull()).drop(REASON, COMPLETE)
     decoded = decode_made(made, passed, encoder, config, origin=source)
     decoded_rows = decoded.count()
     kept = without_copies(decoded, passed, encoder, config)
@@ -332,8 +328,8 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
     written = tables.write_table(out, contract, location(config, "augmented"), run)
     augmented = tables.read_table(spark, location(config, "augmented"))
     by_origin = {row["origin"]: int(row["count"]) for row in augmented.groupBy("origin").count().collect()}
-    rows = {"augmented": written, **by_origin, COPIES: decoded_rows - by_origin.get(source, 0)}
-    return _finish(spark, config, run, rows, "augmented", started=started)
+    rows = {"augmented": written.rows, **by_origin, COPIES: decoded_rows - by_origin.get(source, 0)}
+    return _finish(spark, config, run, rows, "augmented", written, started=started)
 
 
 SPARK_STAGES: dict[str, Callable[[SparkSession, Config], StageReport]] = {

@@ -1,6 +1,9 @@
 """The one place where Spark touches Delta."""
 
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from delta.exceptions import DeltaConcurrentModificationException
@@ -96,19 +99,33 @@ def raw_columns(schema: StructType) -> tuple[contracts.Column, ...]:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What lies in a table, read back after it was written."""
+
+    rows: int
+    version: int
+    """Of the commit that wrote them."""
+    content_hash: str
+    """Of all columns but run_id, so that equal runs under two names are seen to be equal."""
+
+
 def content_hash(df: DataFrame) -> str:
     """Hex digest of the rows of `df`, the same for any order and partitioning."""
-    # A sum, not an exclusive or: two equal rows must not cancel.
-    total = F.sum(F.xxhash64(*[col(name) for name in df.columns]).cast("decimal(38,0)"))
-    row = df.agg(total.alias("total"), F.count(F.lit(1)).alias("rows")).first()
+    # A sum, not an exclusive or: two equal rows must not cancel. In parts of 22 bits, for which a long has room.
+    parts = [F.sum(F.shiftrightunsigned("hash", shift).bitwiseAND(2**22 - 1)) for shift in (0, 22, 44)]
+    hashed = df.select(F.xxhash64(*[col(name) for name in df.columns]).alias("hash"))
+    row = hashed.agg(F.count("hash").alias("rows"), *parts).first()
     assert row is not None
-    return f"{int(row['total'] or 0) % 2**64:016x}-{row['rows']}"
+    rows, *sums = row
+    total = sum((part or 0) << shift for part, shift in zip(sums, (0, 22, 44), strict=True))
+    return f"{total % 2**64:016x}-{rows}"
 
 
 def write_table(
     df: DataFrame, table: contracts.Table, location: str, run: StageRun, *, replace_where: str = "", **notes: Any
-) -> int:
-    """Replace the rows of `table` at `location` in one commit that names `run`; return how many rows it has now.
+) -> Written:
+    """Replace the rows of `table` at `location` in one commit that names `run`, and read them back.
 
     The table is made with its comments and constraints when it is not there; when its columns changed, the new
     columns come in the same commit as the rows. Two at once end as one: the slower finds the other's commit.
@@ -116,7 +133,7 @@ def write_table(
     Parameters
     ----------
     replace_where
-        Condition of the rows to replace; the others stay. Empty replaces all.
+        Condition of the rows to replace, and to read back; the others stay. Empty means all.
 
     Raises
     ------
@@ -128,7 +145,7 @@ def write_table(
     created = not table_exists(spark, location)
     if created:
         _create(spark, table, location, run)
-    version = _current_version(spark, location)
+    version = 0 if created else _current_version(spark, location)
     options = {
         "userMetadata": run.commit_metadata(**notes),
         "txnAppId": run.app_id(table.name),
@@ -138,23 +155,56 @@ def write_table(
     found = spark.read.format("delta").load(location).schema
     changed = [(f.name, f.dataType) for f in found] != [(f.name, f.dataType) for f in df.schema]
     try:
-        if changed:
-            _replace(df, table, location, options)
-        else:
-            writer = df.write.format("delta").mode("overwrite").options(**options)
-            if replace_where:
-                writer = writer.option("replaceWhere", replace_where)
-            writer.save(location)
+        with _no_dictionary(spark, [c.name for c in table.columns if not c.repeats]):
+            if changed:
+                _replace(df, table, location, options)
+            else:
+                writer = df.write.format("delta").mode("overwrite").options(**options)
+                if replace_where:
+                    writer = writer.option("replaceWhere", replace_where)
+                writer.save(location)
     except DeltaConcurrentModificationException:
         if newest_fingerprint(spark, location) != run.fingerprint:
             raise
-    written = spark.read.format("delta").load(location)
-    rows = written.where(replace_where).count() if replace_where else written.count()
-    if not replace_where:  # there the metrics count the rows that were copied as well
-        _check_count(spark, location, run, rows)
+    written = read_back(spark, location, run, replace_where)
     if not created:
         _name_run(spark, location, run)
-    return rows
+    return written
+
+
+def read_back(spark: SparkSession, location: str, run: StageRun, condition: str = "") -> Written:
+    """What `run` wrote to `location`; `condition` picks its rows where others lie beside them.
+
+    Raises
+    ------
+    DataError
+        If it is not as many rows as the commit says.
+    """
+    df = spark.read.format("delta").load(location)
+    digest = content_hash((df.where(condition) if condition else df).drop("run_id"))
+    rows = int(digest.rpartition("-")[2])
+    for commit in DeltaTable.forPath(spark, location).history(20).collect():
+        if commit["userMetadata"]:
+            said = (commit["operationMetrics"] or {}).get("numOutputRows")
+            ours = fingerprint_of(commit["userMetadata"]) == run.fingerprint
+            # With a condition the metrics count the rows that were copied as well.
+            if ours and not condition and said is not None and int(said) != rows:
+                raise DataError(f"{location} holds {rows} rows but {said} were written; run {run.stage} again")
+            return Written(rows=rows, version=int(commit["version"]), content_hash=digest)
+    raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
+
+
+@contextmanager
+def _no_dictionary(spark: SparkSession, columns: Iterable[str]) -> Iterator[None]:
+    """Write the values of `columns` to Parquet as they are; Delta passes no such option on, so the session says it."""
+    keys = [f"parquet.enable.dictionary#{name}" for name in columns]
+    for key in keys:
+        spark.conf.set(key, "false")
+    try:
+        yield
+    finally:
+        for key in keys:
+            spark.conf.unset(key)
 
 
 def _current_version(spark: SparkSession, location: str) -> int:
@@ -166,6 +216,7 @@ def _current_version(spark: SparkSession, location: str) -> int:
 def _properties(table: contracts.Table) -> dict[str, str]:
     properties = {f"delta.constraints.{name}": condition for name, condition in table.checks.items()}
     properties["raresmith.table"] = table.name
+    properties["delta.dataSkippingNumIndexedCols"] = str(table.ranged_columns)
     if any(set(c.name) & set(" ,;{}()\n\t=") for c in table.columns):
         properties["delta.columnMapping.mode"] = "name"  # Parquet alone cannot hold such names
     return properties
@@ -198,15 +249,6 @@ def _replace(df: DataFrame, table: contracts.Table, location: str, options: dict
                 f"delta.constraints.{column.name.lower()}_not_null", f"{quoted(column.name)} IS NOT NULL"
             )
     writer.tableProperty("comment", table.comment).createOrReplace()
-
-
-def _check_count(spark: SparkSession, location: str, run: StageRun, rows: int) -> None:
-    for commit in DeltaTable.forPath(spark, location).history(20).collect():
-        if commit["userMetadata"]:
-            said = (commit["operationMetrics"] or {}).get("numOutputRows")
-            if fingerprint_of(commit["userMetadata"]) == run.fingerprint and said is not None and int(said) != rows:
-                raise DataError(f"{location} holds {rows} rows but {said} were written; run {run.stage} again")
-            return
 
 
 def _name_run(spark: SparkSession, location: str, run: StageRun) -> None:
