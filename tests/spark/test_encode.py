@@ -149,9 +149,14 @@ def test_the_encoder_is_the_same_for_any_partitioning(spark: SparkSession) -> No
 
 
 def test_cents_and_whole_numbers_in_a_double_column_are_seen(spark: SparkSession) -> None:
-    df = numbered(spark.range(50).selectExpr("id * 1.0D w", "id / 100.0D c", "id / 7.0D r", "id / 10.0D t"))
+    off_in_the_middle = "IF(id = 25, 25.123456D, id * 1.0D)"
+    df = numbered(
+        spark.range(50).selectExpr(
+            "id * 1.0D w", "id / 100.0D c", "id / 7.0D r", "id / 10.0D t", f"{off_in_the_middle} m", "float(id / 8) e"
+        )
+    )
     steps = {f.name: f.step for f in fitted(df, PrepareConfig()).features if f.kind == "numeric"}
-    assert steps == {"w": 1.0, "c": 0.01, "r": 0.0, "t": 0.1}
+    assert steps == {"w": 1.0, "c": 0.01, "r": 0.0, "t": 0.1, "m": 0.0, "e": 0.001}
 
 
 def test_constant_and_empty_columns_are_encoded_as_zero_distance(spark: SparkSession) -> None:

@@ -1,5 +1,6 @@
 """Each bad value has a stated way to go and a count, and nothing disappears without a word."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from pyspark.sql import functions as F
 
 from raresmith.config import Config, parse_config
 from raresmith.errors import ConfigError, DataError
-from raresmith.spark.prepare import Prepared, admitted, fit_label, prepare
+from raresmith.spark.prepare import Prepared, admitted, fit_label, prepare, rule_breaks
 from raresmith.spark.working import REASON, ROW_ID
 
 
@@ -54,6 +55,20 @@ def test_a_row_that_breaks_a_rule_is_set_aside_with_the_reason(
     assert done.reasons == {reason: 1}
     assert set_aside(done) == [(None if "id" in change else 7, reason)]
     assert done.features.count() == 59
+
+
+def test_a_row_that_looks_complete_breaks_no_rule(spark: SparkSession) -> None:
+    numbers = [1.5, -1e39, 1e39, float("inf"), float("-inf"), float("nan"), None]
+    cases = itertools.product([True, False], numbers, ["a", None], [0.0, float("nan"), None])
+    rows = [(i if known else None, *values) for i, (known, *values) in enumerate(cases)]
+    df = spark.createDataFrame(rows, "id int, x double, s string, y double")
+    df = df.select("*", F.col("x").cast("float").alias("f"), F.expr("TRY_CAST(x AS DECIMAL(38, 0))").alias("d"))
+    settings = config(source={"key": ["id"]}, prepare={"on_null": "quarantine", "on_nan": "quarantine"})
+    rules = rule_breaks(df.schema, settings)
+    broken = F.coalesce(*[F.when(condition, F.lit(name)) for name, condition in rules.items()])
+    found = admitted(df, settings).select(F.coalesce(REASON, F.lit("")), F.coalesce(broken, F.lit(""))).collect()
+    assert [row[0] for row in found] == [row[1] for row in found]
+    assert {row[0] for row in found} >= {"", "null label", "null key id", "null x", "NaN x", "infinite x", "null s"}
 
 
 @pytest.mark.parametrize(("value", "setting"), [("CAST(NULL AS DOUBLE)", "on_null"), ("double('NaN')", "on_nan")])

@@ -111,6 +111,14 @@ def test_a_table_of_one_row_over_and_over_keeps_its_rows(spark: SparkSession) ->
     assert identified(df, on_duplicate="quarantine").where(F.col(REASON).isNull()).count() == 1
 
 
+@pytest.mark.parametrize("first", [0, -20_000, 2**62])
+def test_one_repeat_among_numbers_of_a_sequence_is_found(spark: SparkSession, first: int) -> None:
+    df = spark.range(first, first + 40_000, 1, 4).selectExpr("id", "'a' s")
+    assert identified(df, ("id",)).where(F.col(REASON).isNotNull()).count() == 0
+    twice = df.union(spark.range(first + 39_999, first + 40_000).selectExpr("id", "'b' s"))
+    assert identified(twice, ("id",)).groupBy(REASON).count().where(F.col(REASON) == "duplicate key").first()[1] == 1
+
+
 def test_a_table_without_repeats_is_not_shuffled(spark: SparkSession, tmp_path: Path) -> None:
     spark.range(10).selectExpr("id", "id * 2 x").write.parquet(str(tmp_path / "t"))
     plan = identified(spark.read.parquet(str(tmp_path / "t")))._jdf.queryExecution().executedPlan().toString()

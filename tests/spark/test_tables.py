@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
@@ -98,6 +99,20 @@ def test_replacing_the_rows_of_one_run_keeps_the_others(spark: SparkSession, tmp
     assert write_table(one, TABLE, location, run(inputs={}), replace_where="id = 3").rows == 1
     rows = sorted(tuple(row) for row in read_table(spark, location).collect())
     assert rows == [(0, 0.5), (1, 0.5), (2, 0.5), (3, 0.25)]
+
+
+def test_files_hold_ranges_and_dictionaries_only_where_they_are_of_use(spark: SparkSession, tmp_path: Path) -> None:
+    names = ("id", "gap", "kind")
+    columns = tuple(Column(name=n, type="bigint", comment="c", repeats=n == "kind") for n in names)
+    table = Table(name="numbers", comment="numbers", columns=columns, ranged_columns=1)
+    write_table(spark.range(1000).selectExpr("id", "id gap", "id % 2 kind"), table, str(tmp_path), run())
+    assert not [key for key in spark.conf.getAll if "dictionary" in key]
+    (file,) = [f for f in tmp_path.glob("*.parquet") if pq.read_metadata(f).num_rows][:1]
+    chunks = [pq.read_metadata(file).row_group(0).column(i) for i in range(3)]
+    assert [c.has_dictionary_page for c in chunks] == [False, False, True]
+    commits = [json.loads(line) for log in (tmp_path / "_delta_log").glob("*.json") for line in log.open()]
+    stats = [json.loads(commit["add"]["stats"]) for commit in commits if "add" in commit]
+    assert {name for s in stats for name in s.get("maxValues", {})} == {"id"}
 
 
 def test_names_with_spaces_and_dots_survive(spark: SparkSession, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, Observation
@@ -122,7 +121,15 @@ def is_complete(schema: t.StructType, config: Config) -> Column:
         conditions.append(~F.isnan(col(label.name)))
     if MALFORMED in schema.names:
         conditions.append(col(MALFORMED).isNull())
-    return F.coalesce(reduce(Column.__and__, conditions), F.lit(False))
+    return F.coalesce(_all(conditions), F.lit(False))
+
+
+def _all(conditions: Sequence[Column]) -> Column:
+    """Their conjunction as a balanced tree: as a chain, a thousand columns would be a thousand calls deep in Spark."""
+    if len(conditions) == 1:
+        return conditions[0]
+    middle = len(conditions) // 2
+    return _all(conditions[:middle]) & _all(conditions[middle:])
 
 
 def _has_value(field: t.StructField) -> Column:
