@@ -133,6 +133,15 @@ def test_the_content_hash_is_blind_to_order_but_not_to_a_changed_or_doubled_row(
     assert content_hash(df.limit(0)) != content_hash(df.union(df).where("id = 5"))
 
 
+def test_values_within_maps_and_arrays_count_in_the_content_hash(spark: SparkSession) -> None:
+    one, other = (
+        spark.sql(f"SELECT map('k', {value}) m, array(1, {value}) a, named_struct('x', {value}) s")
+        for value in ("CAST(NULL AS INT)", "2")
+    )
+    for name in ("m", "a", "s"):
+        assert content_hash(one.select(name)) != content_hash(other.select(name))
+
+
 def test_a_missing_table_is_named(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no Delta table at .*nothing; run the stage"):
         read_table(spark, str(tmp_path / "nothing"))

@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.spark.tables import col
+from raresmith.spark.tables import col, hashable
 from raresmith.spark.working import COMPLETE, REASON, ROW_ID
 
 MOST_BROADCAST = 100_000
@@ -111,13 +111,5 @@ def _id(fields: Sequence[t.StructField]) -> Column:
 def _hash(fields: Sequence[t.StructField], salt: int) -> Column:
     """64-bit hash of the values in order; another `salt` gives one that is independent."""
     # xxhash64 skips nulls, so that (null, a) and (a, null) would be one: a flag goes before each value.
-    flagged = [part for f in fields for part in (col(f.name).isNull(), _hashable(f))]
+    flagged = [part for f in fields for part in (col(f.name).isNull(), hashable(f))]
     return F.xxhash64(F.lit(salt), *flagged)
-
-
-def _hashable(field: t.StructField) -> Column:
-    value: Column = col(field.name)
-    if isinstance(field.dataType, t.AtomicType):
-        return value
-    # Spark hashes no maps, and skips nulls within arrays and structs.
-    return F.to_json(F.struct(value), {"ignoreNullFields": "false"})

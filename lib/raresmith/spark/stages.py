@@ -148,7 +148,7 @@ def _prepare(spark: SparkSession, config: Config) -> StageReport:
     prepared = prepare(raw, config)
     encoder, columns = prepared.encoder, tables.raw_columns(prepared.raw_schema)
     document = spark.createDataFrame([(run.run_id, encoder.to_json())], "run_id string, document string")
-    # Small tables take a second of waiting for Delta each, which two at once share.
+    # Each takes Delta a second of waiting, which two at once share.
     with ThreadPoolExecutor() as pool:
         quarantine = pool.submit(
             tables.write_table, prepared.quarantine, contracts.quarantine(columns), location(config, "quarantine"), run

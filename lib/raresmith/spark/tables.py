@@ -10,7 +10,7 @@ from delta.exceptions import DeltaConcurrentModificationException
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField, StructType, _parse_datatype_string
+from pyspark.sql.types import AtomicType, StructField, StructType, _parse_datatype_string
 
 from raresmith import contracts
 from raresmith.errors import DataError
@@ -25,6 +25,15 @@ def quoted(name: str) -> str:
 def col(name: str) -> Column:
     """The column called exactly `name`; dots and back-ticks are part of the name."""
     return F.col(quoted(name))
+
+
+def hashable(field: StructField) -> Column:
+    """The column as something that tells its values apart when hashed."""
+    value = col(field.name)
+    if isinstance(field.dataType, AtomicType):
+        return value
+    # Spark hashes no maps, and skips nulls within arrays and structs.
+    return F.to_json(F.struct(value), {"ignoreNullFields": "false"})
 
 
 def table_exists(spark: SparkSession, location: str) -> bool:
@@ -114,7 +123,7 @@ def content_hash(df: DataFrame) -> str:
     """Hex digest of the rows of `df`, the same for any order and partitioning."""
     # A sum, not an exclusive or: two equal rows must not cancel. In parts of 22 bits, for which a long has room.
     parts = [F.sum(F.shiftrightunsigned("hash", shift).bitwiseAND(2**22 - 1)) for shift in (0, 22, 44)]
-    hashed = df.select(F.xxhash64(*[col(name) for name in df.columns]).alias("hash"))
+    hashed = df.select(F.xxhash64(*[hashable(f) for f in df.schema]).alias("hash"))
     row = hashed.agg(F.count("hash").alias("rows"), *parts).first()
     assert row is not None
     rows, *sums = row
