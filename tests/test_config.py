@@ -36,6 +36,11 @@ def test_every_shipped_configuration_loads(name: str) -> None:
         ({"refine": {"batch_size": 5}}, r"refine.batch_size must be even and at least 4, got 5"),
         ({"refine": {"learning_rate": 0.0}}, r"refine.learning_rate must be in \(0, 1\), got 0.0"),
         ({"evaluate": {"strategies": []}}, r"evaluate.strategies must name at least one"),
+        (
+            {"oversample": {"method": "crossover"}, "evaluate": {"strategies": ["none", "smote"]}},
+            r"evaluate.strategies names 'smote' but oversample.method is 'crossover'; name that",
+        ),
+        ({"publish": {"source": "crossover"}}, r"publish.source names 'crossover' but oversample.method is 'smote'"),
         ({"evaluate": {"num_trees": 0}}, r"evaluate.num_trees must be from 1 to 10000, got 0"),
         ({"prepare": {"normalise": "zscore"}}, r"prepare.normalise must be one of 'standard'.*got 'zscore'"),
         ({"prepare": {"normalise_columns": {"a": "x"}}}, r"prepare.normalise_columns.a must be one of"),
@@ -129,3 +134,8 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, m
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no configuration file .*missing.toml"):
         load_config(tmp_path / "missing.toml")
+
+
+def test_the_method_of_oversampling_is_among_the_strategies_unless_they_are_named() -> None:
+    found = parsed(oversample={"method": "crossover"}).evaluate.strategies
+    assert found == ("none", "class_weight", "random", "crossover", "refined")

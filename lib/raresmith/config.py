@@ -19,7 +19,8 @@ from raresmith.errors import ConfigError
 T = TypeVar("T")
 Normalisation = Literal["standard", "minmax", "robust", "quantile", "log", "none"]
 ValuePolicy = Literal["impute", "quarantine", "refuse"]
-Strategy = Literal["none", "class_weight", "random", "smote", "refined"]
+Method = Literal["smote", "crossover"]
+Strategy = Literal["none", "class_weight", "random", "smote", "crossover", "refined"]
 
 
 def _require(condition: bool, message: str) -> None:
@@ -203,8 +204,9 @@ class PrepareConfig:
 class OversampleConfig:
     """`[oversample]`: how many rows of which class, and how they are drawn."""
 
-    method: Literal["smote"] = "smote"
-    """smote: Chawla et al. 2002; tables with categorical features as SMOTE-NC does."""
+    method: Method = "smote"
+    """smote: Chawla et al. 2002; tables with categorical features as SMOTE-NC does. crossover: each column whole from
+    the row or from its neighbour, so that every value is a real one (docs/methods.md)."""
     sampling_strategy: float | str | dict[str, int] = "auto"
     """As in imbalanced-learn: minority ÷ majority after resampling (two classes), one of "minority", "not minority",
     "not majority", "all", "auto", or the wished number of rows per class."""
@@ -282,7 +284,7 @@ class EvaluateConfig:
 
     strategies: tuple[Strategy, ...] = ("none", "class_weight", "random", "smote", "refined")
     """What the forest is trained on: the rows as they are, weighed by class, with minority rows repeated to as many as
-    oversample made, with the SMOTE rows, with the refined rows."""
+    oversample made, with the rows of oversample.method, with the refined rows."""
     seeds: tuple[int, ...] = (0,)
     """One forest per strategy and seed."""
     positive: str = ""
@@ -336,8 +338,8 @@ class PublishConfig:
     originals: Literal["all", "train", "none"] = "all"
     """Raw rows that are copied in: all that passed the contract, those of the train split, or none (for tables too big
     to copy: then a view unites them)."""
-    source: Literal["refined", "smote"] = "refined"
-    """Which made rows are published."""
+    source: Literal["refined", "smote", "crossover"] = "refined"
+    """Which made rows are published: refined, or those of oversample.method."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -411,6 +413,16 @@ class Config:
         }
         for reason, needed in needs_timestamp.items():
             _require(not needed or bool(self.source.timestamp), f"source.timestamp must name a column because {reason}")
+        method = self.oversample.method
+        for key, names in (
+            ("evaluate.strategies", self.evaluate.strategies),
+            ("publish.source", [self.publish.source]),
+        ):
+            for name in names:
+                _require(
+                    name == method or name not in typing.get_args(Method),
+                    f"{key} names {name!r} but oversample.method is {method!r}; name that, or change the method",
+                )
 
     @property
     def run_id(self) -> str:
@@ -539,6 +551,9 @@ def parse_config(document: dict[str, Any], path: Path, logical_date: str = "") -
     parsed["run"] = dataclasses.replace(run, warehouse=_located(run.warehouse, base).rstrip("/"))
     dated = source.path.replace("{logical_date}", logical_date)
     parsed["source"] = dataclasses.replace(source, path=_located(dated, base))
+    if "strategies" not in document.get("evaluate", {}):
+        usual = ("none", "class_weight", "random", parsed["oversample"].method, "refined")
+        parsed["evaluate"] = dataclasses.replace(parsed["evaluate"], strategies=usual)
     return Config(**parsed, path=path.resolve(), logical_date=logical_date)
 
 

@@ -107,7 +107,11 @@ def synthetic(encoder: Encoder) -> Table:
             Column(name="row_id", type="bigint", comment="hash of seed, base row and copy number"),
             Column(name="base_row_id", type="bigint", comment="features.row_id of the row it starts from"),
             Column(name="neighbor_row_id", type="bigint", comment="features.row_id of the row it is drawn towards"),
-            Column(name="gap", type="double", comment="share of the way from base to neighbour, in [0, 1)"),
+            Column(
+                name="gap",
+                type="double",
+                comment="share of the way from base to neighbour; for crossover share of the columns",
+            ),
             Column(name="method", type="string", comment="oversampling method"),
             _label(encoder),
             _RUN_ID,
@@ -168,7 +172,9 @@ def augmented(raw: tuple[Column, ...]) -> Table:
         comment="Original and made rows in the raw schema and units",
         columns=(
             *raw,
-            Column(name="origin", type="string", comment="original, smote or refined"),
+            Column(
+                name="origin", type="string", comment="original, refined, or the oversampling method that made the row"
+            ),
             Column(
                 name="parent_row_id",
                 type="bigint",
@@ -178,7 +184,7 @@ def augmented(raw: tuple[Column, ...]) -> Table:
             _RUN_ID,
         ),
         checks={
-            "origin_is_known": "origin IN ('original', 'smote', 'refined')",
+            "origin_is_known": "origin IN ('original', 'smote', 'crossover', 'refined')",
             "made_rows_have_a_parent": "origin = 'original' OR parent_row_id IS NOT NULL",
         },
     )

@@ -68,7 +68,7 @@ class Evaluation:
     importances: Mapping[str, Mapping[str, float]]
     """Share of each feature column, mean over the seeds, the greatest first."""
     samples: Mapping[str, NDArray[np.float64]]
-    """Feature rows of the positive class, "real", "smote" and "refined" where they were used; shape (≤ 2000, d)."""
+    """Feature rows of the positive class, "real" and those of the strategies that made rows; shape (≤ 2000, d)."""
 
 
 def value_of(rows: Sequence[MetricRow], strategy: str, split: str, metric: str) -> Interval:

@@ -30,6 +30,7 @@ class Stream(IntEnum):
     VOTE = 4
     ROW_ID = 5
     NOISE = 6
+    CROSS = 7
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:

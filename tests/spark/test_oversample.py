@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from raresmith.config import OversampleConfig
 from raresmith.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import DataError
 from raresmith.smote import smote
-from raresmith.spark.oversample import class_bytes, oversample
+from raresmith.spark.oversample import class_bytes, column_groups, oversample
 
 IDENTITY = ["row_id", "base_row_id", "neighbor_row_id", "gap", "method", "label", "run_id"]
 
@@ -126,6 +128,24 @@ def test_any_partitions_and_adaptive_execution_give_the_same_bits(spark, expecte
     finally:
         spark.conf.set("spark.sql.adaptive.enabled", before[0])
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", before[1])
+
+
+def test_crossed_rows_are_the_same_for_any_partitions_and_hold_values_of_their_parents(spark):
+    rows = mixed_rows()
+    one, other = (collected(made_of(spark, rows, partitions=n, num_partitions=n, method="crossover")) for n in (1, 7))
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+    assert set(one["method"]) == {"crossover"}
+    by_id = rows.set_index("row_id")[MIXED.names]
+    base, neighbor = by_id.loc[one["base_row_id"]].to_numpy(), by_id.loc[one["neighbor_row_id"]].to_numpy()
+    made = one[MIXED.names].to_numpy()
+    assert ((made == base) | (made == neighbor)).all()
+    assert (made != base).any(axis=1).all()
+    assert (made != neighbor).any(axis=1).all()
+
+
+def test_a_number_and_the_indicator_of_its_nulls_are_one_group():
+    number = dataclasses.replace(numeric("a"), null_indicator="a_is_null")
+    assert column_groups(encoder_of(number, numeric("b"), categorical("a_is_null"))).tolist() == [0, 1, 0]
 
 
 def test_the_order_of_the_input_rows_does_not_matter(spark, expected):

@@ -34,8 +34,8 @@ def test_which_rows_are_repeated_depends_on_the_seed_and_not_on_the_partitions(s
 
 
 def test_each_strategy_has_its_rows_and_weights(spark, train):
-    made = {"smote": spark.createDataFrame([(100 + i, 1, Vectors.dense([0.0])) for i in range(5)], train.schema)}
-    made_counts = {"smote": {1: 5}}
+    made = {"synthetic": spark.createDataFrame([(100 + i, 1, Vectors.dense([0.0])) for i in range(5)], train.schema)}
+    made_counts = {"synthetic": {1: 5}}
 
     def rows(strategy):
         found = strategy_rows(strategy, train, made, COUNTS, made_counts, random_state=0).collect()

@@ -15,8 +15,9 @@ from raresmith.report.style import CSS
 EXPLAINED = {
     "none": "the train rows as they are",
     "class_weight": "each class weighs the same",
-    "random": "positive rows repeated, as many as SMOTE made",
+    "random": "positive rows repeated, as many as oversampling made",
     "smote": "with the SMOTE rows",
+    "crossover": "with rows crossed from a row and its neighbour",
     "refined": "with the rows that the GAN refined",
 }
 

@@ -42,7 +42,7 @@ SAMPLE_ROWS = 2000
 """Rows of each origin in the report's scatter, at most."""
 
 ClassRows = Mapping[str, Mapping[int, int]]
-"""Rows of each class, by split or by the method that made them."""
+"""Rows of each class, by split or by the table of the made ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,10 @@ def evaluate(
         importances={s: _mean_importances(s, forests, encoder) for s in config.strategies},
         samples={
             name: _sample(df.where(F.col("label") == positive), encoder, random_state)
-            for name, df in {"real": real, **made}.items()
+            for name, df in [
+                ("real", real),
+                *[(s, made[MADE_TABLES[s]]) for s in config.strategies if s in MADE_TABLES and s != "random"],
+            ]
         },
     )
 
@@ -145,18 +148,18 @@ def evaluate(
 def _made_tables(
     config: EvaluateConfig, synthetic: DataFrame | None, refined: DataFrame | None
 ) -> dict[str, DataFrame]:
-    """The made tables that the strategies need, by method."""
-    given = {"smote": synthetic, "refined": refined}
+    """The made tables that the strategies need, by name."""
+    given = {"synthetic": synthetic, "refined": refined}
     made = {}
     for strategy in config.strategies:
-        if method := MADE_TABLES.get(strategy):
-            table = given[method]
+        if name := MADE_TABLES.get(strategy):
+            table = given[name]
             if table is None:
                 raise DataError(
-                    f"evaluate.strategies names {strategy!r}, which needs the table of {method} rows, and there is "
-                    "none; run the stage that makes it, or take the strategy out"
+                    f"evaluate.strategies names {strategy!r}, which needs the table {name!r}, and there is none; "
+                    " run the stage that makes it, or take the strategy out"
                 )
-            made[method] = table
+            made[name] = table
     return made
 
 
@@ -172,13 +175,13 @@ def _positive_label(config: EvaluateConfig, encoder: Encoder) -> int:
 def _class_rows(features: DataFrame, made: Mapping[str, DataFrame]) -> dict[str, dict[int, int]]:
     """Rows of each class in each split and made table, in one job."""
     rows = features.select(F.col("split").alias("part"), "label")
-    for method, df in made.items():
-        rows = rows.unionAll(df.select(F.lit(method), "label"))
+    for name, df in made.items():
+        rows = rows.unionAll(df.select(F.lit(name), "label"))
     found: dict[str, dict[int, int]] = {}
     for row in rows.groupBy("part", "label").agg(F.count("*").alias("rows")).orderBy("part", "label").collect():
         found.setdefault(row["part"], {})[row["label"]] = row["rows"]
     # A made table may be empty.
-    return {**{method: {} for method in made}, **found}
+    return {**{name: {} for name in made}, **found}
 
 
 def _require_both_classes(rows: Mapping[int, int], positive: int, split: str, encoder: Encoder) -> None:

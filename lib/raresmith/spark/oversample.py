@@ -51,7 +51,16 @@ def oversample(
     for name, n_to_make in wanted.items():
         label = encoder.label.classes.index(name)
         row_ids, columns = _collected(train.where(col("label") == label), encoder, name)
-        plan = smote(row_ids, columns, np.array(encoder.categorical), n_to_make, neighbors[name], random_state)
+        plan = smote(
+            row_ids,
+            columns,
+            np.array(encoder.categorical),
+            n_to_make,
+            neighbors[name],
+            random_state,
+            config.method,
+            column_groups(encoder),
+        )
         parts.append(_made(train, plan, encoder, config).withColumn("label", F.lit(label)))
     # The empty first part is there for its schema only.
     united = reduce(DataFrame.union, parts[1:] or parts)
@@ -65,6 +74,14 @@ def oversample(
         F.lit(run_id).alias("run_id"),
         *[col(name) for name in encoder.names],
     )
+
+
+def column_groups(encoder: Encoder) -> np.ndarray:
+    """The group of each feature: a number and the indicator of its nulls belong together, the others stand alone."""
+    sources = {f.null_indicator: f.name for f in encoder.features if f.kind == "numeric" and f.null_indicator}
+    leaders = [sources.get(name, name) for name in encoder.names]
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(leaders))}
+    return np.array([numbers[name] for name in leaders])
 
 
 def class_bytes(n_rows: int, encoder: Encoder) -> int:

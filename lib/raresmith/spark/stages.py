@@ -32,6 +32,7 @@ from raresmith.spark.source import (
     source_identity,
     unreadable,
 )
+from raresmith.spark.strategies import MADE_TABLES
 from raresmith.spark.working import COMPLETE, REASON, ROW_ID
 from raresmith.stages import StageReport
 
@@ -202,9 +203,7 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
     """features, synthetic, refined → metrics and the report."""
     started = time.monotonic()
     wanted = {"features"} | {
-        {"smote": "synthetic", "random": "synthetic", "refined": "refined"}[strategy]
-        for strategy in config.evaluate.strategies
-        if strategy in ("smote", "random", "refined")
+        MADE_TABLES[strategy] for strategy in config.evaluate.strategies if strategy in MADE_TABLES
     }
     read = {name: tables.read_table(spark, location(config, name)) for name in sorted(wanted)}
     run = stage_run(config, "evaluate", {name: tables.table_version(spark, location(config, name)) for name in read})
@@ -295,7 +294,7 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
     """Raw table, synthetic and refined → augmented."""
     started = time.monotonic()
     source = config.publish.source
-    made_table = {"smote": "synthetic", "refined": "refined"}[source]
+    made_table = MADE_TABLES[source]
     made = tables.read_table(spark, location(config, made_table))
     raw = read_source(spark, config.source)
     inputs: dict[str, str | int] = {

@@ -8,8 +8,13 @@ from pyspark.sql import functions as F
 from raresmith.config import Strategy
 from raresmith.spark.forest import FEATURES, WEIGHT, balanced_weights
 
-MADE_TABLES: dict[Strategy, str] = {"random": "smote", "smote": "smote", "refined": "refined"}
-"""Which made rows a strategy needs; random repeats real rows to as many as these."""
+MADE_TABLES: dict[Strategy, str] = {
+    "random": "synthetic",
+    "smote": "synthetic",
+    "crossover": "synthetic",
+    "refined": "refined",
+}
+"""Which table of made rows a strategy needs; random repeats real rows to as many as these."""
 
 
 def strategy_rows(
@@ -24,7 +29,7 @@ def strategy_rows(
 
     Parameters
     ----------
-    train, made : row_id, label, x of the real train rows, and of the made rows by method.
+    train, made : row_id, label, x of the real train rows, and of the made rows by table.
     train_counts, made_counts : their rows by class.
     """
     weights = balanced_weights(train_counts) if strategy == "class_weight" else {}
