@@ -7,7 +7,7 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 from raresmith.errors import DataError
-from raresmith.smote import category_weight, copies_per_base, cross, interpolate, smote, usable_neighbors, vote
+from raresmith.smote import category_weight, copies_per_base, interpolate, smote, usable_neighbors, vote
 
 
 def numeric(n_features):
@@ -196,33 +196,3 @@ def test_few_rows_get_fewer_neighbors_or_are_refused():
 def test_one_row_alone_is_refused(policy):
     with pytest.raises(DataError, match="class 'fraud' has 1 train row"):
         usable_neighbors(1, 5, policy, "fraud")
-
-
-@settings(max_examples=200, deadline=None)
-@given(data=st.data())
-def test_crossed_values_come_whole_and_by_group_from_either_parent_and_make_no_copy(data):
-    n_made, seed = data.draw(st.integers(1, 8)), data.draw(st.integers(0, 2**32))
-    groups = np.array(data.draw(st.sampled_from([[0], [0, 1], [0, 0], [0, 1, 0, 2], [0, 1, 1, 2, 3]])))
-    rng = np.random.default_rng(seed)
-    base, neighbor = rng.integers(0, 3, (2, len(groups), n_made)).astype(np.float32)
-    tosses = rng.random((groups.max() + 1, n_made))
-    values, share = cross(base, neighbor, tosses, groups)
-    assert ((values == base) | (values == neighbor)).all()
-    for j in range(n_made):
-        differing = {g for f, g in enumerate(groups) if base[f, j] != neighbor[f, j]}
-        crossed = {g for f, g in enumerate(groups) if values[f, j] != base[f, j]}
-        kept = {g for f, g in enumerate(groups) if values[f, j] != neighbor[f, j]}
-        assert not crossed & kept
-        assert share[j] == (len(crossed) / len(differing) if differing else 0)
-        assert (0 < share[j] < 1) == (len(differing) > 1)
-
-
-def test_every_column_comes_from_the_neighbor_half_the_time():
-    rows = np.random.default_rng(6).standard_normal((50, 4))
-    plan = planned(rows, 8000, method="crossover")
-    made = all_rows(plan)
-    from_neighbor = made.columns == plan.columns[:, positions(plan, made.neighbor_row_id)]
-    np.testing.assert_allclose(from_neighbor.mean(axis=1), 0.5, atol=0.03)
-    together = np.corrcoef(from_neighbor)[~np.eye(4, dtype=bool)]
-    # Of the 16 outcomes the two that would be copies are not there, which ties the columns by -1/7.
-    np.testing.assert_allclose(together, -1 / 7, atol=0.05)

@@ -31,6 +31,8 @@ class Stream(IntEnum):
     ROW_ID = 5
     NOISE = 6
     CROSS = 7
+    FOLLOW = 8
+    SAMPLE = 9
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:

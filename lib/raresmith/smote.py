@@ -2,7 +2,7 @@
 
 Tables with categorical columns as SMOTE-NC does: a differing category counts as the median deviation of the numeric
 columns, and a made row takes the category that most of its base's neighbours have. Crossover draws bases and neighbours
-in the same way, and takes each column whole from one or the other.
+in the same way.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raresmith.config import Method
+from raresmith.crossover import Linkage, cross, fit_linkage
 from raresmith.errors import DataError
 from raresmith.neighbors import nearest
 from raresmith.random import Stream, hash64, uniform
@@ -48,9 +49,8 @@ class Smote:
     category_weight: float
     ends: NDArray[np.int64]
     """Made rows of all bases up to and including this one; the last is the number of rows to make."""
-    method: Method
-    groups: NDArray[np.intp]
-    """For crossover the group of each column, as in `cross`."""
+    linkage: Linkage | None
+    """For crossover; None interpolates."""
 
     def rows(self, numbers: NDArray[np.int64]) -> MadeRows:
         """The made rows with these numbers, each from 0 to `ends[-1]` - 1; all copies of a base are neighbours.
@@ -65,10 +65,9 @@ class Smote:
         near, _ = nearest(self.columns, bases, self.k_neighbors, self.is_categorical, self.category_weight)
         drawn = uniform(self.random_state, Stream.NEIGHBOR, base_row_id, copy) * self.k_neighbors
         neighbor = near[at, drawn.astype(np.int64)]
-        if self.method == "crossover":
-            groups = range(self.groups.max() + 1)
-            tosses = np.stack([uniform(self.random_state, Stream.CROSS, base_row_id, copy, g) for g in groups])
-            made, gap = cross(self.columns[:, base], self.columns[:, neighbor], tosses, self.groups)
+        if self.linkage is not None:
+            parents = self.columns[:, base], self.columns[:, neighbor]
+            made, gap = cross(*parents, self.linkage, self.random_state, base_row_id, copy)
         else:
             gap = uniform(self.random_state, Stream.GAP, base_row_id, copy)
             made = np.empty((len(self.columns), len(numbers)), self.columns.dtype)
@@ -100,8 +99,12 @@ def smote(
 ) -> Smote:
     """The plan for a class whose rows are given as in `Smote`: as many copies of each row, give or take one.
 
-    Without `groups` each column is one of its own.
+    Crossover does not part the columns of one of the `groups`; without them each column is one of its own.
     """
+    linkage = None
+    if method == "crossover":
+        groups = np.arange(len(columns)) if groups is None else groups
+        linkage = fit_linkage(row_ids, columns, is_categorical, groups, random_state)
     return Smote(
         row_ids=row_ids,
         columns=columns,
@@ -110,8 +113,7 @@ def smote(
         random_state=random_state,
         category_weight=category_weight(columns, is_categorical),
         ends=np.cumsum(copies_per_base(row_ids, n_to_make, random_state)),
-        method=method,
-        groups=np.arange(len(columns)) if groups is None else groups,
+        linkage=linkage,
     )
 
 
@@ -166,38 +168,6 @@ def interpolate(base: NDArray[Any], neighbor: NDArray[Any], gap: NDArray[np.floa
     start = base.astype(np.float64)
     # In float64 the sum may round to just beyond an end; the cast back keeps the order.
     return np.asarray(np.clip(start + gap * (neighbor.astype(np.float64) - start), low, high)).astype(base.dtype)
-
-
-def cross(
-    base: NDArray[Any], neighbor: NDArray[Any], tosses: NDArray[np.float64], groups: NDArray[np.intp]
-) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Each value from `neighbor` where its toss is below a half, else from `base`, so that every one is a real value.
-
-    A row that would be all one parent's takes, or gives up, the values of one group in which they differ; parents that
-    differ in one group or none leave nothing to cross, and the row is the base's.
-
-    Parameters
-    ----------
-    base, neighbor : ndarrays of shape (n_features, n_made)
-    tosses : ndarray of shape (n_groups, n_made)
-        Uniform in [0, 1).
-    groups : ndarray of shape (n_features,)
-        The group of each column, from 0 to n_groups - 1; those of one group stay together.
-
-    Returns
-    -------
-    values, share of the differing groups that are the neighbour's : shapes (n_features, n_made) and (n_made,)
-    """
-    differs = np.zeros(tosses.shape, bool)
-    for f, group in enumerate(groups):
-        differs[group] |= base[f] != neighbor[f]
-    taken = differs & (tosses < 0.5)
-    differing, rows = differs.sum(axis=0), np.arange(base.shape[1])
-    nothing, everything = ~taken.any(axis=0) & (differing > 1), (taken.sum(axis=0) == differing) & (differing > 0)
-    # The extreme toss is as likely that of any differing group: a fair draw that needs no other number.
-    taken[np.where(differs, tosses, 2.0).argmin(axis=0)[nothing], rows[nothing]] = True
-    taken[np.where(differs, tosses, -1.0).argmax(axis=0)[everything], rows[everything]] = False
-    return np.where(taken[groups], neighbor, base), taken.sum(axis=0) / np.maximum(differing, 1)
 
 
 def vote(codes: NDArray[Any], at: NDArray[np.intp], draw: NDArray[np.float64]) -> NDArray[Any]:

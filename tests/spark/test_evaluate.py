@@ -162,9 +162,9 @@ def test_an_empty_split_is_refused(tables):
 
 
 def test_a_strategy_without_its_table_is_refused(tables):
-    with pytest.raises(DataError, match="names 'refined', which needs the table of refined rows"):
+    with pytest.raises(DataError, match="names 'refined', which needs the table 'refined'"):
         run(tables, refined=None)
-    with pytest.raises(DataError, match="names 'random', which needs the table of smote rows"):
+    with pytest.raises(DataError, match="names 'random', which needs the table 'synthetic'"):
         run(tables, synthetic=None)
 
 

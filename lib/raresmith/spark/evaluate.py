@@ -157,7 +157,7 @@ def _made_tables(
             if table is None:
                 raise DataError(
                     f"evaluate.strategies names {strategy!r}, which needs the table {name!r}, and there is none; "
-                    " run the stage that makes it, or take the strategy out"
+                    "run the stage that makes it, or take the strategy out"
                 )
             made[name] = table
     return made
