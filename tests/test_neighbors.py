@@ -12,7 +12,7 @@ from imblearn.over_sampling import SMOTENC
 from sklearn.neighbors import NearestNeighbors
 
 import raresmith
-from raresmith.neighbors import nearest
+from raresmith.neighbors import Candidates, nearest
 from raresmith.smote import category_weight
 
 
@@ -98,6 +98,43 @@ def test_any_slicing_of_the_queries_gives_the_same_bits(dtype):
                 np.testing.assert_array_equal(part_array, whole_array[start : start + size])
 
 
+def test_any_number_of_threads_gives_the_same_bits():
+    columns = np.random.default_rng(3).standard_normal((6, 1000)).astype(np.float32)
+    for one, three in zip(
+        *(nearest(columns, np.arange(1000), 4, numeric(6), n_threads=n) for n in (1, 3)), strict=True
+    ):
+        np.testing.assert_array_equal(one, three)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_rows_of_another_table_find_their_nearest_candidates_within_their_limits(data):
+    seed, k = data.draw(st.integers(0, 2**32)), data.draw(st.integers(1, 9))
+    rng = np.random.default_rng(seed)
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]))
+    columns = (rng.integers(0, 4, (3, data.draw(st.integers(1, 70)))) / 3).astype(dtype)
+    queries = (rng.integers(0, 4, (3, data.draw(st.integers(0, 30)))) / 3).astype(dtype)
+    within = rng.choice([0.0, 0.5, 2.0, np.inf], queries.shape[1])
+    found, squared = Candidates(columns, np.array([False, False, True]), 0.5).nearest(queries, k, within=within)
+    for q, query in enumerate(queries.T):
+        distances = ((query[:2].astype(float) - columns[:2].T.astype(float)) ** 2).sum(axis=1)
+        distances += 0.5 * (query[2] != columns[2])
+        order = [i for i in np.argsort(distances, kind="stable") if distances[i] <= within[q]][:k]
+        assert found[q].tolist() == [*order, *[-1] * (k - len(order))]
+        np.testing.assert_allclose(squared[q], [*distances[order], *[np.inf] * (k - len(order))], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_quick_sums_hide_nothing_where_distances_are_tiny_beside_the_values(dtype, offset):
+    """Two tight bunches far apart, and a weight far above or below the numbers."""
+    rng = np.random.default_rng(4)
+    bunch = rng.integers(0, 2, 80) * 1000 + offset
+    rows = np.c_[bunch, bunch, rng.integers(0, 3, 80)] + np.c_[rng.standard_normal((80, 2)) * 1e-4, np.zeros(80)]
+    for weight in (1e-12, 1.0, 1e12):
+        assert_as_by_hand(rows.astype(dtype), 6, np.array([False, False, True]), weight)
+
+
 def test_a_row_is_not_its_own_neighbor_but_its_duplicate_is():
     columns = np.array([[1, 1, 1, 5]], np.float32)
     indices, squared = nearest(columns, np.array([0, 1, 2, 3]), 2, numeric(1))
@@ -140,7 +177,7 @@ def test_the_kernel_runs_from_an_archive(tmp_path, name):
     archive = tmp_path / name
     root = Path(raresmith.__file__).parent
     with zipfile.ZipFile(archive, "w") as file:
-        for module in ("__init__.py", "neighbors.py"):
+        for module in ("__init__.py", "microkernel.py", "neighbors.py"):
             file.write(root / module, f"raresmith/{module}")
     script = (
         f"import numpy as np, raresmith.neighbors as n; assert {name!r} in n.__file__; "

@@ -1,84 +1,48 @@
-"""Exact nearest neighbours of a few rows among all rows of a class, in one pass and little memory.
+"""Exact nearest neighbours among the rows of a table, by comparing all pairs in one pass and little memory.
 
-Every pair is first judged by a quick sum of squares in the data's own precision. Only pairs that it cannot rule out,
-its largest possible rounding error included, get the distance that ranks them: squared differences summed in float64
-in column order. So the answer is the same for any slice of queries, and the quick sum may be reordered by the
-compiler as it likes.
+Every pair is first judged by a quick sum in the data's own precision. Only pairs that it cannot rule out, its largest
+possible rounding error included, get the distance that ranks them: squared differences summed in float64 in column
+order. So the answer is the same for any slice of queries and for any processor, however that forms the quick sums.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-_TILE = 1024
-"""Candidates judged at once: 100,000 × 30 rows took 17 s with 128, 11.3 s with 512, 10.3 s with 1024 and 2048."""
-_CHUNK = 5
-"""Columns summed in registers before a store; from 8 on LLVM leaves the loop rolled, and it takes six times as long."""
-_GROUP = 4
-"""Queries that share a load of a candidate, unrolled by hand below; one at a time took 13 s."""
+from raresmith.microkernel import GROUP, judge, tile_width
+
+_BLOCK_BYTES = 2**17
+"""Tiles that all queries see before the next ones are loaded; they stay in a core's second cache."""
 
 
-def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    def compiled(function: Callable[..., Any]) -> Any:
-        try:
-            return njit(nogil=True, error_model="numpy", cache=True, **options)(function)
-        except (RuntimeError, ValueError):
-            # Numba keeps machine code beside the source or in the home folder; in an executor that reads the package
-            # from an archive there may be neither, and each Python worker compiles for itself.
-            return njit(nogil=True, error_model="numpy", **options)(function)
-
-    return compiled
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        return njit(**options, cache=True)(function)  # type: ignore[no-any-return]
+    except (RuntimeError, ValueError):
+        # Numba keeps machine code beside the source or in the home folder; in an executor that reads the package
+        # from an archive there may be neither, and each Python worker compiles for itself.
+        return njit(**options)(function)  # type: ignore[no-any-return]
 
 
-@_compiled(fastmath={"contract"})
-def _add_squares(tile, rows, first, sums):  # type: ignore[no-untyped-def]
-    """Add the squared differences of _GROUP rows and _TILE candidates in the columns first … first + _CHUNK - 1."""
-    for j in range(_TILE):
-        s0, s1, s2, s3 = sums[0, j], sums[1, j], sums[2, j], sums[3, j]
-        for i in range(_CHUNK):
-            candidate = tile[first + i, j]
-            difference = rows[0, first + i] - candidate
-            s0 += difference * difference
-            difference = rows[1, first + i] - candidate
-            s1 += difference * difference
-            difference = rows[2, first + i] - candidate
-            s2 += difference * difference
-            difference = rows[3, first + i] - candidate
-            s3 += difference * difference
-        sums[0, j], sums[1, j], sums[2, j], sums[3, j] = s0, s1, s2, s3
-
-
-@_compiled()
-def _add_mismatches(codes, code, weight, sums):  # type: ignore[no-untyped-def]
-    for j in range(_TILE):
-        sums[j] += weight if codes[j] != code else weight - weight
-
-
-@_compiled()
-def _count_within(sums, bound):  # type: ignore[no-untyped-def]
-    count = np.int32(0)
-    for j in range(_TILE):
-        count += np.int32(sums[j] <= bound)
-    return count
-
-
-@_compiled()
-def _distance(columns, numeric, categorical, weight, a, b):  # type: ignore[no-untyped-def]
-    """Squared distance of the rows a and b, always summed in this order."""
+@_compiled
+def _distance(a, b, n_numeric, weight):  # type: ignore[no-untyped-def]
+    """Squared distance of two rows, always summed in this order."""
     total = 0.0
-    for f in numeric:
-        difference = np.float64(columns[f, a]) - np.float64(columns[f, b])
+    for f in range(n_numeric):
+        difference = np.float64(a[f]) - np.float64(b[f])
         total += difference * difference
     mismatches = 0
-    for f in categorical:
-        mismatches += columns[f, a] != columns[f, b]
+    for f in range(n_numeric, len(a)):
+        mismatches += a[f] != b[f]
     return total + weight * mismatches
 
 
-@_compiled()
+@_compiled
 def _insert(distances, indices, distance, index):  # type: ignore[no-untyped-def]
     """Put the candidate into the sorted lists; it comes after equals, which have lower indices."""
     p = len(distances) - 1
@@ -88,92 +52,172 @@ def _insert(distances, indices, distance, index):  # type: ignore[no-untyped-def
     distances[p], indices[p] = distance, index
 
 
-@_compiled()
-def _search(columns, numeric, categorical, weight, queries, k, relative, absolute):  # type: ignore[no-untyped-def]
-    n_candidates, n_numeric, n_categorical = columns.shape[1], len(numeric), len(categorical)
-    n_padded = (n_numeric + _CHUNK - 1) // _CHUNK * _CHUNK
-    n_rows = (len(queries) + _GROUP - 1) // _GROUP * _GROUP
-    rows = np.zeros((n_rows, n_padded), columns.dtype)
-    for q in range(len(queries)):
-        for f in range(n_numeric):
-            rows[q, f] = columns[numeric[f], queries[q]]
-    distances = np.full((len(queries), k), np.inf)
-    indices = np.full((len(queries), k), -1)
-    # A quick sum above the bound cannot be one of the k smallest distances.
-    bounds = np.full(len(queries), np.inf).astype(columns.dtype)
-    quick_weight = np.full(1, weight).astype(columns.dtype)[0]
-    tile = np.zeros((n_padded, _TILE), columns.dtype)
-    codes = np.zeros((n_categorical, _TILE), columns.dtype)
-    sums = np.zeros((_GROUP, _TILE), columns.dtype)
-    for start in range(0, n_candidates, _TILE):
-        width = min(_TILE, n_candidates - start)
-        for f in range(n_numeric):
-            tile[f, :width] = columns[numeric[f], start : start + width]
-        for f in range(n_categorical):
-            codes[f, :width] = columns[categorical[f], start : start + width]
-        for group in range(0, len(queries), _GROUP):
-            sums[:] = 0
-            for first in range(0, n_padded, _CHUNK):
-                _add_squares(tile, rows[group : group + _GROUP], first, sums)
-            for q in range(group, min(group + _GROUP, len(queries))):
-                query, near = queries[q], sums[q - group]
-                for f in range(n_categorical):
-                    _add_mismatches(codes[f], columns[categorical[f], query], quick_weight, near)
-                if _count_within(near, bounds[q]) == 0:
+@_compiled
+def _limit(distance, square, slack, floor):  # type: ignore[no-untyped-def]
+    """The largest quick sum of a candidate that may lie within the squared distance of a row with this square."""
+    return (distance * (1 + slack) - square * (1 - slack)) / 2 + floor
+
+
+@_compiled
+def _search(  # type: ignore[no-untyped-def]
+    tiles, halves, rows, n_numeric, weight, unit, slack, floor, width, queries, packed, squares, own, within, k
+):
+    n_rows, n_features = rows.shape
+    n_queries = len(queries)
+    n_tiles, n_groups = len(halves) // width, (n_queries + GROUP - 1) // GROUP
+    block = max(1, _BLOCK_BYTES // (width * n_features * tiles.itemsize))
+    distances = np.full((n_queries, k), np.inf)
+    indices = np.full((n_queries, k), -1)
+    furthest = within.copy()
+    limits = np.full(n_groups * GROUP, -np.inf).astype(tiles.dtype)
+    for q in range(n_queries):
+        limits[q] = _limit(furthest[q] * unit, squares[q], slack, floor)
+    half_weight = np.full(1, weight * unit / 2).astype(tiles.dtype)[0]
+    masks = np.zeros(GROUP, np.int64)
+    for first in range(0, n_tiles, block):
+        for group in range(n_groups):
+            start = group * GROUP
+            for tile in range(first, min(first + block, n_tiles)):
+                if not judge(
+                    tiles, tile * n_features * width, halves, tile * width, packed, start * n_features, limits, start,
+                    n_numeric, n_features - n_numeric, half_weight, masks,
+                ):  # fmt: skip
                     continue
-                for j in range(width):
-                    candidate = start + j
-                    if near[j] <= bounds[q] and candidate != query:
-                        distance = _distance(columns, numeric, categorical, weight, query, candidate)
-                        # Candidates come in order, so an equal one has the higher index and loses.
-                        if distance < distances[q, k - 1]:
-                            _insert(distances[q], indices[q], distance, candidate)
-                            furthest = distances[q, k - 1]
-                            # Nothing is nearer than 0: later copies of a row need no look.
-                            bounds[q] = furthest * relative + absolute if furthest > 0 else -1.0
+                for q in range(start, min(start + GROUP, n_queries)):
+                    mask, candidate = masks[q - start], tile * width
+                    while mask != 0 and candidate < n_rows:
+                        if mask & 1 and candidate != own[q]:
+                            distance = _distance(queries[q], rows[candidate], n_numeric, weight)
+                            # Candidates come in order, so an equal one has the higher index and loses.
+                            if distance < distances[q, k - 1] and distance <= within[q]:
+                                _insert(distances[q], indices[q], distance, candidate)
+                                furthest[q] = min(furthest[q], distances[q, k - 1])
+                                # Nothing is nearer than 0: later copies of a row need no look.
+                                limits[q] = -np.inf
+                                if distances[q, k - 1] > 0:
+                                    limits[q] = _limit(furthest[q] * unit, squares[q], slack, floor)
+                        mask >>= 1
+                        candidate += 1
     return indices, distances
 
 
-def nearest(
-    columns: NDArray[Any], queries: NDArray[np.int64], k: int, is_categorical: NDArray[np.bool_], weight: float = 0.0
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The k nearest other rows of each queried row, nearest first, equally near ones by index.
+class Candidates:
+    """Rows laid out for being searched; takes twice the memory of `columns` besides.
 
-    The squared distance is the sum of squared differences of the numeric columns plus `weight` for each categorical
-    column whose codes differ. A row is not its own neighbour, but its duplicates are.
+    The squared distance of two rows is the sum of squared differences of the numeric columns plus `weight` for each
+    categorical column whose codes differ.
 
     Parameters
     ----------
-    columns : ndarray of shape (n_features, n_rows), float32 or float64, C-contiguous
+    columns : ndarray of shape (n_features, n_rows), float32 or float64
         Values between -1e150 and 1e150, so that no distance is infinite.
-    queries : ndarray of shape (n_queries,)
-        Indices of rows.
-    k
-        From 1 to n_rows - 1.
     is_categorical : ndarray of shape (n_features,)
         Columns that hold codes.
     weight
         Squared distance of two categories.
-
-    Returns
-    -------
-    indices, squared distances : ndarrays of shape (n_queries, k)
     """
-    n_features, n_rows = columns.shape
+
+    def __init__(self, columns: NDArray[Any], is_categorical: NDArray[np.bool_], weight: float = 0.0) -> None:
+        self._order = np.concatenate([np.flatnonzero(~is_categorical), np.flatnonzero(is_categorical)])
+        self._n_numeric = int(np.count_nonzero(~is_categorical))
+        self._weight = float(weight)
+        self._dtype = columns.dtype
+        n_features, n_rows = columns.shape
+        # Centred, so that few digits of the products cancel, and scaled by a power of two, so that none overflows.
+        numeric = [columns[f].astype(np.float64) for f in self._order[: self._n_numeric]] if n_rows else []
+        self._centers = np.array([(column.min() + column.max()) / 2 for column in numeric] or [0.0] * self._n_numeric)
+        spread = max((column.max() - column.min() for column in numeric), default=0.0)
+        self._scale = float(2.0 ** -np.ceil(np.log2(spread))) if spread > 0 else 1.0
+        precision = np.finfo(self._dtype)
+        # Relative to |x|² + |y|² + |x - y|²: a rounding of half eps for each of the columns' products and sums, some
+        # for the centred and scaled copies; numbers near zero are off by the smallest normal number each.
+        self._slack = 2 * (n_features + 16) * float(precision.eps)
+        self._floor = 4 * n_features * float(precision.tiny)
+        self._width = tile_width(self._dtype.itemsize)
+        self._tiles, squares = self._packed(columns, self._width, sign=-1)
+        self._halves = (squares * (1 - self._slack) / 2).astype(self._dtype)
+        self._halves[n_rows:] = np.inf
+        self._rows = np.ascontiguousarray(columns[self._order].T)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _packed(self, columns: NDArray[Any], width: int, sign: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Centred and scaled columns of `width` rows after `width` rows, with zeros at the end, and squared norms."""
+        n_rows = columns.shape[1]
+        packed = np.zeros((-(-n_rows // width), len(columns), width), self._dtype)
+        squares = np.zeros(len(packed) * width)
+        for i, f in enumerate(self._order):
+            values = np.zeros(len(squares), self._dtype)
+            if i < self._n_numeric:
+                values[:n_rows] = sign * self._scale * (columns[f].astype(np.float64) - self._centers[i])
+                squares += values.astype(np.float64) ** 2
+            else:
+                values[:n_rows] = columns[f]
+            packed[:, i] = values.reshape(-1, width)
+        return packed.ravel(), squares
+
+    def nearest(
+        self,
+        columns: NDArray[Any],
+        k: int,
+        own: NDArray[np.int64] | None = None,
+        within: NDArray[np.float64] | None = None,
+        n_threads: int = 1,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The k nearest candidates of each row of `columns`, nearest first, equally near ones by index.
+
+        Parameters
+        ----------
+        columns : ndarray of shape (n_features, n_queries)
+        k
+            At least 1. Where fewer candidates are found, the rest has index -1 and distance infinity.
+        own : ndarray of shape (n_queries,)
+            The candidate that is the row itself and not its neighbour, or -1.
+        within : ndarray of shape (n_queries,)
+            Squared distances beyond which no candidate is wanted.
+        n_threads
+            Threads that share the rows.
+
+        Returns
+        -------
+        indices, squared distances : ndarrays of shape (n_queries, k)
+        """
+        n_queries = columns.shape[1]
+        own = np.full(n_queries, -1) if own is None else np.ascontiguousarray(own, np.int64)
+        within = np.full(n_queries, np.inf) if within is None else np.ascontiguousarray(within, np.float64)
+        columns = columns.astype(self._dtype, copy=False)
+
+        def search(first: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+            part = columns[:, first:end]
+            packed, squares = self._packed(part, GROUP, sign=1)
+            queries = np.ascontiguousarray(part[self._order].T)
+            return _search(  # type: ignore[no-any-return]
+                self._tiles, self._halves, self._rows, self._n_numeric, self._weight, self._scale**2, self._slack,
+                self._floor, self._width, queries, packed, squares, own[first:end], within[first:end], k,
+            )  # fmt: skip
+
+        if n_threads == 1:
+            return search(0, n_queries)
+        bounds = np.linspace(0, n_queries, n_threads + 1).astype(int).tolist()
+        with ThreadPoolExecutor(n_threads) as pool:
+            parts = list(pool.map(search, bounds[:-1], bounds[1:]))
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def nearest(
+    columns: NDArray[Any],
+    queries: NDArray[np.int64],
+    k: int,
+    is_categorical: NDArray[np.bool_],
+    weight: float = 0.0,
+    n_threads: int = 1,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The k nearest other rows of each queried row of a table, as by `Candidates`; k is from 1 to n_rows - 1.
+
+    A row is not its own neighbour, but its duplicates are.
+    """
+    n_rows = columns.shape[1]
     if not 1 <= k < n_rows:
         raise ValueError(f"k must be from 1 to {n_rows - 1}, got {k}")
-    precision = np.finfo(columns.dtype)
-    # A sum of n squares of rounded differences is off by at most (n + 2) half units in the last place, and numbers
-    # near zero by the smallest normal number each; twice that is allowed.
-    relative, absolute = 1.0 + (n_features + 8) * float(precision.eps), n_features * float(precision.tiny)
-    indices, distances = _search(
-        np.ascontiguousarray(columns),
-        np.flatnonzero(~is_categorical),
-        np.flatnonzero(is_categorical),
-        float(weight),
-        np.ascontiguousarray(queries, dtype=np.int64),
-        k,
-        relative,
-        absolute,
-    )
-    return indices, distances
+    return Candidates(columns, is_categorical, weight).nearest(columns[:, queries], k, queries, n_threads=n_threads)

@@ -6,6 +6,7 @@ in the same way.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from raresmith.config import Method
 from raresmith.crossover import Linkage, cross, fit_linkage
 from raresmith.errors import DataError
-from raresmith.neighbors import nearest
+from raresmith.neighbors import Candidates
 from raresmith.random import Stream, hash64, uniform
 
 
@@ -52,7 +53,11 @@ class Smote:
     linkage: Linkage | None
     """For crossover; None interpolates."""
 
-    def rows(self, numbers: NDArray[np.int64]) -> MadeRows:
+    @cached_property
+    def _candidates(self) -> Candidates:
+        return Candidates(self.columns, self.is_categorical, self.category_weight)
+
+    def rows(self, numbers: NDArray[np.int64], n_threads: int = 1) -> MadeRows:
         """The made rows with these numbers, each from 0 to `ends[-1]` - 1; all copies of a base are neighbours.
 
         The time is mostly that of the neighbours of each distinct base, so ask for whole runs of numbers.
@@ -62,7 +67,7 @@ class Smote:
         base_row_id, copy = self.row_ids[base], numbers - before
 
         bases, at = np.unique(base, return_inverse=True)
-        near, _ = nearest(self.columns, bases, self.k_neighbors, self.is_categorical, self.category_weight)
+        near, _ = self._candidates.nearest(self.columns[:, bases], self.k_neighbors, bases, n_threads=n_threads)
         drawn = uniform(self.random_state, Stream.NEIGHBOR, base_row_id, copy) * self.k_neighbors
         neighbor = near[at, drawn.astype(np.int64)]
         if self.linkage is not None:
