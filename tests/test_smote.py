@@ -22,7 +22,7 @@ def planned(rows, n_to_make, is_categorical=None, k=5, seed=0, row_ids=None, **m
 
 
 def all_rows(plan):
-    return plan.rows(np.arange(plan.ends[-1]))
+    return plan.rows(np.arange(plan.n_to_make))
 
 
 def positions(plan, row_id):

@@ -216,8 +216,15 @@ class OversampleConfig:
     """A class with at most k_neighbors rows: use the neighbours there are, or refuse. One row alone is refused."""
     num_partitions: int = 0
     """Tasks that make the rows; 0 takes Spark's default parallelism. The rows do not depend on it."""
-    max_exact_bytes: int = 512 * 2**20
-    """Most bytes of one class's rows that are sent to every executor for exact neighbours."""
+    neighbors: Literal["auto", "exact", "cells", "partition"] = "auto"
+    """Where a row's neighbours are looked for. exact: the whole class, which each executor gets. cells: the spatial
+    cells around the row. partition: parts of 10,000 rows without regard to space, which misses most neighbours.
+    auto: exact up to max_exact_bytes, cells beyond."""
+    min_recall: float = 0.95
+    """Share of the true neighbours that cells must find, measured on 1,000 rows; in (0, 1]."""
+    max_exact_bytes: int = 128 * 2**20
+    """Most bytes of one class's rows that are sent to every executor, whose Python workers take three times as much
+    each; a larger class is sent cell by cell."""
 
     def __post_init__(self) -> None:
         strategy = self.sampling_strategy
@@ -237,6 +244,7 @@ class OversampleConfig:
             _require(0 < strategy <= 1, f"oversample.sampling_strategy must be in (0, 1], got {strategy}")
         _require(self.k_neighbors >= 1, f"oversample.k_neighbors must be at least 1, got {self.k_neighbors}")
         _require(self.num_partitions >= 0, f"oversample.num_partitions must be at least 0, got {self.num_partitions}")
+        _require(0 < self.min_recall <= 1, f"oversample.min_recall must be in (0, 1], got {self.min_recall}")
         _require(
             self.max_exact_bytes >= 2**20,
             f"oversample.max_exact_bytes must be at least {2**20}, got {self.max_exact_bytes}",

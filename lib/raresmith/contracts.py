@@ -207,5 +207,11 @@ def runs() -> Table:
             Column(name="row_counts", type="string", comment="JSON: rows of each table written, and rows set aside"),
             Column(name="seconds", type="double", comment="wall time of the stage"),
             Column(name="content_hash", type="string", comment="order-free hash of the stage's main table"),
+            Column(
+                name="measures",
+                type="string",
+                comment="JSON: what the stage measured of itself, as the recall of its neighbours",
+                nullable=True,
+            ),
         ),
     )

@@ -92,7 +92,8 @@ class _Judgement:
             limit = self._splat(builder.load(builder.gep(self.limit, [self._int(q)])))
             mask = self._int(0)
             for v in range(_VECTORS):
-                within = builder.fcmp_ordered("<=", sums[q * _VECTORS + v], limit)
+                # Not a number, where a sum overflowed: within.
+                within = builder.fcmp_unordered("<=", sums[q * _VECTORS + v], limit)
                 bits = builder.zext(builder.bitcast(within, ir.IntType(self.lanes)), ir.IntType(64))
                 mask = builder.or_(mask, builder.shl(bits, self._int(v * self.lanes)))
             builder.store(mask, builder.gep(self.masks, [self._int(q)]))

@@ -221,3 +221,8 @@ def nearest(
     if not 1 <= k < n_rows:
         raise ValueError(f"k must be from 1 to {n_rows - 1}, got {k}")
     return Candidates(columns, is_categorical, weight).nearest(columns[:, queries], k, queries, n_threads=n_threads)
+
+
+def nearest_of(indices: NDArray[np.int64], distances: NDArray[np.float64], k: int) -> NDArray[np.intp]:
+    """Places of the k nearest in each row of two arrays of shape (n_queries, at least k), equal ones by index."""
+    return np.lexsort([indices, distances], axis=1)[:, :k]

@@ -33,6 +33,8 @@ class Stream(IntEnum):
     CROSS = 7
     FOLLOW = 8
     SAMPLE = 9
+    CENTER = 10
+    PART = 11
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:

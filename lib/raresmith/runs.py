@@ -53,7 +53,14 @@ class StageRun:
         return json.dumps(document, sort_keys=True)
 
     def note(
-        self, *, table: str, version: int, row_counts: dict[str, Any], seconds: float, content_hash: str
+        self,
+        *,
+        table: str,
+        version: int,
+        row_counts: dict[str, Any],
+        seconds: float,
+        content_hash: str,
+        measures: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """The row of `runs` for this stage, done in `seconds`, whose main `table` is at `version`."""
         return {
@@ -66,6 +73,7 @@ class StageRun:
             "inputs": json.dumps(self.inputs),
             "outputs": json.dumps({table: version}),
             "row_counts": json.dumps(row_counts),
+            "measures": json.dumps(measures or {}),
             "seconds": seconds,
             "content_hash": content_hash,
         }

@@ -5,13 +5,15 @@ columns, and a made row takes the category that most of its base's neighbours ha
 in the same way.
 """
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from raresmith.cells import Fit, Members, Sample, choose_cells, parts_by_hash, sampled
 from raresmith.config import Method
 from raresmith.crossover import Linkage, cross, fit_linkage
 from raresmith.errors import DataError
@@ -48,26 +50,64 @@ class Smote:
     """From 1 to n_rows - 1."""
     random_state: int
     category_weight: float
-    ends: NDArray[np.int64]
-    """Made rows of all bases up to and including this one; the last is the number of rows to make."""
-    linkage: Linkage | None
+    copies: NDArray[np.int64]
+    """Rows to make of each base."""
+    linkage: Linkage | None = None
     """For crossover; None interpolates."""
+    members: Members | None = None
+    """Cells to look for neighbours in; None looks among all rows."""
+
+    @property
+    def n_to_make(self) -> int:
+        """Rows that can be asked for."""
+        return int(self.copies.sum())
+
+    @cached_property
+    def _order(self) -> NDArray[np.integer[Any]]:
+        """The bases in the order of their made rows' numbers: a run of numbers touches few cells."""
+        return self.members.order if self.members else np.arange(len(self.row_ids))
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """Made rows of all bases up to and including each one in order."""
+        return np.cumsum(self.copies[self._order])
 
     @cached_property
     def _candidates(self) -> Candidates:
         return Candidates(self.columns, self.is_categorical, self.category_weight)
 
+    def neighbors(self, bases: NDArray[np.int64], n_threads: int = 1) -> NDArray[np.int64]:
+        """Positions of the nearest rows of each of these, of shape (n_bases, k_neighbors)."""
+        if self.members is None:
+            return self._candidates.nearest(self.columns[:, bases], self.k_neighbors, bases, n_threads=n_threads)[0]
+        near = np.empty((len(bases), self.k_neighbors), np.int64)
+        homes = self.members.home[bases]
+        for cell in np.unique(homes):
+            asking = np.flatnonzero(homes == cell)
+            rows = self.members.candidates(int(cell))
+            candidates = Candidates(self.columns[:, rows], self.is_categorical, self.category_weight)
+            own = np.searchsorted(rows, bases[asking])
+            found, _ = candidates.nearest(self.columns[:, bases[asking]], self.k_neighbors, own, n_threads=n_threads)
+            if (found < 0).any():
+                raise DataError(
+                    f"a cell holds {len(rows)} rows, too few for oversample.k_neighbors = {self.k_neighbors}; "
+                    'lower it or set oversample.neighbors = "exact"'
+                )
+            near[asking] = rows[found]
+        return near
+
     def rows(self, numbers: NDArray[np.int64], n_threads: int = 1) -> MadeRows:
-        """The made rows with these numbers, each from 0 to `ends[-1]` - 1; all copies of a base are neighbours.
+        """The made rows with these numbers, each from 0 to n_to_make - 1; all copies of a base are neighbours.
 
         The time is mostly that of the neighbours of each distinct base, so ask for whole runs of numbers.
         """
-        base = np.searchsorted(self.ends, numbers, side="right")
-        before = np.where(base > 0, self.ends[base - 1], 0)
+        place = np.searchsorted(self._ends, numbers, side="right")
+        base = self._order[place].astype(np.int64)
+        before = np.where(place > 0, self._ends[place - 1], 0)
         base_row_id, copy = self.row_ids[base], numbers - before
 
         bases, at = np.unique(base, return_inverse=True)
-        near, _ = self._candidates.nearest(self.columns[:, bases], self.k_neighbors, bases, n_threads=n_threads)
+        near = self.neighbors(bases, n_threads)
         drawn = uniform(self.random_state, Stream.NEIGHBOR, base_row_id, copy) * self.k_neighbors
         neighbor = near[at, drawn.astype(np.int64)]
         if self.linkage is not None:
@@ -117,9 +157,42 @@ def smote(
         k_neighbors=k_neighbors,
         random_state=random_state,
         category_weight=category_weight(columns, is_categorical),
-        ends=np.cumsum(copies_per_base(row_ids, n_to_make, random_state)),
+        copies=copies_per_base(row_ids, n_to_make, random_state),
         linkage=linkage,
     )
+
+
+def fit_cells(
+    sample: Sample, n_rows: int, plan: Smote, neighbors: Literal["cells", "partition"], min_recall: float, name: str
+) -> Fit:
+    """Spatial cells, or parts by hash, for the class called `name`, whose distances are those of `plan`.
+
+    Raises
+    ------
+    DataError
+        If no cells find a share `min_recall` of the true neighbours.
+    """
+    distance = plan.is_categorical, plan.category_weight
+    if neighbors == "partition":
+        return parts_by_hash(sample, n_rows, *distance, plan.random_state)
+    return choose_cells(sample, n_rows, *distance, min_recall, plan.random_state, name)
+
+
+def in_cells(plan: Smote, neighbors: Literal["cells", "partition"], min_recall: float, name: str) -> tuple[Smote, Fit]:
+    """The plan with neighbours looked for in cells as by `fit_cells`, and what is known of these."""
+    n_threads = len(os.sched_getaffinity(0))
+    sample = sampled(
+        plan.row_ids,
+        plan.columns,
+        plan.k_neighbors,
+        plan.is_categorical,
+        plan.category_weight,
+        plan.random_state,
+        n_threads,
+    )
+    fit = fit_cells(sample, len(plan.row_ids), plan, neighbors, min_recall, name)
+    of_rows = fit.cells.of(plan.row_ids, plan.columns, n_threads)
+    return replace(plan, members=Members(of_rows, len(fit.cells))), fit
 
 
 def usable_neighbors(

@@ -9,7 +9,7 @@ from raresmith.config import OversampleConfig
 from raresmith.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import DataError
 from raresmith.smote import smote
-from raresmith.spark.oversample import class_bytes, column_groups, oversample
+from raresmith.spark.oversample import column_groups, oversample
 
 IDENTITY = ["row_id", "base_row_id", "neighbor_row_id", "gap", "method", "label", "run_id"]
 
@@ -66,7 +66,7 @@ def mixed_rows(n_fine=400, n_fraud=60, seed=0, more=()):
 def made_of(spark, rows, encoder=MIXED, partitions=3, **settings):
     config = OversampleConfig(**settings)
     df = spark.createDataFrame(rows).repartition(partitions)
-    return oversample(df, encoder, config, random_state=11, run_id="run-1")
+    return oversample(df, encoder, config, random_state=11, run_id="run-1").rows
 
 
 def collected(df):
@@ -218,13 +218,6 @@ def test_few_rows_use_the_neighbors_there_are_or_are_refused(spark):
         made_of(spark, rows_of([]), ONE)
     with pytest.raises(DataError, match="hold no class at all"):
         made_of(spark, rows_of([0, 1]).assign(split="test"), ONE)
-
-
-def test_a_class_too_big_for_every_executor_is_refused_before_it_is_collected(spark):
-    rows = mixed_rows(n_fine=30_000, n_fraud=27_000)
-    assert class_bytes(27_000, MIXED) == 27_000 * (8 + 4 * 8)
-    with pytest.raises(DataError, match=r"27000 train rows .* 1080000 bytes, .*max_exact_bytes is 1048576; raise it"):
-        made_of(spark, rows, max_exact_bytes=2**20)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -45,7 +45,7 @@ def kill_executor(batches):
 
 
 config = OversampleConfig(sampling_strategy={"fraud": 40_060}, num_partitions=8)
-made = oversample(spark.createDataFrame(mixed_rows()), MIXED, config, random_state=11, run_id="run-1")
+made = oversample(spark.createDataFrame(mixed_rows()), MIXED, config, random_state=11, run_id="run-1").rows
 made = made.toDF(*[name.replace(".", "_") for name in made.columns])  # mapInArrow refuses dots
 made = made.mapInArrow(kill_executor, made.schema)
 # The shuffle keeps finished rows on the executor that made them, so what it held must be made again.
@@ -56,7 +56,7 @@ spark.stop()
 
 def test_the_table_is_the_same_after_an_executor_was_killed(spark, tmp_path):
     config = OversampleConfig(sampling_strategy={"fraud": 40_060}, num_partitions=3)
-    made = oversample(spark.createDataFrame(mixed_rows()), MIXED, config, random_state=11, run_id="run-1")
+    made = oversample(spark.createDataFrame(mixed_rows()), MIXED, config, random_state=11, run_id="run-1").rows
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     done = subprocess.run(

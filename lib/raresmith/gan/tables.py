@@ -140,7 +140,8 @@ def write_table(
             table,
             pa.RecordBatchReader.from_batches(rows.schema, counted()),
             mode="overwrite",
-            schema_mode="overwrite" if changed else None,
+            # Rows that stay keep their columns, and are null in new ones.
+            schema_mode=("merge" if predicate else "overwrite") if changed else None,
             predicate=predicate or None,
             commit_properties=properties,
         )

@@ -1,41 +1,55 @@
-"""SMOTE rows of the train split, made in parallel with the true nearest neighbours of the whole class.
+"""Made rows of the train split, in parallel with the true nearest neighbours of the whole class, or nearly all of them.
 
-Minority rows are few: each executor gets all of a class's rows, and each task finds the neighbours of its own bases
-only. A made row does not depend on the task that makes it.
+Minority rows are few: as long as they fit, each executor gets all of a class's rows, and each task makes its share of
+the rows. A larger class stays where it is and is sent to spatial cells. A made row does not depend on the task that
+makes it.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyspark import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, FloatType, LongType, StructField, StructType
+from pyspark.sql.pandas.types import to_arrow_schema
 
+from raresmith.cells import Fit
 from raresmith.config import OversampleConfig
 from raresmith.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.sampling_strategy import rows_to_make
-from raresmith.smote import Smote, smote, usable_neighbors
+from raresmith.smote import Smote, fit_cells, in_cells, smote, usable_neighbors
+from raresmith.spark.cells import ClassRows
+from raresmith.spark.class_rows import arrays, feature_dtype, selected
+from raresmith.spark.made_rows import made_batches, made_schema
 from raresmith.spark.tables import col
 
-_BATCH_ROWS = 2**14
-_BATCH_BYTES = 2**25
-"""Made rows leave Python in batches of at most this size, so that its memory does not grow with their number."""
+
+@dataclass(frozen=True, kw_only=True)
+class Oversampled:
+    """What oversampling gives."""
+
+    rows: DataFrame
+    """The `synthetic` table."""
+    measures: dict[str, Any]
+    """Of each class with made rows: where its neighbours were looked for, and which share of the true ones is found."""
 
 
 def oversample(
     features: DataFrame, encoder: Encoder, config: OversampleConfig, random_state: int, run_id: str
-) -> DataFrame:
-    """The `synthetic` table for the train rows of `features`; the rows are the same however they are partitioned.
+) -> Oversampled:
+    """Rows made from the train rows of `features`; they are the same however these are partitioned.
 
     Raises
     ------
     DataError
-        If the strategy does not fit the classes, a class has too few rows or more bytes than
-        `oversample.max_exact_bytes`, a row_id comes twice, or a feature is null, NaN, infinite or beyond 1e150.
+        If the strategy does not fit the classes, a class has too few rows, or more than `oversample.max_exact_bytes`
+        where exact neighbours are asked for, cells find too few neighbours, a row_id comes twice, or a feature is
+        null, NaN, infinite or beyond 1e150.
     """
     train = features.where(col("split") == "train")
     counts = {encoder.label.classes[row["label"]]: row["count"] for row in train.groupBy("label").count().collect()}
@@ -47,24 +61,21 @@ def oversample(
     }
     for name in wanted:
         _check_bytes(name, counts[name], encoder, config)
-    parts = [train.sparkSession.createDataFrame([], _schema(encoder)).withColumn("label", F.lit(0))]
+    parts = [train.sparkSession.createDataFrame([], made_schema(encoder)).withColumn("label", F.lit(0))]
+    measures = {}
     for name, n_to_make in wanted.items():
         label = encoder.label.classes.index(name)
-        row_ids, columns = _collected(train.where(col("label") == label), encoder, name)
-        plan = smote(
-            row_ids,
-            columns,
-            np.array(encoder.categorical),
-            n_to_make,
-            neighbors[name],
-            random_state,
-            config.method,
-            column_groups(encoder),
-        )
-        parts.append(_made(train, plan, encoder, config).withColumn("label", F.lit(label)))
+        of_class = train.where(col("label") == label)
+        if class_bytes(counts[name], encoder) <= config.max_exact_bytes:
+            made, fit = _made_from_memory(of_class, encoder, config, n_to_make, neighbors[name], random_state, name)
+        else:
+            class_rows = ClassRows(of_class, encoder, name, counts[name], random_state)
+            made, fit = _made_cell_by_cell(class_rows, encoder, config, n_to_make, neighbors[name], random_state, name)
+        parts.append(made.withColumn("label", F.lit(label)))
+        measures[name] = {"neighbors": "exact", "recall": 1.0} if fit is None else _measures(config, fit)
     # The empty first part is there for its schema only.
     united = reduce(DataFrame.union, parts[1:] or parts)
-    return united.select(
+    rows = united.select(
         "row_id",
         "base_row_id",
         "neighbor_row_id",
@@ -74,6 +85,7 @@ def oversample(
         F.lit(run_id).alias("run_id"),
         *[col(name) for name in encoder.names],
     )
+    return Oversampled(rows=rows, measures=measures)
 
 
 def column_groups(encoder: Encoder) -> np.ndarray:
@@ -86,85 +98,103 @@ def column_groups(encoder: Encoder) -> np.ndarray:
 
 def class_bytes(n_rows: int, encoder: Encoder) -> int:
     """Bytes that `n_rows` rows of a class and their row ids take in each executor's Python workers."""
-    return n_rows * (8 + len(encoder.features) * _dtype(encoder).itemsize)
+    return n_rows * (8 + len(encoder.features) * int(feature_dtype(encoder).itemsize))
+
+
+def _measures(config: OversampleConfig, fit: Fit) -> dict[str, Any]:
+    return {"neighbors": "partition" if config.neighbors == "partition" else "cells", **fit.measures()}
 
 
 def _check_bytes(name: str, n_rows: int, encoder: Encoder, config: OversampleConfig) -> None:
     needed = class_bytes(n_rows, encoder)
-    if needed > config.max_exact_bytes:
+    if config.neighbors == "exact" and needed > config.max_exact_bytes:
         raise DataError(
             f"class {name!r} has {n_rows} train rows of {len(encoder.features)} features, {needed} bytes, but "
-            f"oversample.max_exact_bytes is {config.max_exact_bytes}; raise it if every executor has that much memory "
-            "for each of its cores, or use fewer rows or features"
+            f"oversample.max_exact_bytes is {config.max_exact_bytes}; raise it if every executor has three times that "
+            'much memory for each of its cores, or set oversample.neighbors = "cells"'
         )
-
-
-def _dtype(encoder: Encoder) -> np.dtype[np.float32] | np.dtype[np.float64]:
-    """float64 as soon as one column needs it, since distances mix the columns."""
-    double = any(feature.storage == "double" for feature in encoder.features)
-    return np.dtype(np.float64) if double else np.dtype(np.float32)
-
-
-def _schema(encoder: Encoder) -> StructType:
-    """What the tasks return; label, method and run_id are constants that Spark adds."""
-    types = {"float": FloatType(), "double": DoubleType()}
-    return StructType(
-        [
-            *(StructField(name, LongType(), False) for name in ("row_id", "base_row_id", "neighbor_row_id")),
-            StructField("gap", DoubleType(), False),
-            *(StructField(feature.name, types[feature.storage], False) for feature in encoder.features),
-        ]
-    )
 
 
 def _collected(rows: DataFrame, encoder: Encoder, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Row ids, ascending, and features of shape (n_features, n_rows) of one class."""
-    table = rows.select("row_id", *[col(feature) for feature in encoder.names]).toArrow()
-    row_ids = table.column(0).to_numpy()
+    row_ids, columns = arrays(selected(rows, encoder).toArrow(), feature_dtype(encoder), encoder.names, name)
     order = np.argsort(row_ids, kind="stable")
     row_ids = row_ids[order]
     if (twice := np.flatnonzero(np.diff(row_ids) == 0)).size:
         raise DataError(f"row_id {row_ids[twice[0]]} comes twice among the train rows; run prepare again")
-    columns = np.empty((len(encoder.features), len(row_ids)), _dtype(encoder))
-    for f, feature in enumerate(encoder.names):
-        columns[f] = table.column(f + 1).to_numpy()[order]
-        if not (np.abs(columns[f]) < np.float64(1e150)).all():  # beyond it a squared distance overflows
-            raise DataError(
-                f"feature {feature!r} has a null, NaN, infinite or too large value in a train row of class {name!r}; "
-                "run prepare again"
-            )
+    for column in columns:
+        column[:] = column[order]
     return row_ids, columns
 
 
-def _made(train: DataFrame, plan: Smote, encoder: Encoder, config: OversampleConfig) -> DataFrame:
-    spark = train.sparkSession
-    n_to_make = int(plan.ends[-1])
-    # Made rows are numbered base by base, so a partition of the numbers is a slice of the bases. Numbering the rows
-    # and not the bases keeps the tasks even where a few bases have many copies.
-    partitions = min(config.num_partitions or spark.sparkContext.defaultParallelism, n_to_make)
-    numbers = spark.range(0, n_to_make, 1, partitions)
-    schema = _schema(encoder)
-    make = _maker(spark.sparkContext.broadcast(plan), [feature.storage for feature in encoder.features], schema.names)
-    return numbers.mapInArrow(make, schema)
+def _made_from_memory(
+    rows: DataFrame,
+    encoder: Encoder,
+    config: OversampleConfig,
+    n_to_make: int,
+    k_neighbors: int,
+    random_state: int,
+    name: str,
+) -> tuple[DataFrame, Fit | None]:
+    plan = smote(
+        *_collected(rows, encoder, name),
+        np.array(encoder.categorical),
+        n_to_make,
+        k_neighbors,
+        random_state,
+        config.method,
+        column_groups(encoder),
+    )
+    fit = None
+    if config.neighbors in ("cells", "partition"):
+        plan, fit = in_cells(plan, config.neighbors, config.min_recall, name)
+    context = rows.sparkSession.sparkContext
+    # Made rows are numbered base by base, so a run of numbers is a slice of the bases. To share out the numbers and
+    # not the bases keeps the tasks even where a few bases have many copies.
+    tasks = min(config.num_partitions or context.defaultParallelism, n_to_make)
+    schema = made_schema(encoder)
+    make = _maker(context.broadcast(plan), n_to_make, tasks, to_arrow_schema(schema))
+    return rows.sparkSession.range(0, tasks, 1, tasks).mapInArrow(make, schema), fit
 
 
 def _maker(
-    plan: Broadcast[Smote], storages: list[str], names: list[str]
+    plan: Broadcast[Smote], n_to_make: int, tasks: int, schema: pa.Schema
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    types = {"float": pa.float32(), "double": pa.float64()}
-    batch_rows = max(1, min(_BATCH_ROWS, _BATCH_BYTES // (8 * len(names))))
-
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            numbers = batch.column(0).to_numpy()
-            for start in range(0, len(numbers), batch_rows):
-                made = plan.value.rows(numbers[start : start + batch_rows])
-                identity = [pa.array(a) for a in (made.row_id, made.base_row_id, made.neighbor_row_id, made.gap)]
-                values = [
-                    # Ends that fit in 32 bits keep the value between them when it is rounded to 32 bits.
-                    pa.array(column, types[storage], safe=False)
-                    for column, storage in zip(made.columns, storages, strict=True)
-                ]
-                yield pa.RecordBatch.from_arrays([*identity, *values], names)
+            for task in batch.column(0).to_pylist():
+                numbers = np.arange(n_to_make * task // tasks, n_to_make * (task + 1) // tasks)
+                yield from made_batches(plan.value, numbers, schema)
 
     return make
+
+
+def _made_cell_by_cell(
+    rows: ClassRows,
+    encoder: Encoder,
+    config: OversampleConfig,
+    n_to_make: int,
+    k_neighbors: int,
+    random_state: int,
+    name: str,
+) -> tuple[DataFrame, Fit]:
+    sample = rows.sample()
+    # All that is learnt of the class is learnt from the sample.
+    learnt = smote(
+        *sample,
+        np.array(encoder.categorical),
+        0,
+        k_neighbors,
+        random_state,
+        config.method,
+        column_groups(encoder),
+    )
+    fit = fit_cells(
+        rows.with_neighbors(*sample, k_neighbors, learnt.category_weight),
+        rows.n_rows,
+        learnt,
+        "partition" if config.neighbors == "partition" else "cells",
+        config.min_recall,
+        name,
+    )
+    return rows.made(fit.cells, learnt, n_to_make), fit

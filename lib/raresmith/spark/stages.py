@@ -58,7 +58,9 @@ def _done(spark: SparkSession, config: Config, run: StageRun, table: str) -> Sta
     if recorded is None:
         # The process ended between the table's commit and the note of it: only the note is missing.
         written = tables.read_back(spark, location(config, table), run)
-        return _finish(spark, config, run, {table: written.rows}, table, written, started=time.monotonic())
+        measures = tables.newest_notes(spark, location(config, table)).get("measures")
+        rows = {table: written.rows}
+        return _finish(spark, config, run, rows, table, written, started=time.monotonic(), measures=measures)
     return StageReport(stage=run.stage, rows=_counts(recorded["row_counts"]), unchanged=True)
 
 
@@ -86,6 +88,7 @@ def _finish(
     started: float,
     words: str = "",
     set_aside: dict[str, dict[str, int]] | None = None,
+    measures: dict[str, Any] | None = None,
 ) -> StageReport:
     """Note in `runs` that the stage is done, and report."""
     seconds = time.monotonic() - started
@@ -96,6 +99,7 @@ def _finish(
         row_counts={**rows, **(set_aside or {})},
         seconds=seconds,
         content_hash=written.content_hash,
+        measures=measures,
     )
     note = spark.createDataFrame([tuple(row[c.name] for c in contract.columns)], tables.schema_of(contract))
     condition = f"run_id = '{run.run_id}' AND stage = '{run.stage}'"
@@ -175,9 +179,31 @@ def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
         return report
     encoder = read_encoder(spark, config)
     made = oversample(features, encoder, config.oversample, config.run.random_state, run.run_id)
-    written = tables.write_table(made, contracts.synthetic(encoder), location(config, "synthetic"), run)
+    # In the commit as well, so that they are not lost where the process ends before the note of them.
+    written = tables.write_table(
+        made.rows, contracts.synthetic(encoder), location(config, "synthetic"), run, measures=made.measures
+    )
     _check_parents(spark, config)
-    return _finish(spark, config, run, {"synthetic": written.rows}, "synthetic", written, started=started)
+    return _finish(
+        spark,
+        config,
+        run,
+        {"synthetic": written.rows},
+        "synthetic",
+        written,
+        started=started,
+        words=_words(made.measures),
+        measures=made.measures,
+    )
+
+
+def _words(measures: dict[str, Any]) -> str:
+    """How many of the true neighbours are found, where it is not all."""
+    return "\n".join(
+        f"class {name}: {found['recall']:.3f} of the true neighbours found, in {found['cells']:,} cells"
+        for name, found in measures.items()
+        if found["neighbors"] != "exact"
+    )
 
 
 def _check_parents(spark: SparkSession, config: Config) -> None:

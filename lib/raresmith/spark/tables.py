@@ -165,12 +165,13 @@ def write_table(
     changed = [(f.name, f.dataType) for f in found] != [(f.name, f.dataType) for f in df.schema]
     try:
         with _no_dictionary(spark, [c.name for c in table.columns if not c.repeats]):
-            if changed:
+            if changed and not replace_where:
                 _replace(df, table, location, options)
             else:
                 writer = df.write.format("delta").mode("overwrite").options(**options)
                 if replace_where:
-                    writer = writer.option("replaceWhere", replace_where)
+                    # Rows that stay keep their columns, and are null in new ones.
+                    writer = writer.option("replaceWhere", replace_where).option("mergeSchema", changed)
                 writer.save(location)
     except DeltaConcurrentModificationException:
         if newest_fingerprint(spark, location) != run.fingerprint:

@@ -1,0 +1,302 @@
+"""Spatial cells: a row looks for its neighbours among the rows of one cell, not of the whole class.
+
+Cells are those of k-means centres, fitted on a sample. A row's home is the cell of its nearest centre; as a candidate
+it is also sent to the cells of its next nearest centres, `fan_out` in all, since a row near a border has neighbours
+beyond it. How many of the true neighbours are found is known before any row is sent: neighbour v of the row q is found
+exactly if q's home is among the cells that v is sent to. So the true neighbours of some sampled rows decide on the
+number of cells and the fan-out.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raresmith.errors import DataError
+from raresmith.neighbors import Candidates, nearest_of
+from raresmith.random import Stream, hash64
+
+PART_ROWS = 10_000
+"""Rows of a part where the class is parted without regard to space."""
+N_QUERIES = 1000
+"""Rows whose true neighbours are looked for: the recall is known to within some 0.01."""
+
+_MAX_FAN_OUT = 16
+_SMALLEST_CELL = 1024
+_SAMPLE_PER_CELL = 16
+_ROUNDS = 5
+_CHUNK_ROWS = 2**16
+_CELL_BYTES = 2**28
+"""Most candidates of a cell; searching lays them out twice more."""
+_PAIR_SECONDS = 1.4e-11
+"""To compare two rows in one column."""
+_COPY_SECONDS = 1e-7
+"""To send one number to one more cell."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cells:
+    """Which cells a row belongs to; a pure function of the row."""
+
+    centers: Candidates
+    fan_out: int
+    """Cells that a row is a candidate in; at most the number of centres."""
+    parts: NDArray[np.int64]
+    """How many cells each centre's rows are dealt into by the hash of their row_id."""
+    random_state: int
+
+    def __len__(self) -> int:
+        return int(self.parts.sum())
+
+    def of(self, row_ids: NDArray[np.int64], columns: NDArray[Any], n_threads: int = 1) -> NDArray[np.int64]:
+        """The cells of each row, home first, of shape (n_rows, fan_out), from 0 to len(self) - 1."""
+        center, _ = self.centers.nearest(columns, self.fan_out, n_threads=n_threads)
+        dealt = hash64(self.random_state, Stream.PART, row_ids).view(np.uint64)[:, None]
+        part = (dealt % self.parts[center].astype(np.uint64)).astype(np.int64)
+        return (np.cumsum(self.parts) - self.parts)[center] + part
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """Rows of a class, chosen by the hash of their row_id, and the true neighbours of some of them."""
+
+    row_ids: NDArray[np.int64]
+    columns: NDArray[Any]
+    """Of shape (n_features, n_rows)."""
+    queries: NDArray[np.int64]
+    """Positions of the rows whose neighbours in the whole class are known."""
+    near_row_ids: NDArray[np.int64]
+    """Of shape (n_queries, k)."""
+    near_columns: NDArray[Any]
+    """Of shape (n_features, n_queries, k)."""
+    near_distances: NDArray[np.float64]
+    """Squared, of shape (n_queries, k)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """Cells, and what the sample tells of them."""
+
+    cells: Cells
+    recall: float
+    """Share of the true neighbours that are found."""
+    pairs: float
+    """Share of all pairs of rows that are compared."""
+    heaviest: float
+    """Pairs of the heaviest cell ÷ mean."""
+
+    def measures(self) -> dict[str, float]:
+        """For the note of the run."""
+        return {
+            "cells": len(self.cells),
+            "fan_out": self.cells.fan_out,
+            "recall": round(self.recall, 4),
+            "pairs": round(self.pairs, 4),
+            "heaviest_cell": round(self.heaviest, 2),
+        }
+
+
+class Members:
+    """The rows of a class in memory, cell by cell."""
+
+    def __init__(self, cells: NDArray[np.int64], n_cells: int) -> None:
+        """`cells` as `Cells.of` gives them for all rows."""
+        n_rows, fan_out = cells.shape
+        smallest = np.min_scalar_type(n_rows)
+        self.home = cells[:, 0].astype(np.min_scalar_type(n_cells))
+        self.order = np.argsort(self.home, kind="stable").astype(smallest)
+        """The rows, one home after the other."""
+        # Stable, and rows come in order, so the candidates of a cell do.
+        self._candidates = (np.argsort(cells.ravel(), kind="stable") // fan_out).astype(smallest)
+        self._ends = np.cumsum(np.bincount(cells.ravel(), minlength=n_cells))
+
+    def candidates(self, cell: int) -> NDArray[np.int64]:
+        """The rows that are candidates in a cell, ascending."""
+        start = self._ends[cell - 1] if cell else 0
+        return np.asarray(self._candidates[start : self._ends[cell]], np.int64)
+
+
+def sample_size(n_rows: int, row_bytes: int) -> int:
+    """Rows to sample of a class of `n_rows`: enough for cells of 4,096 rows, within 128 MiB."""
+    return min(n_rows, max(20_000, n_rows // 4096 * _SAMPLE_PER_CELL), max(N_QUERIES, 2**27 // row_bytes))
+
+
+def sampled(
+    row_ids: NDArray[np.int64],
+    columns: NDArray[Any],
+    k: int,
+    is_categorical: NDArray[np.bool_],
+    weight: float,
+    random_state: int,
+    n_threads: int = 1,
+) -> Sample:
+    """A sample of a class that lies in memory."""
+    order = np.argsort(hash64(random_state, Stream.SAMPLE, row_ids), kind="stable")
+    chosen = order[: sample_size(len(row_ids), len(columns) * columns.itemsize)]
+    queries = chosen[:N_QUERIES]
+    near = np.full((len(queries), k), -1)
+    distances = np.full((len(queries), k), np.inf)
+    for start in range(0, len(row_ids), _CHUNK_ROWS):
+        chunk = Candidates(columns[:, start : start + _CHUNK_ROWS], is_categorical, weight)
+        found, squared = chunk.nearest(
+            columns[:, queries],
+            k,
+            # A row of another chunk is no candidate of this one.
+            np.where((queries >= start) & (queries < start + _CHUNK_ROWS), queries - start, -1),
+            distances[:, -1],
+            n_threads,
+        )
+        near, distances = np.c_[near, found + start], np.c_[distances, squared]
+        kept = nearest_of(near, distances, k)
+        near, distances = np.take_along_axis(near, kept, axis=1), np.take_along_axis(distances, kept, axis=1)
+    return Sample(
+        row_ids=row_ids[chosen],
+        columns=columns[:, chosen],
+        queries=np.arange(len(queries)),
+        near_row_ids=row_ids[near],
+        near_columns=columns[:, near],
+        near_distances=distances,
+    )
+
+
+def parts_by_hash(
+    sample: Sample, n_rows: int, is_categorical: NDArray[np.bool_], weight: float, random_state: int
+) -> Fit:
+    """Parts of about PART_ROWS rows without regard to space, and how few neighbours are found in them."""
+    cells = Cells(
+        centers=Candidates(sample.columns[:, :1], is_categorical, weight),
+        fan_out=1,
+        parts=np.array([max(1, round(n_rows / PART_ROWS))]),
+        random_state=random_state,
+    )
+    (fit,) = _fits(cells, sample)
+    return fit
+
+
+def choose_cells(
+    sample: Sample,
+    n_rows: int,
+    is_categorical: NDArray[np.bool_],
+    weight: float,
+    min_recall: float,
+    random_state: int,
+    class_name: str,
+) -> Fit:
+    """The cells that cost least among those in which a share `min_recall` of the true neighbours is found.
+
+    Raises
+    ------
+    DataError
+        If no cells that fit in a task's memory find as many.
+    """
+    n_features, n_sampled = sample.columns.shape
+    best, least, highest = None, np.inf, 0.0
+    # From the smallest cells on, until larger ones cost more.
+    n_centers = max(1, min(n_rows // _SMALLEST_CELL, n_sampled // _SAMPLE_PER_CELL))
+    while n_centers >= 1:
+        centers = _fit_centers(sample, is_categorical, weight, n_centers, random_state)
+        parts = _parts(centers, sample, n_rows, n_rows / n_centers)
+        cells = Cells(centers=centers, fan_out=min(len(centers), _MAX_FAN_OUT), parts=parts, random_state=random_state)
+        before = least
+        for fit in _fits(cells, sample):
+            in_cell = n_rows / len(cells) * fit.cells.fan_out * fit.heaviest**0.5
+            if in_cell * n_features * sample.columns.itemsize > _CELL_BYTES:
+                continue
+            highest = max(highest, fit.recall)
+            pairs = n_rows * (fit.pairs * n_rows + len(centers))
+            cost = n_features * (pairs * _PAIR_SECONDS + n_rows * fit.cells.fan_out * _COPY_SECONDS)
+            if fit.recall >= min_recall and cost < least:
+                best, least = fit, cost
+        if best is not None and least == before:
+            break
+        n_centers //= 2
+    if best is None:
+        raise DataError(
+            f"cells that fit in a task's memory find at most {highest:.3f} of the true neighbours of class "
+            f"{class_name!r}, but oversample.min_recall is {min_recall}; lower it, or use fewer features"
+        )
+    return best
+
+
+def _fit_centers(
+    sample: Sample, is_categorical: NDArray[np.bool_], weight: float, n_centers: int, random_state: int
+) -> Candidates:
+    """Centres by some rounds of Lloyd's k-means that part heavy cells and give up light ones."""
+    columns, k = sample.columns, sample.near_row_ids.shape[1]
+    order = np.argsort(hash64(random_state, Stream.CENTER, sample.row_ids), kind="stable")
+    mean = len(order) / n_centers
+    # So many sampled rows are rows of the class, so every home has the neighbours that it needs.
+    fewest = min(max(k + 1, mean / 4), len(order))
+    centers = columns[:, np.sort(order[:n_centers])]
+    for _ in range(_ROUNDS):
+        # Numbered again, without the cells that no row calls home.
+        home = np.unique(_homes(columns, centers, is_categorical, weight), return_inverse=True)[1]
+        heavy = np.bincount(home) > 1.5 * mean
+        first = order[np.unique(home[order], return_index=True)[1]]
+        centers = np.concatenate([_means(columns, home, is_categorical), columns[:, first[heavy]]], axis=1)
+    while True:
+        counts = np.bincount(_homes(columns, centers, is_categorical, weight), minlength=centers.shape[1])
+        if counts.min() >= fewest:
+            return Candidates(centers, is_categorical, weight)
+        # The lightest half of the light ones at a time, since their rows fill up the others.
+        light = np.flatnonzero(counts < fewest)
+        light = light[np.argsort(counts[light], kind="stable")][: -(-len(light) // 2)]
+        centers = np.delete(centers, light, axis=1)
+
+
+def _homes(
+    columns: NDArray[Any], centers: NDArray[Any], is_categorical: NDArray[np.bool_], weight: float
+) -> NDArray[np.int64]:
+    return Candidates(centers, is_categorical, weight).nearest(columns, 1)[0][:, 0]
+
+
+def _means(columns: NDArray[Any], home: NDArray[np.int64], is_categorical: NDArray[np.bool_]) -> NDArray[Any]:
+    """Mean, or most frequent code, of each cell's rows in each column."""
+    counts = np.bincount(home)
+    means = np.empty((len(columns), len(counts)), columns.dtype)
+    for f, column in enumerate(columns):
+        if is_categorical[f]:
+            pairs, votes = np.unique(np.stack([home, column.astype(np.float64)]), axis=1, return_counts=True)
+            leading = np.lexsort([pairs[1], -votes, pairs[0]])
+            means[f] = pairs[1][leading][np.unique(pairs[0][leading], return_index=True)[1]]
+        else:
+            # bincount adds in the order of the rows.
+            means[f] = np.bincount(home, weights=column.astype(np.float64)) / counts
+    return means
+
+
+def _parts(centers: Candidates, sample: Sample, n_rows: int, cell_rows: float) -> NDArray[np.int64]:
+    """Into how many cells each centre's rows are dealt: several where no centre could part a heap of equal rows."""
+    home = centers.nearest(sample.columns, 1)[0][:, 0]
+    rows = np.bincount(home, minlength=len(centers)) * (n_rows / len(home))
+    return np.maximum(1, np.round(rows / (2 * cell_rows))).astype(np.int64)
+
+
+def _fits(cells: Cells, sample: Sample) -> list[Fit]:
+    """What the sample tells of the cells, for each fan-out from 1 to that of `cells`."""
+    k = sample.near_row_ids.shape[1]
+    of_rows = cells.of(sample.row_ids, sample.columns)
+    home = of_rows[:, 0]
+    near = sample.near_columns.reshape(len(sample.columns), -1)
+    of_near = cells.of(sample.near_row_ids.ravel(), near)
+    # A row at no distance is as good as the one that has its place in the order of row_id.
+    center = np.repeat(np.arange(len(cells.parts)), cells.parts)
+    asked = np.repeat(home[sample.queries], k)[:, None]
+    equal = (sample.near_distances.ravel() == 0)[:, None] & (center[of_near] == center[asked])
+    found = np.maximum.accumulate((of_near == asked) | equal, axis=1).mean(axis=0)
+    at_home = np.bincount(home, minlength=len(cells)) / len(home)
+    fits = []
+    candidates = np.zeros(len(cells))
+    for fan_out in range(1, cells.fan_out + 1):
+        candidates += np.bincount(of_rows[:, fan_out - 1], minlength=len(cells)) / len(home)
+        work = at_home * candidates
+        fits.append(
+            Fit(
+                cells=replace(cells, fan_out=fan_out),
+                recall=float(found[fan_out - 1]),
+                pairs=float(work.sum()),
+                heaviest=float(work.max() / work.mean()),
+            )
+        )
+    return fits

@@ -1,0 +1,170 @@
+"""Made rows of a class too large for one machine: its rows are sent to spatial cells, and each cell is for one task.
+
+The class is looked at four times: for a sample, for the true neighbours of some sampled rows, for the bases that get
+one copy more than the others, and to send the rows. What comes back to the driver is bounded each time.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from raresmith.cells import N_QUERIES, Cells, Sample, sample_size
+from raresmith.encoder import Encoder
+from raresmith.neighbors import Candidates, nearest_of
+from raresmith.random import Stream, hash64
+from raresmith.smote import Smote
+from raresmith.spark.class_rows import arrays, feature_dtype, packed, selected, unpacked
+from raresmith.spark.made_rows import made_batches, made_schema
+
+_TASKS_PER_CORE = 4
+
+Batches = Iterator[pa.RecordBatch]
+Arrays = tuple[NDArray[np.int64], NDArray[Any]]
+
+
+class ClassRows:
+    """The train rows of one class in Spark."""
+
+    def __init__(self, rows: DataFrame, encoder: Encoder, name: str, n_rows: int, random_state: int) -> None:
+        self.n_rows = n_rows
+        self._rows, self._encoder, self._random_state = selected(rows, encoder), encoder, random_state
+        self._context = rows.sparkSession.sparkContext
+        self._dtype = feature_dtype(encoder)
+        dtype, names = self._dtype, list(encoder.names)
+        self._arrays: Callable[[pa.Table | pa.RecordBatch], Arrays] = lambda table: arrays(table, dtype, names, name)
+
+    def sample(self) -> Arrays:
+        """Ids, ascending, and features of rows chosen by the hash of their id."""
+        size = sample_size(self.n_rows, len(self._encoder.names) * self._dtype.itemsize)
+        below = np.uint64(min(2**64 - 1, 2**64 * size // self.n_rows))
+        random_state = self._random_state
+
+        def choose(batches: Batches) -> Batches:
+            for batch in batches:
+                hashes = hash64(random_state, Stream.SAMPLE, batch.column(0).to_numpy())
+                yield batch.filter(pa.array(hashes.view(np.uint64) <= below))
+
+        row_ids, columns = self._arrays(self._rows.mapInArrow(choose, self._rows.schema).toArrow())
+        order = np.argsort(row_ids, kind="stable")
+        return row_ids[order], columns[:, order]
+
+    def with_neighbors(self, row_ids: NDArray[np.int64], columns: NDArray[Any], k: int, weight: float) -> Sample:
+        """The sample, and the true neighbours of N_QUERIES of its rows, found in one pass over the class."""
+        hashes = hash64(self._random_state, Stream.SAMPLE, row_ids)
+        queries = np.sort(np.argsort(hashes.view(np.uint64), kind="stable")[:N_QUERIES])
+        asked = self._context.broadcast((row_ids[queries], columns[:, queries]))
+        to_arrays, is_categorical = self._arrays, np.array(self._encoder.categorical)
+
+        def search(batches: Batches) -> Batches:
+            query_ids, query_columns = asked.value
+            near = np.zeros((len(query_ids), k), np.int64)
+            distances = np.full((len(query_ids), k), np.inf)
+            values = np.zeros((len(query_columns), len(query_ids), k), query_columns.dtype)
+            for batch in batches:
+                if batch.num_rows == 0:
+                    continue
+                ids, rows = to_arrays(batch)
+                order = np.argsort(ids, kind="stable")
+                ids, rows = ids[order], rows[:, order]
+                at = np.minimum(np.searchsorted(ids, query_ids), len(ids) - 1)
+                own = np.where(ids[at] == query_ids, at, -1)
+                candidates = Candidates(rows, is_categorical, weight)
+                found, squared = candidates.nearest(query_columns, k, own, distances[:, -1])
+                kept = nearest_of(np.c_[near, ids[found]], np.c_[distances, squared], k)
+                near = np.take_along_axis(np.c_[near, ids[found]], kept, axis=1)
+                distances = np.take_along_axis(np.c_[distances, squared], kept, axis=1)
+                values = np.take_along_axis(np.concatenate([values, rows[:, found]], axis=2), kept[None], axis=2)
+            there = np.isfinite(distances)
+            query = np.broadcast_to(np.arange(len(query_ids), dtype=np.int32)[:, None], there.shape)
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(query[there]), pa.array(near[there]), pa.array(distances[there]), packed(values[:, there])],
+                ["query", "row_id", "distance", "row"],
+            )
+
+        found = self._rows.mapInArrow(search, "query int, row_id bigint, distance double, row binary")
+        place = F.row_number().over(Window.partitionBy("query").orderBy("distance", "row_id"))
+        nearest = found.withColumn("place", place).where(F.col("place") <= k).orderBy("query", "place")
+        table = nearest.select("row_id", "distance", "row").toArrow()
+        shape = len(queries), k
+        return Sample(
+            row_ids=row_ids,
+            columns=columns,
+            queries=queries,
+            near_row_ids=table.column(0).to_numpy().reshape(shape),
+            near_columns=unpacked(table.column(2).combine_chunks(), len(columns), self._dtype).reshape(-1, *shape),
+            near_distances=table.column(1).to_numpy().reshape(shape),
+        )
+
+    def made(self, cells: Cells, plan: Smote, n_to_make: int) -> DataFrame:
+        """The made rows; `plan` says how, with none of the class's rows in it."""
+        encoder, dtype, to_arrays = self._encoder, self._dtype, self._arrays
+        random_state, schema = self._random_state, to_arrow_schema(made_schema(self._encoder))
+        whole, remaining = divmod(n_to_make, self.n_rows)
+        last = self._hash_of_rank(remaining)
+        sent_cells, sent_plan = self._context.broadcast(cells), self._context.broadcast(plan)
+
+        def send(batches: Batches) -> Batches:
+            for batch in batches:
+                row_ids, columns = to_arrays(batch)
+                of_rows = sent_cells.value.of(row_ids, columns)
+                rows = packed(columns)
+                for nth, cell in enumerate(of_rows.T):
+                    at_home = pa.array(np.full(len(row_ids), nth == 0))
+                    yield pa.RecordBatch.from_arrays(
+                        [pa.array(cell.astype(np.int32)), at_home, pa.array(row_ids), rows],
+                        ["cell", "at_home", "row_id", "row"],
+                    )
+
+        def make(batches: Batches) -> Batches:
+            received = [batch for batch in batches if batch.num_rows]
+            row_ids = np.concatenate([batch.column("row_id").to_numpy() for batch in received])
+            at_home = np.concatenate([batch.column("at_home").to_numpy(zero_copy_only=False) for batch in received])
+            parts = [unpacked(batch.column("row"), len(encoder.names), dtype) for batch in received]
+            order = np.argsort(row_ids, kind="stable")
+            copies = whole + (hash64(random_state, Stream.EXTRA_COPY, row_ids) <= last)
+            in_cell = replace(
+                sent_plan.value,
+                row_ids=row_ids[order],
+                columns=np.concatenate(parts, axis=1)[:, order],
+                copies=np.where(at_home, copies, 0)[order],
+            )
+            yield from made_batches(in_cell, np.arange(in_cell.n_to_make), schema)
+
+        sent = self._rows.mapInArrow(send, "cell int, at_home boolean, row_id bigint, row binary")
+        # Told how many, Spark does not merge partitions whose bytes are few; what they cost is their pairs.
+        tasks = min(len(cells), self._context.defaultParallelism * _TASKS_PER_CORE)
+        return sent.repartition(tasks, "cell").groupBy("cell").applyInArrow(make, made_schema(encoder))
+
+    def _hash_of_rank(self, rank: int) -> int:
+        """The EXTRA_COPY hash that so many of the class's rows do not exceed; below all where it is none."""
+        if rank == 0:
+            return -(2**63)
+        random_state = self._random_state
+
+        def count(batches: Batches) -> Batches:
+            for batch in batches:
+                buckets = hash64(random_state, Stream.EXTRA_COPY, batch.column(0).to_numpy()) >> 48
+                found, counts = np.unique(buckets, return_counts=True)
+                yield pa.RecordBatch.from_arrays([pa.array(found), pa.array(counts)], ["bucket", "rows"])
+
+        ids = self._rows.select("row_id")
+        counted = ids.mapInArrow(count, "bucket bigint, rows bigint").groupBy("bucket").agg(F.sum("rows").alias("rows"))
+        table = counted.orderBy("bucket").toArrow()
+        ends = np.cumsum(table.column(1).to_numpy())
+        place = int(np.searchsorted(ends, rank))
+        bucket, before = table.column(0).to_numpy()[place], ends[place - 1] if place else 0
+
+        def pick(batches: Batches) -> Batches:
+            for batch in batches:
+                hashes = hash64(random_state, Stream.EXTRA_COPY, batch.column(0).to_numpy())
+                yield pa.RecordBatch.from_arrays([pa.array(hashes[hashes >> 48 == bucket])], ["hash"])
+
+        hashes = ids.mapInArrow(pick, "hash bigint").toArrow().column(0).to_numpy()
+        return int(np.sort(hashes)[rank - before - 1])

@@ -1,0 +1,37 @@
+"""Made rows on their way from Python to Spark, in batches that do not grow with their number."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql.types import DoubleType, FloatType, LongType, StructField, StructType
+
+from raresmith.encoder import Encoder
+from raresmith.smote import Smote
+
+_BATCH_ROWS = 2**14
+_BATCH_BYTES = 2**25
+
+
+def made_schema(encoder: Encoder) -> StructType:
+    """What the tasks return; label, method and run_id are constants that Spark adds."""
+    types = {"float": FloatType(), "double": DoubleType()}
+    return StructType(
+        [
+            *(StructField(name, LongType(), False) for name in ("row_id", "base_row_id", "neighbor_row_id")),
+            StructField("gap", DoubleType(), False),
+            *(StructField(feature.name, types[feature.storage], False) for feature in encoder.features),
+        ]
+    )
+
+
+def made_batches(plan: Smote, numbers: NDArray[np.int64], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The made rows with these numbers."""
+    size = max(1, min(_BATCH_ROWS, _BATCH_BYTES // (8 * len(schema))))
+    for start in range(0, len(numbers), size):
+        made = plan.rows(numbers[start : start + size])
+        values = [made.row_id, made.base_row_id, made.neighbor_row_id, made.gap, *made.columns]
+        # Ends that fit in 32 bits keep the value between them when it is rounded to 32 bits.
+        cast = [pa.array(column, field.type, safe=False) for column, field in zip(values, schema, strict=True)]
+        yield pa.RecordBatch.from_arrays(cast, schema=schema)
