@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raresmith.cells import Members, choose_cells, parts_by_hash, sample_size, sampled
+from raresmith.cells import COPY_SECONDS, Members, choose_cells, parts_by_hash, sample_size, sampled
 from raresmith.errors import DataError
 from raresmith.neighbors import nearest
 from raresmith.smote import in_cells, smote
@@ -25,7 +25,7 @@ def numeric(columns):
 def chosen(columns, row_ids, min_recall=0.95, is_categorical=None, weight=0.0, k=5):
     is_categorical = numeric(columns) if is_categorical is None else is_categorical
     sample = sampled(row_ids, columns, k, is_categorical, weight, 3)
-    return choose_cells(sample, len(row_ids), is_categorical, weight, min_recall, 3, "fraud")
+    return choose_cells(sample, len(row_ids), is_categorical, weight, min_recall, 3, "fraud", COPY_SECONDS)
 
 
 def planned(columns, n_to_make=N_ROWS, k=5, row_ids=None):
@@ -161,7 +161,7 @@ def test_members_are_the_candidates_of_each_cell_in_order():
 
 def test_the_sample_is_bounded_and_enough_for_its_cells():
     assert sample_size(500, 120) == 500
-    assert sample_size(10**5, 120) == 20_000
+    assert sample_size(10**5, 120) == 10_000
     assert sample_size(10**8, 120) == 10**8 // 4096 * 16
     assert sample_size(10**8, 4000) == 2**27 // 4000
 

@@ -25,14 +25,16 @@ N_QUERIES = 1000
 _MAX_FAN_OUT = 16
 _SMALLEST_CELL = 1024
 _SAMPLE_PER_CELL = 16
-_ROUNDS = 5
+_ROUNDS = 4
 _CHUNK_ROWS = 2**16
 _CELL_BYTES = 2**28
 """Most candidates of a cell; searching lays them out twice more."""
 _PAIR_SECONDS = 1.4e-11
 """To compare two rows in one column."""
-_COPY_SECONDS = 1e-7
-"""To send one number to one more cell."""
+COPY_SECONDS = 1.2e-8
+"""To lay out one number in one more cell of a class in memory."""
+SEND_SECONDS = 1e-7
+"""To send one number to one more cell through Spark."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,7 +121,7 @@ class Members:
 
 def sample_size(n_rows: int, row_bytes: int) -> int:
     """Rows to sample of a class of `n_rows`: enough for cells of 4,096 rows, within 128 MiB."""
-    return min(n_rows, max(20_000, n_rows // 4096 * _SAMPLE_PER_CELL), max(N_QUERIES, 2**27 // row_bytes))
+    return min(n_rows, max(10_000, n_rows // 4096 * _SAMPLE_PER_CELL), max(N_QUERIES, 2**27 // row_bytes))
 
 
 def sampled(
@@ -182,6 +184,7 @@ def choose_cells(
     min_recall: float,
     random_state: int,
     class_name: str,
+    copy_seconds: float,
 ) -> Fit:
     """The cells that cost least among those in which a share `min_recall` of the true neighbours is found.
 
@@ -205,7 +208,7 @@ def choose_cells(
                 continue
             highest = max(highest, fit.recall)
             pairs = n_rows * (fit.pairs * n_rows + len(centers))
-            cost = n_features * (pairs * _PAIR_SECONDS + n_rows * fit.cells.fan_out * _COPY_SECONDS)
+            cost = n_features * (pairs * _PAIR_SECONDS + n_rows * fit.cells.fan_out * copy_seconds)
             if fit.recall >= min_recall and cost < least:
                 best, least = fit, cost
         if best is not None and least == before:

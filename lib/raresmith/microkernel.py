@@ -52,6 +52,16 @@ def judge(typing, tiles, tile, halves, half, rows, row, limits, limit, n_numeric
     return signature, generate
 
 
+@intrinsic
+def lowest_bit(typing, mask):  # type: ignore[no-untyped-def]
+    """The place of the lowest bit that is set in a mask other than 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), generate
+
+
 class _Judgement:
     """Writes the instructions of one call of `judge`."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from raresmith.microkernel import GROUP, judge, tile_width
+from raresmith.microkernel import GROUP, judge, lowest_bit, tile_width
 
 _BLOCK_BYTES = 2**17
 """Tiles that all queries see before the next ones are loaded; they stay in a core's second cache."""
@@ -30,26 +30,26 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_compiled
-def _distance(a, b, n_numeric, weight):  # type: ignore[no-untyped-def]
-    """Squared distance of two rows, always summed in this order."""
+def _distance(queries, q, rows, r, n_numeric, weight):  # type: ignore[no-untyped-def]
+    """Squared distance of two rows, always summed in this order. Numba counts references to slices, at a price."""
     total = 0.0
     for f in range(n_numeric):
-        difference = np.float64(a[f]) - np.float64(b[f])
+        difference = np.float64(queries[q, f]) - np.float64(rows[r, f])
         total += difference * difference
     mismatches = 0
-    for f in range(n_numeric, len(a)):
-        mismatches += a[f] != b[f]
+    for f in range(n_numeric, rows.shape[1]):
+        mismatches += queries[q, f] != rows[r, f]
     return total + weight * mismatches
 
 
 @_compiled
-def _insert(distances, indices, distance, index):  # type: ignore[no-untyped-def]
-    """Put the candidate into the sorted lists; it comes after equals, which have lower indices."""
-    p = len(distances) - 1
-    while p > 0 and distances[p - 1] > distance:
-        distances[p], indices[p] = distances[p - 1], indices[p - 1]
+def _insert(distances, indices, q, distance, index):  # type: ignore[no-untyped-def]
+    """Put the candidate into the sorted lists of q; it comes after equals, which have lower indices."""
+    p = distances.shape[1] - 1
+    while p > 0 and distances[q, p - 1] > distance:
+        distances[q, p], indices[q, p] = distances[q, p - 1], indices[q, p - 1]
         p -= 1
-    distances[p], indices[p] = distance, index
+    distances[q, p], indices[q, p] = distance, index
 
 
 @_compiled
@@ -84,20 +84,21 @@ def _search(  # type: ignore[no-untyped-def]
                 ):  # fmt: skip
                     continue
                 for q in range(start, min(start + GROUP, n_queries)):
-                    mask, candidate = masks[q - start], tile * width
-                    while mask != 0 and candidate < n_rows:
-                        if mask & 1 and candidate != own[q]:
-                            distance = _distance(queries[q], rows[candidate], n_numeric, weight)
-                            # Candidates come in order, so an equal one has the higher index and loses.
-                            if distance < distances[q, k - 1] and distance <= within[q]:
-                                _insert(distances[q], indices[q], distance, candidate)
-                                furthest[q] = min(furthest[q], distances[q, k - 1])
-                                # Nothing is nearer than 0: later copies of a row need no look.
-                                limits[q] = -np.inf
-                                if distances[q, k - 1] > 0:
-                                    limits[q] = _limit(furthest[q] * unit, squares[q], slack, floor)
-                        mask >>= 1
-                        candidate += 1
+                    mask = masks[q - start]
+                    while mask != 0:
+                        candidate = tile * width + lowest_bit(mask)
+                        mask &= mask - 1
+                        if candidate >= n_rows or candidate == own[q]:
+                            continue
+                        distance = _distance(queries, q, rows, candidate, n_numeric, weight)
+                        # Candidates come in order, so an equal one has the higher index and loses.
+                        if distance < distances[q, k - 1] and distance <= within[q]:
+                            _insert(distances, indices, q, distance, candidate)
+                            furthest[q] = min(furthest[q], distances[q, k - 1])
+                            # Nothing is nearer than 0: later copies of a row need no look.
+                            limits[q] = -np.inf
+                            if distances[q, k - 1] > 0:
+                                limits[q] = _limit(furthest[q] * unit, squares[q], slack, floor)
     return indices, distances
 
 

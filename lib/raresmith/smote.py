@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from raresmith.cells import Fit, Members, Sample, choose_cells, parts_by_hash, sampled
+from raresmith.cells import COPY_SECONDS, Fit, Members, Sample, choose_cells, parts_by_hash, sampled
 from raresmith.config import Method
 from raresmith.crossover import Linkage, cross, fit_linkage
 from raresmith.errors import DataError
@@ -163,7 +163,13 @@ def smote(
 
 
 def fit_cells(
-    sample: Sample, n_rows: int, plan: Smote, neighbors: Literal["cells", "partition"], min_recall: float, name: str
+    sample: Sample,
+    n_rows: int,
+    plan: Smote,
+    neighbors: Literal["cells", "partition"],
+    min_recall: float,
+    name: str,
+    copy_seconds: float,
 ) -> Fit:
     """Spatial cells, or parts by hash, for the class called `name`, whose distances are those of `plan`.
 
@@ -175,7 +181,7 @@ def fit_cells(
     distance = plan.is_categorical, plan.category_weight
     if neighbors == "partition":
         return parts_by_hash(sample, n_rows, *distance, plan.random_state)
-    return choose_cells(sample, n_rows, *distance, min_recall, plan.random_state, name)
+    return choose_cells(sample, n_rows, *distance, min_recall, plan.random_state, name, copy_seconds)
 
 
 def in_cells(plan: Smote, neighbors: Literal["cells", "partition"], min_recall: float, name: str) -> tuple[Smote, Fit]:
@@ -190,7 +196,7 @@ def in_cells(plan: Smote, neighbors: Literal["cells", "partition"], min_recall: 
         plan.random_state,
         n_threads,
     )
-    fit = fit_cells(sample, len(plan.row_ids), plan, neighbors, min_recall, name)
+    fit = fit_cells(sample, len(plan.row_ids), plan, neighbors, min_recall, name, COPY_SECONDS)
     of_rows = fit.cells.of(plan.row_ids, plan.columns, n_threads)
     return replace(plan, members=Members(of_rows, len(fit.cells))), fit
 

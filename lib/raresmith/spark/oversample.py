@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from raresmith.cells import Fit
+from raresmith.cells import SEND_SECONDS, Fit
 from raresmith.config import OversampleConfig
 from raresmith.encoder import Encoder
 from raresmith.errors import DataError
@@ -196,5 +196,6 @@ def _made_cell_by_cell(
         "partition" if config.neighbors == "partition" else "cells",
         config.min_recall,
         name,
+        SEND_SECONDS,
     )
     return rows.made(fit.cells, learnt, n_to_make), fit
