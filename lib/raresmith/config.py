@@ -19,8 +19,10 @@ from raresmith.errors import ConfigError
 T = TypeVar("T")
 Normalisation = Literal["standard", "minmax", "robust", "quantile", "log", "none"]
 ValuePolicy = Literal["impute", "quarantine", "refuse"]
-Method = Literal["smote", "crossover"]
-Strategy = Literal["none", "class_weight", "random", "smote", "crossover", "refined"]
+Method = Literal["smote", "crossover", "borderline-1", "borderline-2", "adasyn"]
+Strategy = Literal[
+    "none", "class_weight", "random", "smote", "crossover", "borderline-1", "borderline-2", "adasyn", "refined"
+]
 
 
 def _require(condition: bool, message: str) -> None:
@@ -206,12 +208,15 @@ class OversampleConfig:
 
     method: Method = "smote"
     """smote: Chawla et al. 2002; tables with categorical features as SMOTE-NC does. crossover: each column whole from
-    the row or from its neighbour, so that every value is a real one (docs/methods.md)."""
+    the row or from its neighbour, so that every value is a real one (docs/methods.md). borderline-1 and -2: Han et al.
+    2005, from rows among rows of other classes. adasyn: He et al. 2008, the more the more of these are near."""
     sampling_strategy: float | str | dict[str, int] = "auto"
     """As in imbalanced-learn: minority ÷ majority after resampling (two classes), one of "minority", "not minority",
     "not majority", "all", "auto", or the wished number of rows per class."""
     k_neighbors: int = 5
     """Nearest rows of the same class that a row may be drawn towards; at least 1."""
+    m_neighbors: int = 10
+    """Nearest rows of the whole table by which borderline knows that a row is in danger; at least 1."""
     on_few_neighbors: Literal["reduce", "refuse"] = "reduce"
     """A class with at most k_neighbors rows: use the neighbours there are, or refuse. One row alone is refused."""
     num_partitions: int = 0
@@ -243,7 +248,12 @@ class OversampleConfig:
         else:
             _require(0 < strategy <= 1, f"oversample.sampling_strategy must be in (0, 1], got {strategy}")
         _require(self.k_neighbors >= 1, f"oversample.k_neighbors must be at least 1, got {self.k_neighbors}")
+        _require(self.m_neighbors >= 1, f"oversample.m_neighbors must be at least 1, got {self.m_neighbors}")
         _require(self.num_partitions >= 0, f"oversample.num_partitions must be at least 0, got {self.num_partitions}")
+        _require(
+            self.method in ("smote", "crossover") or self.neighbors in ("auto", "exact"),
+            f'oversample.neighbors must be "exact" with method {self.method}, got {self.neighbors!r}',
+        )
         _require(0 < self.min_recall <= 1, f"oversample.min_recall must be in (0, 1], got {self.min_recall}")
         _require(
             self.max_exact_bytes >= 2**20,
@@ -346,7 +356,7 @@ class PublishConfig:
     originals: Literal["all", "train", "none"] = "all"
     """Raw rows that are copied in: all that passed the contract, those of the train split, or none (for tables too big
     to copy: then a view unites them)."""
-    source: Literal["refined", "smote", "crossover"] = "refined"
+    source: Literal["refined", "smote", "crossover", "borderline-1", "borderline-2", "adasyn"] = "refined"
     """Which made rows are published: refined, or those of oversample.method."""
 
 

@@ -3,8 +3,10 @@
 Plain values, so that Spark (`spark/tables.py`) and delta-rs (`gan/tables.py`) build the same tables from them.
 """
 
+import typing
 from dataclasses import dataclass, field
 
+from raresmith.config import Method
 from raresmith.encoder import Encoder
 
 TABLES = ("features", "quarantine", "encoder", "synthetic", "refined", "metrics", "augmented", "runs")
@@ -184,7 +186,7 @@ def augmented(raw: tuple[Column, ...]) -> Table:
             _RUN_ID,
         ),
         checks={
-            "origin_is_known": "origin IN ('original', 'smote', 'crossover', 'refined')",
+            "origin_is_known": f"origin IN {('original', *typing.get_args(Method), 'refined')}",
             "made_rows_have_a_parent": "origin = 'original' OR parent_row_id IS NOT NULL",
         },
     )

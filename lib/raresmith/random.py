@@ -35,6 +35,7 @@ class Stream(IntEnum):
     SAMPLE = 9
     CENTER = 10
     PART = 11
+    HALF = 12
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:

@@ -56,6 +56,9 @@ class Smote:
     """For crossover; None interpolates."""
     members: Members | None = None
     """Cells to look for neighbours in; None looks among all rows."""
+    near: NDArray[np.int64] | None = None
+    """Of shape (n_rows of the class, k_neighbors), for Borderline-SMOTE 2: positions of neighbours that are known, of
+    any class. Rows of other classes come after those of this one, and a base goes less than half the way to them."""
 
     @property
     def n_to_make(self) -> int:
@@ -65,7 +68,7 @@ class Smote:
     @cached_property
     def _order(self) -> NDArray[np.integer[Any]]:
         """The bases in the order of their made rows' numbers: a run of numbers touches few cells."""
-        return self.members.order if self.members else np.arange(len(self.row_ids))
+        return self.members.order if self.members else np.arange(len(self.copies))
 
     @cached_property
     def _ends(self) -> NDArray[np.int64]:
@@ -73,13 +76,16 @@ class Smote:
         return np.cumsum(self.copies[self._order])
 
     @cached_property
-    def _candidates(self) -> Candidates:
+    def candidates(self) -> Candidates:
+        """The rows, laid out for being searched."""
         return Candidates(self.columns, self.is_categorical, self.category_weight)
 
     def neighbors(self, bases: NDArray[np.int64], n_threads: int = 1) -> NDArray[np.int64]:
         """Positions of the nearest rows of each of these, of shape (n_bases, k_neighbors)."""
+        if self.near is not None:
+            return self.near[bases]
         if self.members is None:
-            return self._candidates.nearest(self.columns[:, bases], self.k_neighbors, bases, n_threads=n_threads)[0]
+            return self.candidates.nearest(self.columns[:, bases], self.k_neighbors, bases, n_threads=n_threads)[0]
         near = np.empty((len(bases), self.k_neighbors), np.int64)
         homes = self.members.home[bases]
         for cell in np.unique(homes):
@@ -115,6 +121,8 @@ class Smote:
             made, gap = cross(*parents, self.linkage, self.random_state, base_row_id, copy)
         else:
             gap = uniform(self.random_state, Stream.GAP, base_row_id, copy)
+            foreign = neighbor >= len(self.copies)
+            gap[foreign] *= uniform(self.random_state, Stream.HALF, base_row_id[foreign], copy[foreign]) / 2
             made = np.empty((len(self.columns), len(numbers)), self.columns.dtype)
             for f, column in enumerate(self.columns):
                 if self.is_categorical[f]:

@@ -10,6 +10,7 @@ from raresmith.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import DataError
 from raresmith.smote import smote
 from raresmith.spark.oversample import column_groups, oversample
+from raresmith.surroundings import InMemory, surrounded
 
 IDENTITY = ["row_id", "base_row_id", "neighbor_row_id", "gap", "method", "label", "run_id"]
 
@@ -141,6 +142,36 @@ def test_crossed_rows_are_the_same_for_any_partitions_and_hold_values_of_their_p
     assert ((made == base) | (made == neighbor)).all()
     assert (made != base).any(axis=1).all()
     assert (made != neighbor).any(axis=1).all()
+
+
+@pytest.mark.parametrize("method", ["borderline-1", "borderline-2", "adasyn"])
+@pytest.mark.parametrize("partitions", [1, 7])
+def test_rows_made_by_their_surroundings_are_those_that_numpy_makes(spark, method, partitions):
+    rows = mixed_rows(more=[30])
+    rows["b.c"] /= 1e9  # or else one column decides all
+    encoder = encoder_of(*MIXED.features, classes=("fine", "fraud", "theft"))
+    settings = {"method": method, "sampling_strategy": {"fraud": 360}, "m_neighbors": 7, "k_neighbors": 4}
+    made = collected(made_of(spark, rows, encoder, partitions, num_partitions=partitions, **settings))
+    in_order = rows.sort_values("row_id")
+    columns = np.ascontiguousarray(in_order[MIXED.names].to_numpy("float64").T)
+    row_ids, fraud = in_order["row_id"].to_numpy(), (in_order["label"] == 1).to_numpy()
+    plan = smote(row_ids[fraud], columns[:, fraud], np.array([False] * 3 + [True]), 300, 4, 11)
+    plan = surrounded(plan, method, 300, 7, InMemory(row_ids[~fraud], columns[:, ~fraud]), "fraud")
+    expected = plan.rows(np.arange(plan.n_to_make))
+    order = np.argsort(expected.row_id)
+    np.testing.assert_array_equal(made["row_id"], expected.row_id[order])
+    np.testing.assert_array_equal(made["neighbor_row_id"], expected.neighbor_row_id[order])
+    np.testing.assert_array_equal(made["wide"], expected.columns[2, order])
+    np.testing.assert_array_equal(made["kind"], expected.columns[3, order])
+    assert set(made["method"]) == {method}
+    if method == "borderline-2":
+        assert set(made["neighbor_row_id"]) & set(row_ids[~fraud])
+
+
+def test_a_class_too_big_for_every_executor_is_refused_where_the_method_looks_at_others(spark):
+    rows = mixed_rows(n_fine=30_000, n_fraud=27_000)
+    with pytest.raises(DataError, match=r"27000 train rows .* 1080000 bytes, .* is 1048576, and adasyn takes only"):
+        made_of(spark, rows, max_exact_bytes=2**20, method="adasyn")
 
 
 def test_a_number_and_the_indicator_of_its_nulls_are_one_group():

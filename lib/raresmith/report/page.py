@@ -18,6 +18,9 @@ EXPLAINED = {
     "random": "positive rows repeated, as many as oversampling made",
     "smote": "with the SMOTE rows",
     "crossover": "with rows crossed from a row and its neighbour",
+    "borderline-1": "with SMOTE rows of rows in danger",
+    "borderline-2": "with SMOTE rows of rows in danger, towards any class",
+    "adasyn": "with ADASYN rows",
     "refined": "with the rows that the GAN refined",
 }
 

@@ -4,29 +4,28 @@ The class is looked at four times: for a sample, for the true neighbours of some
 one copy more than the others, and to send the rows. What comes back to the driver is bounded each time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from raresmith.cells import N_QUERIES, Cells, Sample, sample_size
 from raresmith.encoder import Encoder
-from raresmith.neighbors import Candidates, nearest_of
 from raresmith.random import Stream, hash64
 from raresmith.smote import Smote
 from raresmith.spark.class_rows import arrays, feature_dtype, packed, selected, unpacked
 from raresmith.spark.made_rows import made_batches, made_schema
+from raresmith.spark.nearest import Arrays, ToArrays, features_of, nearest_in_table
 
 _TASKS_PER_CORE = 4
 
 Batches = Iterator[pa.RecordBatch]
-Arrays = tuple[NDArray[np.int64], NDArray[Any]]
 
 
 class ClassRows:
@@ -38,7 +37,7 @@ class ClassRows:
         self._context = rows.sparkSession.sparkContext
         self._dtype = feature_dtype(encoder)
         dtype, names = self._dtype, list(encoder.names)
-        self._arrays: Callable[[pa.Table | pa.RecordBatch], Arrays] = lambda table: arrays(table, dtype, names, name)
+        self._arrays: ToArrays = lambda table: arrays(table, dtype, names, name)
 
     def sample(self) -> Arrays:
         """Ids, ascending, and features of rows chosen by the hash of their id."""
@@ -56,50 +55,20 @@ class ClassRows:
         return row_ids[order], columns[:, order]
 
     def with_neighbors(self, row_ids: NDArray[np.int64], columns: NDArray[Any], k: int, weight: float) -> Sample:
-        """The sample, and the true neighbours of N_QUERIES of its rows, found in one pass over the class."""
+        """The sample, and the true neighbours of N_QUERIES of its rows."""
         hashes = hash64(self._random_state, Stream.SAMPLE, row_ids)
         queries = np.sort(np.argsort(hashes.view(np.uint64), kind="stable")[:N_QUERIES])
-        asked = self._context.broadcast((row_ids[queries], columns[:, queries]))
-        to_arrays, is_categorical = self._arrays, np.array(self._encoder.categorical)
-
-        def search(batches: Batches) -> Batches:
-            query_ids, query_columns = asked.value
-            near = np.zeros((len(query_ids), k), np.int64)
-            distances = np.full((len(query_ids), k), np.inf)
-            values = np.zeros((len(query_columns), len(query_ids), k), query_columns.dtype)
-            for batch in batches:
-                if batch.num_rows == 0:
-                    continue
-                ids, rows = to_arrays(batch)
-                order = np.argsort(ids, kind="stable")
-                ids, rows = ids[order], rows[:, order]
-                at = np.minimum(np.searchsorted(ids, query_ids), len(ids) - 1)
-                own = np.where(ids[at] == query_ids, at, -1)
-                candidates = Candidates(rows, is_categorical, weight)
-                found, squared = candidates.nearest(query_columns, k, own, distances[:, -1])
-                kept = nearest_of(np.c_[near, ids[found]], np.c_[distances, squared], k)
-                near = np.take_along_axis(np.c_[near, ids[found]], kept, axis=1)
-                distances = np.take_along_axis(np.c_[distances, squared], kept, axis=1)
-                values = np.take_along_axis(np.concatenate([values, rows[:, found]], axis=2), kept[None], axis=2)
-            there = np.isfinite(distances)
-            query = np.broadcast_to(np.arange(len(query_ids), dtype=np.int32)[:, None], there.shape)
-            yield pa.RecordBatch.from_arrays(
-                [pa.array(query[there]), pa.array(near[there]), pa.array(distances[there]), packed(values[:, there])],
-                ["query", "row_id", "distance", "row"],
-            )
-
-        found = self._rows.mapInArrow(search, "query int, row_id bigint, distance double, row binary")
-        place = F.row_number().over(Window.partitionBy("query").orderBy("distance", "row_id"))
-        nearest = found.withColumn("place", place).where(F.col("place") <= k).orderBy("query", "place")
-        table = nearest.select("row_id", "distance", "row").toArrow()
-        shape = len(queries), k
+        asked = row_ids[queries], columns[:, queries]
+        is_categorical = np.array(self._encoder.categorical)
+        near, distances = nearest_in_table(self._rows, self._arrays, asked, k, is_categorical, weight)
+        distinct, place = np.unique(near, return_inverse=True)
         return Sample(
             row_ids=row_ids,
             columns=columns,
             queries=queries,
-            near_row_ids=table.column(0).to_numpy().reshape(shape),
-            near_columns=unpacked(table.column(2).combine_chunks(), len(columns), self._dtype).reshape(-1, *shape),
-            near_distances=table.column(1).to_numpy().reshape(shape),
+            near_row_ids=near,
+            near_columns=features_of(self._rows, self._arrays, distinct)[:, place],
+            near_distances=distances,
         )
 
     def made(self, cells: Cells, plan: Smote, n_to_make: int) -> DataFrame:

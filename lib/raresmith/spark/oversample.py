@@ -5,6 +5,7 @@ the rows. A larger class stays where it is and is sent to spatial cells. A made 
 makes it.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -26,7 +27,9 @@ from raresmith.smote import Smote, fit_cells, in_cells, smote, usable_neighbors
 from raresmith.spark.cells import ClassRows
 from raresmith.spark.class_rows import arrays, feature_dtype, selected
 from raresmith.spark.made_rows import made_batches, made_schema
+from raresmith.spark.nearest import features_of, nearest_in_table
 from raresmith.spark.tables import col
+from raresmith.surroundings import SURROUNDED, surrounded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,10 @@ def oversample(
         label = encoder.label.classes.index(name)
         of_class = train.where(col("label") == label)
         if class_bytes(counts[name], encoder) <= config.max_exact_bytes:
-            made, fit = _made_from_memory(of_class, encoder, config, n_to_make, neighbors[name], random_state, name)
+            others = train.where(col("label") != label)
+            made, fit = _made_from_memory(
+                of_class, others, encoder, config, n_to_make, neighbors[name], random_state, name
+            )
         else:
             class_rows = ClassRows(of_class, encoder, name, counts[name], random_state)
             made, fit = _made_cell_by_cell(class_rows, encoder, config, n_to_make, neighbors[name], random_state, name)
@@ -107,7 +113,15 @@ def _measures(config: OversampleConfig, fit: Fit) -> dict[str, Any]:
 
 def _check_bytes(name: str, n_rows: int, encoder: Encoder, config: OversampleConfig) -> None:
     needed = class_bytes(n_rows, encoder)
-    if config.neighbors == "exact" and needed > config.max_exact_bytes:
+    if needed <= config.max_exact_bytes:
+        return
+    if config.method in SURROUNDED:
+        raise DataError(
+            f"class {name!r} has {n_rows} train rows of {len(encoder.features)} features, {needed} bytes, but "
+            f"oversample.max_exact_bytes is {config.max_exact_bytes}, and {config.method} takes only classes that "
+            'every executor has room for; raise it, or set oversample.method = "smote"'
+        )
+    if config.neighbors == "exact":
         raise DataError(
             f"class {name!r} has {n_rows} train rows of {len(encoder.features)} features, {needed} bytes, but "
             f"oversample.max_exact_bytes is {config.max_exact_bytes}; raise it if every executor has three times that "
@@ -127,8 +141,25 @@ def _collected(rows: DataFrame, encoder: Encoder, name: str) -> tuple[np.ndarray
     return row_ids, columns
 
 
+class _OtherClasses:
+    """The train rows that are not of the class called `name`."""
+
+    def __init__(self, rows: DataFrame, encoder: Encoder, name: str) -> None:
+        self._rows = selected(rows, encoder)
+        dtype, names = feature_dtype(encoder), list(encoder.names)
+        self._arrays = lambda table: arrays(table, dtype, names, f"other than {name}")
+
+    def nearest(self, plan: Smote, n: int, within: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        queries = plan.row_ids, plan.columns
+        return nearest_in_table(self._rows, self._arrays, queries, n, plan.is_categorical, plan.category_weight, within)
+
+    def rows(self, row_ids: np.ndarray) -> np.ndarray:
+        return features_of(self._rows, self._arrays, row_ids)
+
+
 def _made_from_memory(
     rows: DataFrame,
+    others_rows: DataFrame,
     encoder: Encoder,
     config: OversampleConfig,
     n_to_make: int,
@@ -145,6 +176,11 @@ def _made_from_memory(
         config.method,
         column_groups(encoder),
     )
+    if config.method in SURROUNDED:
+        others = _OtherClasses(others_rows, encoder, name)
+        threads = len(os.sched_getaffinity(0))
+        plan = surrounded(plan, config.method, n_to_make, config.m_neighbors, others, name, threads)
+        n_to_make = plan.n_to_make
     fit = None
     if config.neighbors in ("cells", "partition"):
         plan, fit = in_cells(plan, config.neighbors, config.min_recall, name)

@@ -1,17 +1,17 @@
 """The rows that a forest is trained on under each strategy."""
 
+import typing
 from collections.abc import Mapping
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from raresmith.config import Strategy
+from raresmith.config import Method, Strategy
 from raresmith.spark.forest import FEATURES, WEIGHT, balanced_weights
 
 MADE_TABLES: dict[Strategy, str] = {
     "random": "synthetic",
-    "smote": "synthetic",
-    "crossover": "synthetic",
+    **dict.fromkeys(typing.get_args(Method), "synthetic"),
     "refined": "refined",
 }
 """Which table of made rows a strategy needs; random repeats real rows to as many as these."""

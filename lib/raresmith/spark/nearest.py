@@ -1,0 +1,99 @@
+"""The nearest rows of a whole table for rows that every task knows, in one pass over the table."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from raresmith.neighbors import Candidates, nearest_of
+
+Arrays = tuple[NDArray[np.int64], NDArray[Any]]
+ToArrays = Callable[[pa.Table | pa.RecordBatch], Arrays]
+
+_CHUNK_ROWS = 2**16
+
+
+def nearest_in_table(
+    rows: DataFrame,
+    to_arrays: ToArrays,
+    queries: Arrays,
+    k: int,
+    is_categorical: NDArray[np.bool_],
+    weight: float,
+    within: NDArray[np.float64] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Ids and squared distances of the k nearest other rows of each query, nearest first, equally near ones by id.
+
+    Parameters
+    ----------
+    rows
+        row_id and features, as `to_arrays` takes them apart.
+    queries
+        Ids and features of shape (n_features, n_queries); a row with a query's id is not its own neighbour.
+    within
+        Squared distance of each query beyond which no row is wanted.
+
+    Returns
+    -------
+    ids, squared distances : ndarrays of shape (n_queries, k)
+        The distance is infinite where fewer are found.
+    """
+    n_queries = len(queries[0])
+    sent = rows.sparkSession.sparkContext.broadcast((queries, within))
+
+    def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        (query_ids, columns), limits = sent.value
+        near = np.zeros((n_queries, 0), np.int64)
+        distances = np.zeros((n_queries, 0))
+        bound = np.full(n_queries, np.inf) if limits is None else limits.copy()
+        for ids, values in _chunks(to_arrays(batch) for batch in batches if batch.num_rows):
+            order = np.argsort(ids, kind="stable")
+            ids, values = ids[order], values[:, order]
+            at = np.minimum(np.searchsorted(ids, query_ids), len(ids) - 1)
+            own = np.where(ids[at] == query_ids, at, -1)
+            found, squared = Candidates(values, is_categorical, weight).nearest(columns, k, own, bound)
+            near, distances = np.c_[near, ids[found]], np.c_[distances, squared]
+            kept = nearest_of(near, distances, k)
+            near, distances = np.take_along_axis(near, kept, axis=1), np.take_along_axis(distances, kept, axis=1)
+            bound = np.minimum(bound, distances[:, -1])
+        there = np.isfinite(distances)
+        query = np.broadcast_to(np.arange(n_queries, dtype=np.int32)[:, None], there.shape)
+        yield pa.RecordBatch.from_arrays(
+            [pa.array(query[there]), pa.array(near[there]), pa.array(distances[there])], ["query", "row_id", "distance"]
+        )
+
+    found = rows.mapInArrow(search, "query int, row_id bigint, distance double")
+    place = F.row_number().over(Window.partitionBy("query").orderBy("distance", "row_id"))
+    table = found.withColumn("place", place - 1).where(F.col("place") < k).toArrow()
+    query, row_id, distance, at = (column.to_numpy() for column in table.columns)
+    ids, distances = np.zeros((n_queries, k), np.int64), np.full((n_queries, k), np.inf)
+    ids[query, at], distances[query, at] = row_id, distance
+    return ids, distances
+
+
+def features_of(rows: DataFrame, to_arrays: ToArrays, row_ids: NDArray[np.int64]) -> NDArray[Any]:
+    """Features of the rows with these ids, ascending and all in the table; of shape (n_features, n_ids)."""
+    spark = rows.sparkSession
+    wanted = F.broadcast(spark.createDataFrame(pa.table({"row_id": row_ids})))
+    found, columns = to_arrays(rows.join(wanted, "row_id", "left_semi").toArrow())
+    return columns[:, np.argsort(found, kind="stable")]
+
+
+def _chunks(parts: Iterator[Arrays]) -> Iterator[Arrays]:
+    """The rows in larger parts, since each part is searched by all queries."""
+    held: list[Arrays] = []
+    for part in parts:
+        held.append(part)
+        if sum(len(ids) for ids, _ in held) >= _CHUNK_ROWS:
+            yield _together(held)
+            held = []
+    if held:
+        yield _together(held)
+
+
+def _together(parts: list[Arrays]) -> Arrays:
+    return np.concatenate([ids for ids, _ in parts]), np.concatenate([values for _, values in parts], axis=1)
