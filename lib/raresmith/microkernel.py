@@ -30,7 +30,9 @@ def tile_width(itemsize: int) -> int:
 
 @intrinsic
 def judge(typing, tiles, tile, halves, half, rows, row, limits, limit, n_numeric, n_codes, half_weight, masks):  # type: ignore[no-untyped-def]
-    """Set `masks` (GROUP int64) to the candidates within each row's limit, bit j for candidate j; return them or-ed.
+    """Set `masks` (GROUP int64) to the candidates within each row's limit, bit j for candidate j.
+
+    Returns the rows that have any, bit q for row q.
 
     Each array comes with the place of its first number. A candidate's sum is its entry in `halves`, plus the products
     of the numeric columns, plus `half_weight` for each code that differs; it is within the limit if at most that.
@@ -107,7 +109,8 @@ class _Judgement:
                 bits = builder.zext(builder.bitcast(within, ir.IntType(self.lanes)), ir.IntType(64))
                 mask = builder.or_(mask, builder.shl(bits, self._int(v * self.lanes)))
             builder.store(mask, builder.gep(self.masks, [self._int(q)]))
-            found = builder.or_(found, mask)
+            some = builder.zext(builder.icmp_signed("!=", mask, self._int(0)), ir.IntType(64))
+            found = builder.or_(found, builder.shl(some, self._int(q)))
         return found
 
     def _add_product(self, total: Any, x: Any, y: Any) -> Any:

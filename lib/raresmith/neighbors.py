@@ -78,13 +78,14 @@ def _search(  # type: ignore[no-untyped-def]
         for group in range(n_groups):
             start = group * GROUP
             for tile in range(first, min(first + block, n_tiles)):
-                if not judge(
+                hits = judge(
                     tiles, tile * n_features * width, halves, tile * width, packed, start * n_features, limits, start,
                     n_numeric, n_features - n_numeric, half_weight, masks,
-                ):  # fmt: skip
-                    continue
-                for q in range(start, min(start + GROUP, n_queries)):
-                    mask = masks[q - start]
+                )  # fmt: skip
+                while hits != 0:
+                    q = start + lowest_bit(hits)
+                    hits &= hits - 1
+                    mask = masks[q - start] if q < n_queries else 0
                     while mask != 0:
                         candidate = tile * width + lowest_bit(mask)
                         mask &= mask - 1

@@ -8,7 +8,8 @@ from tests.spark.test_oversample import IDENTITY, encoder_of, numeric
 from raresmith.config import OversampleConfig
 from raresmith.errors import DataError
 from raresmith.smote import copies_per_base, smote
-from raresmith.spark.oversample import class_bytes, oversample
+from raresmith.spark.class_rows import FeatureColumns
+from raresmith.spark.oversample import oversample
 
 ENCODER = encoder_of(*[numeric(name) for name in ("a", "b.c", "d", "e")])
 N_FRAUD, N_TO_MAKE = 45_000, 60_000
@@ -26,7 +27,7 @@ def rows_of(n_fraud=N_FRAUD, n_fine=N_FRAUD + N_TO_MAKE, seed=0):
 
 @pytest.fixture(scope="module")
 def rows():
-    assert class_bytes(N_FRAUD, ENCODER) > 2**20
+    assert N_FRAUD * FeatureColumns.of(ENCODER).row_bytes > 2**20
     return rows_of()
 
 

@@ -9,7 +9,8 @@ from raresmith.config import OversampleConfig
 from raresmith.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import DataError
 from raresmith.smote import smote
-from raresmith.spark.oversample import column_groups, oversample
+from raresmith.spark.class_rows import FeatureColumns
+from raresmith.spark.oversample import oversample
 from raresmith.surroundings import InMemory, surrounded
 
 IDENTITY = ["row_id", "base_row_id", "neighbor_row_id", "gap", "method", "label", "run_id"]
@@ -176,7 +177,8 @@ def test_a_class_too_big_for_every_executor_is_refused_where_the_method_looks_at
 
 def test_a_number_and_the_indicator_of_its_nulls_are_one_group():
     number = dataclasses.replace(numeric("a"), null_indicator="a_is_null")
-    assert column_groups(encoder_of(number, numeric("b"), categorical("a_is_null"))).tolist() == [0, 1, 0]
+    encoder = encoder_of(number, numeric("b"), categorical("a_is_null"))
+    assert FeatureColumns.of(encoder).groups == (0, 1, 0)
 
 
 def test_the_order_of_the_input_rows_does_not_matter(spark, expected):

@@ -16,12 +16,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from raresmith.cells import N_QUERIES, Cells, Sample, sample_size
-from raresmith.encoder import Encoder
 from raresmith.random import Stream, hash64
 from raresmith.smote import Smote
-from raresmith.spark.class_rows import arrays, feature_dtype, packed, selected, unpacked
+from raresmith.spark.class_rows import Arrays, FeatureColumns, packed, unpacked
 from raresmith.spark.made_rows import made_batches, made_schema
-from raresmith.spark.nearest import Arrays, ToArrays, features_of, nearest_in_table
+from raresmith.spark.nearest import features_of, nearest_in_table
 
 _TASKS_PER_CORE = 4
 
@@ -31,17 +30,17 @@ Batches = Iterator[pa.RecordBatch]
 class ClassRows:
     """The train rows of one class in Spark."""
 
-    def __init__(self, rows: DataFrame, encoder: Encoder, name: str, n_rows: int, random_state: int) -> None:
+    def __init__(
+        self, rows: DataFrame, features: FeatureColumns, class_name: str, n_rows: int, random_state: int
+    ) -> None:
         self.n_rows = n_rows
-        self._rows, self._encoder, self._random_state = selected(rows, encoder), encoder, random_state
+        self._rows, self._features, self._name = features.of_rows(rows), features, class_name
+        self._random_state = random_state
         self._context = rows.sparkSession.sparkContext
-        self._dtype = feature_dtype(encoder)
-        dtype, names = self._dtype, list(encoder.names)
-        self._arrays: ToArrays = lambda table: arrays(table, dtype, names, name)
 
     def sample(self) -> Arrays:
         """Ids, ascending, and features of rows chosen by the hash of their id."""
-        size = sample_size(self.n_rows, len(self._encoder.names) * self._dtype.itemsize)
+        size = sample_size(self.n_rows, self._features.row_bytes)
         below = np.uint64(min(2**64 - 1, 2**64 * size // self.n_rows))
         random_state = self._random_state
 
@@ -50,7 +49,8 @@ class ClassRows:
                 hashes = hash64(random_state, Stream.SAMPLE, batch.column(0).to_numpy())
                 yield batch.filter(pa.array(hashes.view(np.uint64) <= below))
 
-        row_ids, columns = self._arrays(self._rows.mapInArrow(choose, self._rows.schema).toArrow())
+        chosen = self._rows.mapInArrow(choose, self._rows.schema).toArrow()
+        row_ids, columns = self._features.arrays(chosen, self._name)
         order = np.argsort(row_ids, kind="stable")
         return row_ids[order], columns[:, order]
 
@@ -59,29 +59,28 @@ class ClassRows:
         hashes = hash64(self._random_state, Stream.SAMPLE, row_ids)
         queries = np.sort(np.argsort(hashes.view(np.uint64), kind="stable")[:N_QUERIES])
         asked = row_ids[queries], columns[:, queries]
-        is_categorical = np.array(self._encoder.categorical)
-        near, distances = nearest_in_table(self._rows, self._arrays, asked, k, is_categorical, weight)
+        near, distances = nearest_in_table(self._rows, self._features, self._name, asked, k, weight)
         distinct, place = np.unique(near, return_inverse=True)
         return Sample(
             row_ids=row_ids,
             columns=columns,
             queries=queries,
             near_row_ids=near,
-            near_columns=features_of(self._rows, self._arrays, distinct)[:, place],
+            near_columns=features_of(self._rows, self._features, self._name, distinct)[:, place],
             near_distances=distances,
         )
 
     def made(self, cells: Cells, plan: Smote, n_to_make: int) -> DataFrame:
         """The made rows; `plan` says how, with none of the class's rows in it."""
-        encoder, dtype, to_arrays = self._encoder, self._dtype, self._arrays
-        random_state, schema = self._random_state, to_arrow_schema(made_schema(self._encoder))
+        features, name, random_state = self._features, self._name, self._random_state
+        schema = to_arrow_schema(made_schema(features))
         whole, remaining = divmod(n_to_make, self.n_rows)
         last = self._hash_of_rank(remaining)
         sent_cells, sent_plan = self._context.broadcast(cells), self._context.broadcast(plan)
 
         def send(batches: Batches) -> Batches:
             for batch in batches:
-                row_ids, columns = to_arrays(batch)
+                row_ids, columns = features.arrays(batch, name)
                 of_rows = sent_cells.value.of(row_ids, columns)
                 rows = packed(columns)
                 for nth, cell in enumerate(of_rows.T):
@@ -95,7 +94,7 @@ class ClassRows:
             received = [batch for batch in batches if batch.num_rows]
             row_ids = np.concatenate([batch.column("row_id").to_numpy() for batch in received])
             at_home = np.concatenate([batch.column("at_home").to_numpy(zero_copy_only=False) for batch in received])
-            parts = [unpacked(batch.column("row"), len(encoder.names), dtype) for batch in received]
+            parts = [unpacked(batch.column("row"), len(features.names), features.dtype) for batch in received]
             order = np.argsort(row_ids, kind="stable")
             copies = whole + (hash64(random_state, Stream.EXTRA_COPY, row_ids) <= last)
             in_cell = replace(
@@ -109,7 +108,7 @@ class ClassRows:
         sent = self._rows.mapInArrow(send, "cell int, at_home boolean, row_id bigint, row binary")
         # Told how many, Spark does not merge partitions whose bytes are few; what they cost is their pairs.
         tasks = min(len(cells), self._context.defaultParallelism * _TASKS_PER_CORE)
-        return sent.repartition(tasks, "cell").groupBy("cell").applyInArrow(make, made_schema(encoder))
+        return sent.repartition(tasks, "cell").groupBy("cell").applyInArrow(make, made_schema(features))
 
     def _hash_of_rank(self, rank: int) -> int:
         """The EXTRA_COPY hash that so many of the class's rows do not exceed; below all where it is none."""

@@ -1,5 +1,6 @@
-"""The rows of one class on their way through Python: row ids, and features packed into bytes or as an array."""
+"""The rows of a class on their way through Python: row ids, and features as an array or packed into bytes."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,37 +15,67 @@ from raresmith.spark.tables import col
 LARGEST = 1e150
 """Beyond it a squared distance overflows."""
 
-
-def feature_dtype(encoder: Encoder) -> np.dtype[Any]:
-    """float64 as soon as one column needs it, since distances mix the columns."""
-    double = any(feature.storage == "double" for feature in encoder.features)
-    return np.dtype(np.float64) if double else np.dtype(np.float32)
+Arrays = tuple[NDArray[np.int64], NDArray[Any]]
+"""Row ids of shape (n_rows,) and features of shape (n_features, n_rows)."""
 
 
-def selected(rows: DataFrame, encoder: Encoder) -> DataFrame:
-    """row_id and the features in the encoder's order, by number: mapInArrow refuses names with a dot."""
-    return rows.select("row_id", *[col(name).alias(f"feature_{f}") for f, name in enumerate(encoder.names)])
+@dataclass(frozen=True, kw_only=True)
+class FeatureColumns:
+    """The columns that rows are made in, each of them a number."""
 
+    names: tuple[str, ...]
+    storages: tuple[str, ...]
+    """float or double."""
+    categorical: tuple[bool, ...]
+    """Whether the numbers are codes."""
+    groups: tuple[int, ...]
+    """Columns with the same number belong together."""
 
-def arrays(
-    table: pa.Table | pa.RecordBatch, dtype: DTypeLike, names: list[str], class_name: str
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Row ids, and features of shape (n_features, n_rows), of what `selected` gives.
+    @classmethod
+    def of(cls, encoder: Encoder) -> "FeatureColumns":
+        """Those of a `features` table; a number and the indicator of its nulls belong together."""
+        sources = {f.null_indicator: f.name for f in encoder.features if f.kind == "numeric" and f.null_indicator}
+        leaders = [sources.get(name, name) for name in encoder.names]
+        numbers = {name: i for i, name in enumerate(dict.fromkeys(leaders))}
+        return cls(
+            names=tuple(encoder.names),
+            storages=tuple(feature.storage for feature in encoder.features),
+            categorical=tuple(encoder.categorical),
+            groups=tuple(numbers[name] for name in leaders),
+        )
 
-    Raises
-    ------
-    DataError
-        If a feature called one of `names` is null, NaN, infinite or too large.
-    """
-    columns = np.empty((len(names), table.num_rows), dtype)
-    for f, name in enumerate(names):
-        columns[f] = table.column(f + 1).to_numpy(**({} if isinstance(table, pa.Table) else {"zero_copy_only": False}))
-        if not (np.abs(columns[f]) < np.float64(LARGEST)).all():
-            raise DataError(
-                f"feature {name!r} has a null, NaN, infinite or too large value in a train row of class "
-                f"{class_name!r}; run prepare again"
-            )
-    return table.column(0).to_numpy(), columns
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float64 as soon as one column needs it, since distances mix the columns."""
+        return np.dtype(np.float64) if "double" in self.storages else np.dtype(np.float32)
+
+    @property
+    def row_bytes(self) -> int:
+        """What a row and its id take."""
+        return 8 + len(self.names) * int(self.dtype.itemsize)
+
+    def of_rows(self, rows: DataFrame) -> DataFrame:
+        """row_id and these columns, by number: mapInArrow refuses names with a dot."""
+        return rows.select("row_id", *[col(name).alias(f"feature_{f}") for f, name in enumerate(self.names)])
+
+    def arrays(self, table: pa.Table | pa.RecordBatch, class_name: str) -> Arrays:
+        """What `of_rows` gives, as arrays.
+
+        Raises
+        ------
+        DataError
+            If a feature is null, NaN, infinite or too large.
+        """
+        columns = np.empty((len(self.names), table.num_rows), self.dtype)
+        for f, name in enumerate(self.names):
+            values = table.column(f + 1)
+            columns[f] = values.to_numpy() if isinstance(table, pa.Table) else values.to_numpy(zero_copy_only=False)
+            if not (np.abs(columns[f]) < np.float64(LARGEST)).all():
+                raise DataError(
+                    f"feature {name!r} has a null, NaN, infinite or too large value in a train row of class "
+                    f"{class_name!r}; run prepare again"
+                )
+        return table.column(0).to_numpy(), columns
 
 
 def packed(columns: NDArray[Any]) -> pa.Array:

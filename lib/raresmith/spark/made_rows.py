@@ -7,21 +7,24 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql.types import DoubleType, FloatType, LongType, StructField, StructType
 
-from raresmith.encoder import Encoder
 from raresmith.smote import Smote
+from raresmith.spark.class_rows import FeatureColumns
 
 _BATCH_ROWS = 2**14
 _BATCH_BYTES = 2**25
 
 
-def made_schema(encoder: Encoder) -> StructType:
+def made_schema(features: FeatureColumns) -> StructType:
     """What the tasks return; label, method and run_id are constants that Spark adds."""
     types = {"float": FloatType(), "double": DoubleType()}
     return StructType(
         [
             *(StructField(name, LongType(), False) for name in ("row_id", "base_row_id", "neighbor_row_id")),
             StructField("gap", DoubleType(), False),
-            *(StructField(feature.name, types[feature.storage], False) for feature in encoder.features),
+            *(
+                StructField(name, types[kind], False)
+                for name, kind in zip(features.names, features.storages, strict=True)
+            ),
         ]
     )
 

@@ -1,6 +1,6 @@
 """The nearest rows of a whole table for rows that every task knows, in one pass over the table."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,19 +10,17 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from raresmith.neighbors import Candidates, nearest_of
-
-Arrays = tuple[NDArray[np.int64], NDArray[Any]]
-ToArrays = Callable[[pa.Table | pa.RecordBatch], Arrays]
+from raresmith.spark.class_rows import Arrays, FeatureColumns
 
 _CHUNK_ROWS = 2**16
 
 
 def nearest_in_table(
     rows: DataFrame,
-    to_arrays: ToArrays,
+    features: FeatureColumns,
+    class_name: str,
     queries: Arrays,
     k: int,
-    is_categorical: NDArray[np.bool_],
     weight: float,
     within: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -31,7 +29,7 @@ def nearest_in_table(
     Parameters
     ----------
     rows
-        row_id and features, as `to_arrays` takes them apart.
+        row_id and features of the rows of `class_name`, as by `FeatureColumns.of_rows`.
     queries
         Ids and features of shape (n_features, n_queries); a row with a query's id is not its own neighbour.
     within
@@ -42,7 +40,7 @@ def nearest_in_table(
     ids, squared distances : ndarrays of shape (n_queries, k)
         The distance is infinite where fewer are found.
     """
-    n_queries = len(queries[0])
+    n_queries, is_categorical = len(queries[0]), np.array(features.categorical)
     sent = rows.sparkSession.sparkContext.broadcast((queries, within))
 
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -50,7 +48,7 @@ def nearest_in_table(
         near = np.zeros((n_queries, 0), np.int64)
         distances = np.zeros((n_queries, 0))
         bound = np.full(n_queries, np.inf) if limits is None else limits.copy()
-        for ids, values in _chunks(to_arrays(batch) for batch in batches if batch.num_rows):
+        for ids, values in _chunks(features.arrays(batch, class_name) for batch in batches if batch.num_rows):
             order = np.argsort(ids, kind="stable")
             ids, values = ids[order], values[:, order]
             at = np.minimum(np.searchsorted(ids, query_ids), len(ids) - 1)
@@ -75,11 +73,11 @@ def nearest_in_table(
     return ids, distances
 
 
-def features_of(rows: DataFrame, to_arrays: ToArrays, row_ids: NDArray[np.int64]) -> NDArray[Any]:
+def features_of(rows: DataFrame, features: FeatureColumns, class_name: str, row_ids: NDArray[np.int64]) -> NDArray[Any]:
     """Features of the rows with these ids, ascending and all in the table; of shape (n_features, n_ids)."""
     spark = rows.sparkSession
     wanted = F.broadcast(spark.createDataFrame(pa.table({"row_id": row_ids})))
-    found, columns = to_arrays(rows.join(wanted, "row_id", "left_semi").toArrow())
+    found, columns = features.arrays(rows.join(wanted, "row_id", "left_semi").toArrow(), class_name)
     return columns[:, np.argsort(found, kind="stable")]
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ from raresmith.errors import DataError
 from raresmith.sampling_strategy import rows_to_make
 from raresmith.smote import Smote, fit_cells, in_cells, smote, usable_neighbors
 from raresmith.spark.cells import ClassRows
-from raresmith.spark.class_rows import arrays, feature_dtype, selected
+from raresmith.spark.class_rows import Arrays, FeatureColumns
 from raresmith.spark.made_rows import made_batches, made_schema
 from raresmith.spark.nearest import features_of, nearest_in_table
 from raresmith.spark.tables import col
@@ -50,38 +50,11 @@ def oversample(
     Raises
     ------
     DataError
-        If the strategy does not fit the classes, a class has too few rows, or more than `oversample.max_exact_bytes`
-        where exact neighbours are asked for, cells find too few neighbours, a row_id comes twice, or a feature is
-        null, NaN, infinite or beyond 1e150.
+        As `made_rows` does.
     """
     train = features.where(col("split") == "train")
-    counts = {encoder.label.classes[row["label"]]: row["count"] for row in train.groupBy("label").count().collect()}
-    # Ties between classes are decided by their order, which a shuffle does not keep.
-    counts = {name: counts[name] for name in encoder.label.classes if name in counts}
-    wanted = {name: n for name, n in rows_to_make(counts, config.sampling_strategy).items() if n > 0}
-    neighbors = {
-        name: usable_neighbors(counts[name], config.k_neighbors, config.on_few_neighbors, name) for name in wanted
-    }
-    for name in wanted:
-        _check_bytes(name, counts[name], encoder, config)
-    parts = [train.sparkSession.createDataFrame([], made_schema(encoder)).withColumn("label", F.lit(0))]
-    measures = {}
-    for name, n_to_make in wanted.items():
-        label = encoder.label.classes.index(name)
-        of_class = train.where(col("label") == label)
-        if class_bytes(counts[name], encoder) <= config.max_exact_bytes:
-            others = train.where(col("label") != label)
-            made, fit = _made_from_memory(
-                of_class, others, encoder, config, n_to_make, neighbors[name], random_state, name
-            )
-        else:
-            class_rows = ClassRows(of_class, encoder, name, counts[name], random_state)
-            made, fit = _made_cell_by_cell(class_rows, encoder, config, n_to_make, neighbors[name], random_state, name)
-        parts.append(made.withColumn("label", F.lit(label)))
-        measures[name] = {"neighbors": "exact", "recall": 1.0} if fit is None else _measures(config, fit)
-    # The empty first part is there for its schema only.
-    united = reduce(DataFrame.union, parts[1:] or parts)
-    rows = united.select(
+    made = made_rows(train, FeatureColumns.of(encoder), encoder.label.classes, config, random_state)
+    rows = made.rows.select(
         "row_id",
         "base_row_id",
         "neighbor_row_id",
@@ -91,106 +64,173 @@ def oversample(
         F.lit(run_id).alias("run_id"),
         *[col(name) for name in encoder.names],
     )
-    return Oversampled(rows=rows, measures=measures)
+    return Oversampled(rows=rows, measures=made.measures)
 
 
-def column_groups(encoder: Encoder) -> np.ndarray:
-    """The group of each feature: a number and the indicator of its nulls belong together, the others stand alone."""
-    sources = {f.null_indicator: f.name for f in encoder.features if f.kind == "numeric" and f.null_indicator}
-    leaders = [sources.get(name, name) for name in encoder.names]
-    numbers = {name: i for i, name in enumerate(dict.fromkeys(leaders))}
-    return np.array([numbers[name] for name in leaders])
+def made_rows(
+    train: DataFrame,
+    features: FeatureColumns,
+    classes: tuple[str, ...],
+    config: OversampleConfig,
+    random_state: int,
+) -> Oversampled:
+    """Made rows: row_id, those of their parents, gap, label and the features.
+
+    Parameters
+    ----------
+    train : DataFrame with row_id, label and the features
+        The label is a position in `classes`.
+
+    Raises
+    ------
+    DataError
+        If the strategy does not fit the classes, a class has too few rows, or more than `oversample.max_exact_bytes`
+        where the method or exact neighbours need it in memory, cells find too few neighbours, a row_id comes twice, or
+        a feature is null, NaN, infinite or beyond 1e150.
+    """
+    counts = {classes[row["label"]]: row["count"] for row in train.groupBy("label").count().collect()}
+    # Ties between classes are decided by their order, which a shuffle does not keep.
+    counts = {name: counts[name] for name in classes if name in counts}
+    wanted = {name: n for name, n in rows_to_make(counts, config.sampling_strategy).items() if n > 0}
+    sources = [
+        _Class(train, features, config, random_state, name, classes.index(name), counts[name], n_to_make)
+        for name, n_to_make in wanted.items()
+    ]
+    for source in sources:
+        source.check()
+    parts = [train.sparkSession.createDataFrame([], made_schema(features)).withColumn("label", F.lit(0))]
+    measures = {}
+    for source in sources:
+        made, fit = source.made()
+        parts.append(made.withColumn("label", F.lit(source.label)))
+        measures[source.name] = {"neighbors": "exact", "recall": 1.0}
+        if fit is not None:
+            measures[source.name] = {"neighbors": source.neighbors, **fit.measures()}
+    # The empty first part is there for its schema only.
+    return Oversampled(rows=reduce(DataFrame.union, parts[1:] or parts), measures=measures)
 
 
-def class_bytes(n_rows: int, encoder: Encoder) -> int:
-    """Bytes that `n_rows` rows of a class and their row ids take in each executor's Python workers."""
-    return n_rows * (8 + len(encoder.features) * int(feature_dtype(encoder).itemsize))
+@dataclass(frozen=True)
+class _Class:
+    """A class that rows are to be made of."""
 
+    train: DataFrame
+    features: FeatureColumns
+    config: OversampleConfig
+    random_state: int
+    name: str
+    label: int
+    n_rows: int
+    n_to_make: int
 
-def _measures(config: OversampleConfig, fit: Fit) -> dict[str, Any]:
-    return {"neighbors": "partition" if config.neighbors == "partition" else "cells", **fit.measures()}
+    @property
+    def rows(self) -> DataFrame:
+        return self.train.where(col("label") == self.label)
 
+    @property
+    def fits(self) -> bool:
+        """Whether every executor has room for its rows."""
+        return self.n_rows * self.features.row_bytes <= self.config.max_exact_bytes
 
-def _check_bytes(name: str, n_rows: int, encoder: Encoder, config: OversampleConfig) -> None:
-    needed = class_bytes(n_rows, encoder)
-    if needed <= config.max_exact_bytes:
-        return
-    if config.method in SURROUNDED:
-        raise DataError(
-            f"class {name!r} has {n_rows} train rows of {len(encoder.features)} features, {needed} bytes, but "
-            f"oversample.max_exact_bytes is {config.max_exact_bytes}, and {config.method} takes only classes that "
-            'every executor has room for; raise it, or set oversample.method = "smote"'
+    @property
+    def neighbors(self) -> str:
+        """Where its rows' neighbours are looked for."""
+        if self.config.neighbors != "auto":
+            return self.config.neighbors
+        return "exact" if self.fits else "cells"
+
+    @property
+    def k_neighbors(self) -> int:
+        return usable_neighbors(self.n_rows, self.config.k_neighbors, self.config.on_few_neighbors, self.name)
+
+    def check(self) -> None:
+        """Refuse what can be refused before anything is read."""
+        _ = self.k_neighbors
+        if self.fits:
+            return
+        found = (
+            f"class {self.name!r} has {self.n_rows} train rows of {len(self.features.names)} features, "
+            f"{self.n_rows * self.features.row_bytes} bytes, but oversample.max_exact_bytes is "
+            f"{self.config.max_exact_bytes}"
         )
-    if config.neighbors == "exact":
-        raise DataError(
-            f"class {name!r} has {n_rows} train rows of {len(encoder.features)} features, {needed} bytes, but "
-            f"oversample.max_exact_bytes is {config.max_exact_bytes}; raise it if every executor has three times that "
-            'much memory for each of its cores, or set oversample.neighbors = "cells"'
+        if self.config.method in SURROUNDED:
+            raise DataError(
+                f"{found}, and {self.config.method} takes only classes that every executor has room for; raise it, "
+                'or set oversample.method = "smote"'
+            )
+        if self.neighbors == "exact":
+            raise DataError(
+                f"{found}; raise it if every executor has three times that much memory for each of its cores, or set "
+                'oversample.neighbors = "cells"'
+            )
+
+    def made(self) -> tuple[DataFrame, Fit | None]:
+        """The made rows, and the cells if there are any."""
+        return self._made_from_memory() if self.fits else self._made_cell_by_cell()
+
+    def _made_from_memory(self) -> tuple[DataFrame, Fit | None]:
+        config, fit = self.config, None
+        plan = self._plan(self._collected(), self.n_to_make)
+        if config.method in SURROUNDED:
+            threads = len(os.sched_getaffinity(0))
+            others = _OtherClasses(self)
+            plan = surrounded(plan, config.method, self.n_to_make, config.m_neighbors, others, self.name, threads)
+        elif config.neighbors in ("cells", "partition"):
+            plan, fit = in_cells(plan, config.neighbors, config.min_recall, self.name)
+        spark = self.train.sparkSession
+        # Made rows are numbered base by base, so a run of numbers is a slice of the bases. To share out the numbers and
+        # not the bases keeps the tasks even where a few bases have many copies.
+        tasks = min(config.num_partitions or spark.sparkContext.defaultParallelism, plan.n_to_make)
+        schema = made_schema(self.features)
+        make = _maker(spark.sparkContext.broadcast(plan), plan.n_to_make, tasks, to_arrow_schema(schema))
+        return spark.range(0, tasks, 1, tasks).mapInArrow(make, schema), fit
+
+    def _made_cell_by_cell(self) -> tuple[DataFrame, Fit]:
+        rows = ClassRows(self.rows, self.features, self.name, self.n_rows, self.random_state)
+        row_ids, columns = rows.sample()
+        # All that is learnt of the class is learnt from the sample.
+        plan = self._plan((row_ids, columns), 0)
+        sample = rows.with_neighbors(row_ids, columns, self.k_neighbors, plan.category_weight)
+        neighbors: Literal["cells", "partition"] = "partition" if self.neighbors == "partition" else "cells"
+        fit = fit_cells(sample, self.n_rows, plan, neighbors, self.config.min_recall, self.name, SEND_SECONDS)
+        return rows.made(fit.cells, plan, self.n_to_make), fit
+
+    def _plan(self, rows: Arrays, n_to_make: int) -> Smote:
+        return smote(
+            *rows,
+            np.array(self.features.categorical),
+            n_to_make,
+            self.k_neighbors,
+            self.random_state,
+            self.config.method,
+            np.array(self.features.groups),
         )
 
-
-def _collected(rows: DataFrame, encoder: Encoder, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Row ids, ascending, and features of shape (n_features, n_rows) of one class."""
-    row_ids, columns = arrays(selected(rows, encoder).toArrow(), feature_dtype(encoder), encoder.names, name)
-    order = np.argsort(row_ids, kind="stable")
-    row_ids = row_ids[order]
-    if (twice := np.flatnonzero(np.diff(row_ids) == 0)).size:
-        raise DataError(f"row_id {row_ids[twice[0]]} comes twice among the train rows; run prepare again")
-    for column in columns:
-        column[:] = column[order]
-    return row_ids, columns
+    def _collected(self) -> Arrays:
+        """Row ids, ascending, and features."""
+        row_ids, columns = self.features.arrays(self.features.of_rows(self.rows).toArrow(), self.name)
+        order = np.argsort(row_ids, kind="stable")
+        row_ids = row_ids[order]
+        if (twice := np.flatnonzero(np.diff(row_ids) == 0)).size:
+            raise DataError(f"row_id {row_ids[twice[0]]} comes twice among the train rows; run prepare again")
+        for column in columns:
+            column[:] = column[order]
+        return row_ids, columns
 
 
 class _OtherClasses:
-    """The train rows that are not of the class called `name`."""
+    """The train rows that are not of a class."""
 
-    def __init__(self, rows: DataFrame, encoder: Encoder, name: str) -> None:
-        self._rows = selected(rows, encoder)
-        dtype, names = feature_dtype(encoder), list(encoder.names)
-        self._arrays = lambda table: arrays(table, dtype, names, f"other than {name}")
+    def __init__(self, source: _Class) -> None:
+        self._features, self._name = source.features, f"other than {source.name}"
+        self._rows = source.features.of_rows(source.train.where(col("label") != source.label))
 
     def nearest(self, plan: Smote, n: int, within: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         queries = plan.row_ids, plan.columns
-        return nearest_in_table(self._rows, self._arrays, queries, n, plan.is_categorical, plan.category_weight, within)
+        return nearest_in_table(self._rows, self._features, self._name, queries, n, plan.category_weight, within)
 
     def rows(self, row_ids: np.ndarray) -> np.ndarray:
-        return features_of(self._rows, self._arrays, row_ids)
-
-
-def _made_from_memory(
-    rows: DataFrame,
-    others_rows: DataFrame,
-    encoder: Encoder,
-    config: OversampleConfig,
-    n_to_make: int,
-    k_neighbors: int,
-    random_state: int,
-    name: str,
-) -> tuple[DataFrame, Fit | None]:
-    plan = smote(
-        *_collected(rows, encoder, name),
-        np.array(encoder.categorical),
-        n_to_make,
-        k_neighbors,
-        random_state,
-        config.method,
-        column_groups(encoder),
-    )
-    if config.method in SURROUNDED:
-        others = _OtherClasses(others_rows, encoder, name)
-        threads = len(os.sched_getaffinity(0))
-        plan = surrounded(plan, config.method, n_to_make, config.m_neighbors, others, name, threads)
-        n_to_make = plan.n_to_make
-    fit = None
-    if config.neighbors in ("cells", "partition"):
-        plan, fit = in_cells(plan, config.neighbors, config.min_recall, name)
-    context = rows.sparkSession.sparkContext
-    # Made rows are numbered base by base, so a run of numbers is a slice of the bases. To share out the numbers and
-    # not the bases keeps the tasks even where a few bases have many copies.
-    tasks = min(config.num_partitions or context.defaultParallelism, n_to_make)
-    schema = made_schema(encoder)
-    make = _maker(context.broadcast(plan), n_to_make, tasks, to_arrow_schema(schema))
-    return rows.sparkSession.range(0, tasks, 1, tasks).mapInArrow(make, schema), fit
+        return features_of(self._rows, self._features, self._name, row_ids)
 
 
 def _maker(
@@ -203,35 +243,3 @@ def _maker(
                 yield from made_batches(plan.value, numbers, schema)
 
     return make
-
-
-def _made_cell_by_cell(
-    rows: ClassRows,
-    encoder: Encoder,
-    config: OversampleConfig,
-    n_to_make: int,
-    k_neighbors: int,
-    random_state: int,
-    name: str,
-) -> tuple[DataFrame, Fit]:
-    sample = rows.sample()
-    # All that is learnt of the class is learnt from the sample.
-    learnt = smote(
-        *sample,
-        np.array(encoder.categorical),
-        0,
-        k_neighbors,
-        random_state,
-        config.method,
-        column_groups(encoder),
-    )
-    fit = fit_cells(
-        rows.with_neighbors(*sample, k_neighbors, learnt.category_weight),
-        rows.n_rows,
-        learnt,
-        "partition" if config.neighbors == "partition" else "cells",
-        config.min_recall,
-        name,
-        SEND_SECONDS,
-    )
-    return rows.made(fit.cells, learnt, n_to_make), fit
