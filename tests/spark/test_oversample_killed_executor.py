@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tests.spark.test_oversample import MIXED, mixed_rows
 
 from raresmith.config import OversampleConfig
@@ -44,8 +45,8 @@ def kill_executor(batches):
         yield batch
 
 
-config = OversampleConfig(sampling_strategy={"fraud": 40_060}, num_partitions=8)
-made = oversample(spark.createDataFrame(mixed_rows()), MIXED, config, random_state=11, run_id="run-1").rows
+config, rows = OversampleConfig(num_partitions=8, **json.loads(sys.argv[3])), mixed_rows(n_fraud=int(sys.argv[2]))
+made = oversample(spark.createDataFrame(rows), MIXED, config, random_state=11, run_id="run-1").rows
 made = made.toDF(*[name.replace(".", "_") for name in made.columns])  # mapInArrow refuses dots
 made = made.mapInArrow(kill_executor, made.schema)
 # The shuffle keeps finished rows on the executor that made them, so what it held must be made again.
@@ -54,13 +55,25 @@ spark.stop()
 """
 
 
-def test_the_table_is_the_same_after_an_executor_was_killed(spark, tmp_path):
-    config = OversampleConfig(sampling_strategy={"fraud": 40_060}, num_partitions=3)
-    made = oversample(spark.createDataFrame(mixed_rows()), MIXED, config, random_state=11, run_id="run-1").rows
+@pytest.mark.parametrize(
+    ("n_fraud", "settings"),
+    [
+        pytest.param(60, {"sampling_strategy": {"fraud": 40_060}}, id="from memory"),
+        pytest.param(
+            27_000,
+            {"sampling_strategy": {"fraud": 60_000}, "max_exact_bytes": 2**20, "min_recall": 0.9},
+            id="cell by cell",
+        ),
+        pytest.param(60, {"sampling_strategy": {"fraud": 40_060}, "method": "adasyn"}, id="by surroundings"),
+    ],
+)
+def test_the_table_is_the_same_after_an_executor_was_killed(spark, tmp_path, n_fraud, settings):
+    config, rows = OversampleConfig(num_partitions=3, **settings), mixed_rows(n_fraud=n_fraud)
+    made = oversample(spark.createDataFrame(rows), MIXED, config, random_state=11, run_id="run-1").rows
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     done = subprocess.run(
-        [sys.executable, str(script), str(Path(__file__).parents[2])],
+        [sys.executable, str(script), str(Path(__file__).parents[2]), str(n_fraud), json.dumps(settings)],
         env={**os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"},
         cwd=tmp_path,
         capture_output=True,

@@ -72,8 +72,8 @@ class FeatureColumns:
             columns[f] = values.to_numpy() if isinstance(table, pa.Table) else values.to_numpy(zero_copy_only=False)
             if not (np.abs(columns[f]) < np.float64(LARGEST)).all():
                 raise DataError(
-                    f"feature {name!r} has a null, NaN, infinite or too large value in a train row of class "
-                    f"{class_name!r}; run prepare again"
+                    f"feature {name!r} has a null, NaN, infinite or too large value in a row of class {class_name!r}; "
+                    "fill it, or leave the row out"
                 )
         return table.column(0).to_numpy(), columns
 

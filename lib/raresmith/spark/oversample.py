@@ -212,7 +212,7 @@ class _Class:
         order = np.argsort(row_ids, kind="stable")
         row_ids = row_ids[order]
         if (twice := np.flatnonzero(np.diff(row_ids) == 0)).size:
-            raise DataError(f"row_id {row_ids[twice[0]]} comes twice among the train rows; run prepare again")
+            raise DataError(f"row_id {row_ids[twice[0]]} comes twice; give each row an id of its own")
         for column in columns:
             column[:] = column[order]
         return row_ids, columns

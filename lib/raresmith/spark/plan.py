@@ -2,7 +2,8 @@
 
 from pyspark.sql import SparkSession
 
-from raresmith.config import Config
+from raresmith.cells import PART_ROWS
+from raresmith.config import Config, OversampleConfig
 from raresmith.sampling_strategy import rows_to_make
 from raresmith.spark.prepare import feature_columns, fit_label
 from raresmith.spark.source import check_columns, read_source, source_exists
@@ -58,12 +59,8 @@ def plan(spark: SparkSession, config: Config) -> str:
     made = rows_to_make(in_train, config.oversample.sampling_strategy)
     limit = "at most " if train is None else "about "
     for text, count in made.items():
-        broadcast = in_train[text] * (8 + 4 * n_features)
-        lines.append(
-            f"oversample {limit}{count:,} rows of class {text!r} from {limit}{in_train[text]:,}; exact neighbours, "
-            f"{_human(broadcast)} sent to each executor (limit {_human(config.oversample.max_exact_bytes)}), "
-            f"{in_train[text] ** 2:,} distances"
-        )
+        rows_of = f"{limit}{count:,} rows of class {text!r} from {limit}{in_train[text]:,}"
+        lines.append(f"oversample {rows_of}; {_neighbors(in_train[text], n_features, config.oversample)}")
     refine = config.refine
     lines.append(
         f"refine     {refine.steps:,} steps of {refine.batch_size} rows on {refine.nproc_per_node} processes, "
@@ -77,6 +74,22 @@ def plan(spark: SparkSession, config: Config) -> str:
     originals = {"all": rows, "train": int(rows * share), "none": 0}[config.publish.originals]
     lines.append(f"publish    {originals:,} original and {limit}{sum(made.values()):,} made rows")
     return "\n".join(lines)
+
+
+def _neighbors(n_rows: int, n_features: int, config: OversampleConfig) -> str:
+    """Where the neighbours of a class are looked for, and what that costs."""
+    size = n_rows * (8 + 4 * n_features)
+    fits = size <= config.max_exact_bytes
+    if config.neighbors == "exact" or (config.neighbors == "auto" and fits):
+        found = f"exact neighbours, {n_rows**2:,} distances"
+    elif config.neighbors == "partition":
+        parts = max(1, round(n_rows / PART_ROWS))
+        found = f"neighbours within {parts:,} parts by hash, few of which are the true ones"
+    else:
+        found = f"neighbours in spatial cells, at least {config.min_recall:.0%} of the true ones"
+    if fits:
+        return f"{found}; {_human(size)} sent to each executor (limit {_human(config.max_exact_bytes)})"
+    return f"{found}; {_human(size)}, more than {_human(config.max_exact_bytes)}, sent from cell to cell"
 
 
 def _bytes(spark: SparkSession, files: list[str]) -> int:

@@ -1,0 +1,161 @@
+"""The oversamplers as stages of pyspark.ml."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.ml import Estimator, Pipeline, PipelineModel, Transformer
+from pyspark.ml.classification import LogisticRegression
+from pyspark.ml.feature import VectorAssembler
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql import functions as F
+
+from raresmith.errors import ConfigError, DataError
+from raresmith.smote import smote
+from raresmith.spark import ADASYN, SMOTE, BorderlineSMOTE, Crossover
+
+COLUMNS = ["amount", "age", "code"]
+
+
+def transactions(n_fine=300, n_fraud=60, seed=0):
+    rng = np.random.default_rng(seed)
+    n = n_fine + n_fraud
+    is_fraud = np.arange(n) < n_fraud
+    return pd.DataFrame(
+        {
+            "id": rng.permutation(n) * 7,
+            "amount": rng.gamma(2, 10, n) + 3 * is_fraud,
+            "age": rng.integers(18, 90, n).astype("int32"),
+            "code": rng.integers(0, 3, n).astype("float32"),
+            "shop": rng.choice(["a", "b"], n),
+            "label": is_fraud.astype(float),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def df(spark):
+    return spark.createDataFrame(transactions()).repartition(3)
+
+
+def made_by(sampler, df):
+    """The made rows, in order."""
+    out = sampler.fit_resample(df)
+    assert out.columns == df.columns
+    assert [(f.name, f.dataType) for f in out.schema] == [(f.name, f.dataType) for f in df.schema]
+    assert out.intersectAll(df).count() == df.count()
+    return out.where("id IS NULL").toPandas().sort_values(COLUMNS, ignore_index=True)
+
+
+class Counting(Estimator):
+    """The last stage of a pipeline: remembers the classes that it was fitted on."""
+
+    def _fit(self, dataset):
+        counted = Counted()
+        counted.counts = {row["label"]: row["count"] for row in dataset.groupBy("label").count().collect()}
+        return counted
+
+
+class Counted(Transformer):
+    def _transform(self, dataset):
+        return dataset
+
+
+def test_the_stages_behind_are_fitted_on_made_rows_and_scoring_makes_none(df):
+    assembler = VectorAssembler(inputCols=COLUMNS, outputCol="features")
+    model = Pipeline(stages=[assembler, SMOTE(seed=3), Counting()]).fit(df)
+    assert model.stages[-1].counts == {0.0: 300, 1.0: 300}
+    assert model.transform(df).count() == 360
+    assert model.transform(df.limit(10)).count() == 10
+
+
+def test_scoring_the_very_table_of_the_fit_makes_no_rows_even_where_the_sampler_comes_first(df):
+    assembled = VectorAssembler(inputCols=COLUMNS, outputCol="features").transform(df)
+    model = Pipeline(stages=[SMOTE(), Counting()]).fit(assembled)
+    assert model.stages[-1].counts == {0.0: 300, 1.0: 300}
+    assert model.transform(assembled).count() == 360
+
+
+def test_pipelines_are_saved_and_loaded_with_their_parameters(df, tmp_path):
+    sampler = BorderlineSMOTE(
+        samplingStrategy={"1": 150}, kNeighbors=3, mNeighbors=7, kind="borderline-2", inputCols=COLUMNS, rowIdCol="id"
+    )
+    sampler.save(str(tmp_path / "sampler"))
+    loaded = BorderlineSMOTE.load(str(tmp_path / "sampler"))
+    assert loaded.extractParamMap() == {loaded.getParam(p.name): v for p, v in sampler.extractParamMap().items()}
+    pd.testing.assert_frame_equal(made_by(loaded, df), made_by(sampler, df), check_exact=True)
+
+    stages = [SMOTE(inputCols=COLUMNS), VectorAssembler(inputCols=COLUMNS, outputCol="features"), LogisticRegression()]
+    Pipeline(stages=stages).save(str(tmp_path / "pipeline"))
+    model = Pipeline.load(str(tmp_path / "pipeline")).fit(df)
+    model.save(str(tmp_path / "model"))
+    scored = PipelineModel.load(str(tmp_path / "model")).transform(df)
+    assert scored.count() == 360
+    assert scored.select("prediction").collect() == model.transform(df).select("prediction").collect()
+
+
+def test_the_made_rows_are_those_that_numpy_makes(df):
+    made = made_by(SMOTE(inputCols=COLUMNS, categoricalFeatures=[2], rowIdCol="id", seed=5), df)
+    fraud = transactions().query("label == 1").sort_values("id")
+    columns = np.ascontiguousarray(fraud[COLUMNS].to_numpy("float64").T)
+    rows = smote(fraud["id"].to_numpy(), columns, np.array([False, False, True]), 240, 5, 5).rows(np.arange(240))
+    expected = pd.DataFrame(rows.columns.T, columns=COLUMNS)
+    expected["age"] = (np.sign(expected["age"]) * np.floor(expected["age"].abs() + 0.5)).astype("int32")
+    expected = expected.sort_values(COLUMNS, ignore_index=True)
+    np.testing.assert_array_equal(made["amount"], expected["amount"])
+    np.testing.assert_array_equal(made["age"], expected["age"])
+    assert set(made["code"]) <= {0, 1, 2}
+    assert set(made["label"]) == {1.0}
+    assert made["shop"].isna().all()
+
+
+@pytest.mark.parametrize("sampler", [SMOTE, Crossover, ADASYN, BorderlineSMOTE])
+def test_the_same_rows_for_any_order_and_partitions_without_a_column_of_ids(spark, sampler):
+    rows = transactions()
+    rows = pd.concat([rows, rows.iloc[[0, 0, 0, 1]]])  # rows that are equal in every column
+    one = made_by(sampler(inputCols=COLUMNS), spark.createDataFrame(rows))
+    other = spark.createDataFrame(rows.sample(frac=1, random_state=1)).repartition(7)
+    pd.testing.assert_frame_equal(made_by(sampler(inputCols=COLUMNS), other), one, check_exact=True)
+    assert abs(len(one) - 236) < 20
+
+
+def test_a_vector_gives_the_rows_that_its_columns_give(df):
+    numbers = df.withColumn("age", F.col("age").cast("double")).withColumn("code", F.col("code").cast("double"))
+    assembled = VectorAssembler(inputCols=COLUMNS, outputCol="features").transform(numbers)
+    out = SMOTE(rowIdCol="id").fit_resample(assembled).where("id IS NULL")
+    vectors = np.array(out.select(vector_to_array("features")).toPandas().iloc[:, 0].to_list())
+    columns = made_by(SMOTE(inputCols=COLUMNS, rowIdCol="id"), numbers)[COLUMNS].to_numpy()
+    np.testing.assert_array_equal(vectors[np.lexsort(vectors.T[::-1])], columns)
+
+
+def test_classes_are_named_as_they_are_written(spark):
+    rows = transactions()
+    rows["label"] = np.where(rows["label"] == 1, "fraud", "fine")
+    made = made_by(SMOTE(inputCols=COLUMNS, samplingStrategy={"fraud": 63}), spark.createDataFrame(rows))
+    assert list(made["label"]) == ["fraud"] * 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "message"),
+    [
+        ({"samplingStrategy": 1.5}, ConfigError, r"^samplingStrategy must be in \(0, 1\], got 1.5"),
+        (
+            {"samplingStrategy": {"2": 9}},
+            DataError,
+            r"^samplingStrategy names \['2'\], of which there are no train rows",
+        ),
+        ({"kNeighbors": 0}, ConfigError, r"^kNeighbors must be at least 1"),
+        ({"inputCols": ["amount", "shop"]}, DataError, r"inputCols names 'shop', which is string; index"),
+        ({"categoricalFeatures": [3]}, DataError, r"categoricalFeatures names \[3\]; there are 3 features, from 0"),
+        ({"labelCol": "amount"}, DataError, r"inputCols names 'amount', which is the labelCol"),
+    ],
+)
+def test_misuse_is_told_in_the_parameters_words(df, settings, kind, message):
+    with pytest.raises(kind, match=message):
+        SMOTE(**{"inputCols": COLUMNS, **settings}).fit_resample(df)
+
+
+def test_a_null_label_or_feature_is_refused(df):
+    with pytest.raises(DataError, match="labelCol 'label' is null in some rows"):
+        SMOTE(inputCols=COLUMNS).fit_resample(df.withColumn("label", F.expr("nullif(label, 1)")))
+    with pytest.raises(DataError, match="feature 'amount' has a null, NaN"):
+        SMOTE(inputCols=COLUMNS).fit_resample(df.withColumn("amount", F.expr("nullif(amount, amount)")))
