@@ -1,0 +1,104 @@
+"""Every method on rows that are small, flat, wide or out of proportion."""
+
+import typing
+
+import numpy as np
+import pytest
+
+from raresmith.config import Method
+from raresmith.smote import in_cells, smote, usable_neighbors
+from raresmith.surroundings import SURROUNDED, InMemory, surrounded
+
+METHODS = typing.get_args(Method)
+
+
+def mixture(n_rare=40, n_other=200, n_features=5, seed=0):
+    """Two classes in the same place, so that rare rows are in danger; rows of shape (n_rows, n_features)."""
+    rows = np.random.default_rng(seed).standard_normal((n_rare + n_other, n_features))
+    return rows, np.repeat([1, 0], [n_rare, n_other])
+
+
+def few():
+    return mixture(n_rare=3, n_other=60)
+
+
+def equal():
+    rows, y = mixture()
+    # Every rare row and some of the other class; equal ones are ordered by row_id, so the classes alternate.
+    rows[y == 1] = 0.0
+    rows[40:80] = 0.0
+    order = np.r_[np.arange(80).reshape(2, 40).T.ravel(), 80 : len(rows)]
+    return rows[order], y[order]
+
+
+def constant():
+    rows, y = mixture()
+    rows[:, 1:] = [7.0, -1e9, 0.0, 1e-9]
+    return rows, y
+
+
+def wide():
+    return mixture(n_features=500)
+
+
+def scales():
+    rows, y = mixture()
+    rows *= 10.0 ** np.array([-9, -4, 0, 4, 9])
+    return rows, y
+
+
+def many_categories():
+    rows, y = mixture()
+    rows[:, 4] = np.random.default_rng(1).permutation(100_000)[: len(rows)] + 2
+    return rows, y
+
+
+CASES = {case.__name__: case for case in (few, equal, constant, wide, scales, many_categories)}
+
+
+def planned(rows, y, method, is_categorical, n_to_make=500):
+    columns, rare = np.ascontiguousarray(rows.T), y == 1
+    row_ids = np.arange(len(rows)) * 3 - 50
+    k = usable_neighbors(int(rare.sum()), 5, "reduce", "fraud")
+    plan = smote(row_ids[rare], columns[:, rare], is_categorical, n_to_make, k, 1, method)
+    if method in SURROUNDED:
+        plan = surrounded(plan, method, n_to_make, 10, InMemory(row_ids[~rare], columns[:, ~rare]), "fraud")
+    return plan
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_makes_valid_rows_of_hostile_ones(method, case, dtype):
+    rows, y = CASES[case]()
+    rows = rows.astype(dtype)
+    is_categorical = np.zeros(rows.shape[1], bool)
+    is_categorical[-1] = case == "many_categories"
+    plan = planned(rows, y, method, is_categorical)
+    made = plan.rows(np.arange(plan.n_to_make))
+    # ADASYN rounds each base's number.
+    assert plan.n_to_make == pytest.approx(500, abs=0 if method != "adasyn" else 20)
+    assert len(set(made.row_id)) == plan.n_to_make
+    assert (made.base_row_id != made.neighbor_row_id).all()
+    assert set(made.base_row_id) <= set(np.flatnonzero(y == 1) * 3 - 50)
+    at = {row_id: i for i, row_id in enumerate(np.arange(len(rows)) * 3 - 50)}
+    base, neighbor = (rows[[at[i] for i in ids]] for ids in (made.base_row_id, made.neighbor_row_id))
+    numeric = ~is_categorical
+    values = made.columns.T
+    assert (values[:, numeric] >= np.minimum(base, neighbor)[:, numeric]).all()
+    assert (values[:, numeric] <= np.maximum(base, neighbor)[:, numeric]).all()
+    assert set(values[:, is_categorical].ravel()) <= set(rows[:, is_categorical].ravel())
+    # No copy of a parent, unless the parents coincide or the row is drawn to an end by rounding.
+    if case in ("few", "wide"):
+        assert (values != base).any(axis=1).all()
+        assert (values != neighbor).any(axis=1).all()
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("method", sorted(set(METHODS) - set(SURROUNDED)))
+def test_cells_hold_enough_neighbors_of_hostile_rows(method, case):
+    rows, y = CASES[case]()
+    plan = planned(rows.astype(np.float32), y, method, np.zeros(rows.shape[1], bool))
+    parted, fit = in_cells(plan, "cells", 0.95, "fraud")
+    assert fit.recall >= 0.95
+    assert parted.rows(np.arange(500)).columns.shape == (rows.shape[1], 500)
