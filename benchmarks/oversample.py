@@ -13,7 +13,6 @@ columns, where no partition of space helps.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -35,14 +34,14 @@ from sklearn.metrics import average_precision_score
 from raresmith import contracts
 from raresmith.config import OversampleConfig
 from raresmith.encoder import Encoder, Label, NumericFeature
-from raresmith.neighbors import nearest
+from raresmith.neighbors import nearest, processors
 from raresmith.runs import StageRun
 from raresmith.smote import Smote, in_cells, smote
 from raresmith.surroundings import InMemory, surrounded
 
 FEATURES = 30
 CATEGORICAL = 6
-THREADS = len(os.sched_getaffinity(0))
+THREADS = processors()
 
 
 def table(kind: str, n_minority: int, n_majority: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -286,7 +285,8 @@ def main() -> None:
         header = list(dict.fromkeys(key for row in rows for key in row))
         print()
         print_table(header, [[_cell(row.get(key, "")) for key in header] for row in rows])
-    print(f"\nWritten to {write_results('oversample', results)}")
+    name = "oversample" if arguments.part == "all" else f"oversample_{arguments.part}"
+    print(f"\nWritten to {write_results(name, results)}")
 
 
 def _cell(value: Any) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raresmith.errors import DataError
-from raresmith.neighbors import Candidates, nearest_of
+from raresmith.neighbors import Candidates, nearest_of, processors
 from raresmith.random import Stream, hash64
 
 PART_ROWS = 10_000
@@ -87,6 +87,8 @@ class Fit:
     """Share of all pairs of rows that are compared."""
     heaviest: float
     """Pairs of the heaviest cell ÷ mean."""
+    largest: float
+    """Share of the class's rows that are candidates in the largest cell."""
 
     def measures(self) -> dict[str, float]:
         """For the note of the run."""
@@ -131,7 +133,6 @@ def sampled(
     is_categorical: NDArray[np.bool_],
     weight: float,
     random_state: int,
-    n_threads: int = 1,
 ) -> Sample:
     """A sample of a class that lies in memory."""
     order = np.argsort(hash64(random_state, Stream.SAMPLE, row_ids), kind="stable")
@@ -147,7 +148,7 @@ def sampled(
             # A row of another chunk is no candidate of this one.
             np.where((queries >= start) & (queries < start + _CHUNK_ROWS), queries - start, -1),
             distances[:, -1],
-            n_threads,
+            processors(),
         )
         near, distances = np.c_[near, found + start], np.c_[distances, squared]
         kept = nearest_of(near, distances, k)
@@ -203,8 +204,7 @@ def choose_cells(
         cells = Cells(centers=centers, fan_out=min(len(centers), _MAX_FAN_OUT), parts=parts, random_state=random_state)
         before = least
         for fit in _fits(cells, sample):
-            in_cell = n_rows / len(cells) * fit.cells.fan_out * fit.heaviest**0.5
-            if in_cell * n_features * sample.columns.itemsize > _CELL_BYTES:
+            if fit.largest * n_rows * n_features * sample.columns.itemsize > _CELL_BYTES:
                 continue
             highest = max(highest, fit.recall)
             pairs = n_rows * (fit.pairs * n_rows + len(centers))
@@ -251,7 +251,7 @@ def _fit_centers(
 def _homes(
     columns: NDArray[Any], centers: NDArray[Any], is_categorical: NDArray[np.bool_], weight: float
 ) -> NDArray[np.int64]:
-    return Candidates(centers, is_categorical, weight).nearest(columns, 1)[0][:, 0]
+    return Candidates(centers, is_categorical, weight).nearest(columns, 1, n_threads=processors())[0][:, 0]
 
 
 def _means(columns: NDArray[Any], home: NDArray[np.int64], is_categorical: NDArray[np.bool_]) -> NDArray[Any]:
@@ -271,7 +271,7 @@ def _means(columns: NDArray[Any], home: NDArray[np.int64], is_categorical: NDArr
 
 def _parts(centers: Candidates, sample: Sample, n_rows: int, cell_rows: float) -> NDArray[np.int64]:
     """Into how many cells each centre's rows are dealt: several where no centre could part a heap of equal rows."""
-    home = centers.nearest(sample.columns, 1)[0][:, 0]
+    home = centers.nearest(sample.columns, 1, n_threads=processors())[0][:, 0]
     rows = np.bincount(home, minlength=len(centers)) * (n_rows / len(home))
     return np.maximum(1, np.round(rows / (2 * cell_rows))).astype(np.int64)
 
@@ -279,7 +279,7 @@ def _parts(centers: Candidates, sample: Sample, n_rows: int, cell_rows: float) -
 def _fits(cells: Cells, sample: Sample) -> list[Fit]:
     """What the sample tells of the cells, for each fan-out from 1 to that of `cells`."""
     k = sample.near_row_ids.shape[1]
-    of_rows = cells.of(sample.row_ids, sample.columns)
+    of_rows = cells.of(sample.row_ids, sample.columns, processors())
     home = of_rows[:, 0]
     near = sample.near_columns.reshape(len(sample.columns), -1)
     of_near = cells.of(sample.near_row_ids.ravel(), near)
@@ -300,6 +300,7 @@ def _fits(cells: Cells, sample: Sample) -> list[Fit]:
                 recall=float(found[fan_out - 1]),
                 pairs=float(work.sum()),
                 heaviest=float(work.max() / work.mean()),
+                largest=float(candidates.max()),
             )
         )
     return fits

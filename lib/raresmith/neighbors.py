@@ -5,6 +5,7 @@ possible rounding error included, get the distance that ranks them: squared diff
 order. So the answer is the same for any slice of queries and for any processor, however that forms the quick sums.
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,6 +18,11 @@ from raresmith.microkernel import GROUP, judge, lowest_bit, tile_width
 
 _BLOCK_BYTES = 2**17
 """Tiles that all queries see before the next ones are loaded; they stay in a core's second cache."""
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:

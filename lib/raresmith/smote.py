@@ -5,7 +5,6 @@ columns, and a made row takes the category that most of its base's neighbours ha
 in the same way.
 """
 
-import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from raresmith.cells import COPY_SECONDS, Fit, Members, Sample, choose_cells, pa
 from raresmith.config import Method
 from raresmith.crossover import Linkage, cross, fit_linkage
 from raresmith.errors import DataError
-from raresmith.neighbors import Candidates
+from raresmith.neighbors import Candidates, processors
 from raresmith.random import Stream, hash64, uniform
 
 
@@ -194,18 +193,10 @@ def fit_cells(
 
 def in_cells(plan: Smote, neighbors: Literal["cells", "partition"], min_recall: float, name: str) -> tuple[Smote, Fit]:
     """The plan with neighbours looked for in cells as by `fit_cells`, and what is known of these."""
-    n_threads = len(os.sched_getaffinity(0))
-    sample = sampled(
-        plan.row_ids,
-        plan.columns,
-        plan.k_neighbors,
-        plan.is_categorical,
-        plan.category_weight,
-        plan.random_state,
-        n_threads,
-    )
+    distance = plan.is_categorical, plan.category_weight
+    sample = sampled(plan.row_ids, plan.columns, plan.k_neighbors, *distance, plan.random_state)
     fit = fit_cells(sample, len(plan.row_ids), plan, neighbors, min_recall, name, COPY_SECONDS)
-    of_rows = fit.cells.of(plan.row_ids, plan.columns, n_threads)
+    of_rows = fit.cells.of(plan.row_ids, plan.columns, processors())
     return replace(plan, members=Members(of_rows, len(fit.cells))), fit
 
 

@@ -5,7 +5,6 @@ the rows. A larger class stays where it is and is sent to spatial cells. A made 
 makes it.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -22,6 +21,7 @@ from raresmith.cells import SEND_SECONDS, Fit
 from raresmith.config import OversampleConfig
 from raresmith.encoder import Encoder
 from raresmith.errors import DataError
+from raresmith.neighbors import processors
 from raresmith.sampling_strategy import rows_to_make
 from raresmith.smote import Smote, fit_cells, in_cells, smote, usable_neighbors
 from raresmith.spark.cells import ClassRows
@@ -172,9 +172,8 @@ class _Class:
         config, fit = self.config, None
         plan = self._plan(self._collected(), self.n_to_make)
         if config.method in SURROUNDED:
-            threads = len(os.sched_getaffinity(0))
             others = _OtherClasses(self)
-            plan = surrounded(plan, config.method, self.n_to_make, config.m_neighbors, others, self.name, threads)
+            plan = surrounded(plan, config.method, self.n_to_make, config.m_neighbors, others, self.name, processors())
         elif config.neighbors in ("cells", "partition"):
             plan, fit = in_cells(plan, config.neighbors, config.min_recall, self.name)
         spark = self.train.sparkSession
