@@ -147,7 +147,8 @@ def test_crossed_rows_are_the_same_for_any_partitions_and_hold_values_of_their_p
 
 @pytest.mark.parametrize("method", ["borderline-1", "borderline-2", "adasyn"])
 @pytest.mark.parametrize("partitions", [1, 7])
-def test_rows_made_by_their_surroundings_are_those_that_numpy_makes(spark, method, partitions):
+def test_rows_made_by_their_surroundings_are_those_that_numpy_makes(spark, monkeypatch, method, partitions):
+    monkeypatch.setattr("raresmith.spark.nearest._BLOCK_QUERIES", 7 * partitions)  # 60 rows ask
     rows = mixed_rows(more=[30])
     rows["b.c"] /= 1e9  # or else one column decides all
     encoder = encoder_of(*MIXED.features, classes=("fine", "fraud", "theft"))

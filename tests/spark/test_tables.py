@@ -1,16 +1,21 @@
 """A table changes in one commit that names its run, and keeps its constraints."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from raresmith.contracts import Column, Table
 from raresmith.errors import DataError
+from raresmith.gan.tables import arrow_schema
+from raresmith.gan.tables import write_table as write_with_delta_rs
 from raresmith.runs import StageRun
 from raresmith.spark.tables import content_hash, newest_fingerprint, read_table, write_table
 
@@ -145,3 +150,24 @@ def test_values_within_maps_and_arrays_count_in_the_content_hash(spark: SparkSes
 def test_a_missing_table_is_named(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no Delta table at .*nothing; run the stage"):
         read_table(spark, str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("writer", ["Spark", "delta-rs"])
+def test_a_column_that_came_later_is_null_in_the_rows_that_stay(
+    spark: SparkSession, tmp_path: Path, writer: str
+) -> None:
+    location = str(tmp_path / "t")
+    write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run())
+    wider = replace(TABLE, columns=(*TABLE.columns, Column(name="note", type="string", comment="new", nullable=True)))
+    later = run(run_id="r2")
+    if writer == "Spark":
+        one = spark.sql("SELECT 2L id, 0.25D gap, 'later' note")
+        assert write_table(one, wider, location, later, replace_where="id = 2").rows == 1
+    else:
+        note = pa.Table.from_pylist([{"id": 2, "gap": 0.25, "note": "later"}], arrow_schema(wider))
+        assert write_with_delta_rs(wider, location, note.to_reader(), later, predicate="id = 2") == 1
+    spark.catalog.clearCache()
+    rows = [tuple(row) for row in read_table(spark, location).orderBy("id").collect()]
+    assert rows == [(0, 0.5, None), (1, 0.5, None), (2, 0.25, "later")]
+    with pytest.raises(PySparkException, match="CHECK constraint"):
+        write_table(spark.sql("SELECT 2L id, 7D gap, '' note"), wider, location, later, replace_where="id = 2")

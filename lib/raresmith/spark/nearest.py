@@ -13,6 +13,8 @@ from raresmith.neighbors import Candidates, nearest_of
 from raresmith.spark.class_rows import Arrays, FeatureColumns
 
 _CHUNK_ROWS = 2**16
+_BLOCK_QUERIES = 2**16
+"""So many at once, that what a task needs besides its lists does not grow with the queries."""
 
 
 def nearest_in_table(
@@ -43,26 +45,32 @@ def nearest_in_table(
     n_queries, is_categorical = len(queries[0]), np.array(features.categorical)
     sent = rows.sparkSession.sparkContext.broadcast((queries, within))
 
+    blocks = [slice(start, start + _BLOCK_QUERIES) for start in range(0, n_queries, _BLOCK_QUERIES)]
+
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         (query_ids, columns), limits = sent.value
-        near = np.zeros((n_queries, 0), np.int64)
-        distances = np.zeros((n_queries, 0))
+        near, distances = np.zeros((n_queries, k), np.int64), np.full((n_queries, k), np.inf)
         bound = np.full(n_queries, np.inf) if limits is None else limits.copy()
         for ids, values in _chunks(features.arrays(batch, class_name) for batch in batches if batch.num_rows):
             order = np.argsort(ids, kind="stable")
             ids, values = ids[order], values[:, order]
-            at = np.minimum(np.searchsorted(ids, query_ids), len(ids) - 1)
-            own = np.where(ids[at] == query_ids, at, -1)
-            found, squared = Candidates(values, is_categorical, weight).nearest(columns, k, own, bound)
-            near, distances = np.c_[near, ids[found]], np.c_[distances, squared]
-            kept = nearest_of(near, distances, k)
-            near, distances = np.take_along_axis(near, kept, axis=1), np.take_along_axis(distances, kept, axis=1)
-            bound = np.minimum(bound, distances[:, -1])
-        there = np.isfinite(distances)
-        query = np.broadcast_to(np.arange(n_queries, dtype=np.int32)[:, None], there.shape)
-        yield pa.RecordBatch.from_arrays(
-            [pa.array(query[there]), pa.array(near[there]), pa.array(distances[there])], ["query", "row_id", "distance"]
-        )
+            candidates = Candidates(values, is_categorical, weight)
+            for block in blocks:
+                at = np.minimum(np.searchsorted(ids, query_ids[block]), len(ids) - 1)
+                own = np.where(ids[at] == query_ids[block], at, -1)
+                found, squared = candidates.nearest(columns[:, block], k, own, bound[block])
+                both, lengths = np.c_[near[block], ids[found]], np.c_[distances[block], squared]
+                kept = nearest_of(both, lengths, k)
+                near[block] = np.take_along_axis(both, kept, axis=1)
+                distances[block] = np.take_along_axis(lengths, kept, axis=1)
+                bound[block] = np.minimum(bound[block], distances[block, -1])
+        for block in blocks:
+            there = np.isfinite(distances[block])
+            query = np.broadcast_to(np.arange(n_queries, dtype=np.int32)[block, None], there.shape)
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(query[there]), pa.array(near[block][there]), pa.array(distances[block][there])],
+                ["query", "row_id", "distance"],
+            )
 
     found = rows.mapInArrow(search, "query int, row_id bigint, distance double")
     place = F.row_number().over(Window.partitionBy("query").orderBy("distance", "row_id"))
