@@ -5,9 +5,9 @@ import typing
 import numpy as np
 import pytest
 
-from raresmith.config import Method
+from raresmith.config import SURROUNDED, Method
 from raresmith.smote import in_cells, smote, usable_neighbors
-from raresmith.surroundings import SURROUNDED, InMemory, surrounded
+from raresmith.surroundings import InMemory, surrounded
 
 METHODS = typing.get_args(Method)
 

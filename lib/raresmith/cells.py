@@ -138,12 +138,13 @@ def sampled(
     order = np.argsort(hash64(random_state, Stream.SAMPLE, row_ids), kind="stable")
     chosen = order[: sample_size(len(row_ids), len(columns) * columns.itemsize)]
     queries = chosen[:N_QUERIES]
+    asked = columns[:, queries]
     near = np.full((len(queries), k), -1)
     distances = np.full((len(queries), k), np.inf)
     for start in range(0, len(row_ids), _CHUNK_ROWS):
         chunk = Candidates(columns[:, start : start + _CHUNK_ROWS], is_categorical, weight)
         found, squared = chunk.nearest(
-            columns[:, queries],
+            asked,
             k,
             # A row of another chunk is no candidate of this one.
             np.where((queries >= start) & (queries < start + _CHUNK_ROWS), queries - start, -1),
@@ -163,6 +164,11 @@ def sampled(
     )
 
 
+def n_parts(n_rows: int) -> int:
+    """Parts that a class is dealt into without regard to space."""
+    return max(1, round(n_rows / PART_ROWS))
+
+
 def parts_by_hash(
     sample: Sample, n_rows: int, is_categorical: NDArray[np.bool_], weight: float, random_state: int
 ) -> Fit:
@@ -170,7 +176,7 @@ def parts_by_hash(
     cells = Cells(
         centers=Candidates(sample.columns[:, :1], is_categorical, weight),
         fan_out=1,
-        parts=np.array([max(1, round(n_rows / PART_ROWS))]),
+        parts=np.array([n_parts(n_rows)]),
         random_state=random_state,
     )
     (fit,) = _fits(cells, sample)
@@ -199,8 +205,9 @@ def choose_cells(
     # From the smallest cells on, until larger ones cost more.
     n_centers = max(1, min(n_rows // _SMALLEST_CELL, n_sampled // _SAMPLE_PER_CELL))
     while n_centers >= 1:
-        centers = _fit_centers(sample, is_categorical, weight, n_centers, random_state)
-        parts = _parts(centers, sample, n_rows, n_rows / n_centers)
+        centers, sizes = _fit_centers(sample, is_categorical, weight, n_centers, random_state)
+        # Several where no centre could part a heap of equal rows.
+        parts = np.maximum(1, np.round(sizes * n_centers / (2 * n_sampled))).astype(np.int64)
         cells = Cells(centers=centers, fan_out=min(len(centers), _MAX_FAN_OUT), parts=parts, random_state=random_state)
         before = least
         for fit in _fits(cells, sample):
@@ -224,8 +231,11 @@ def choose_cells(
 
 def _fit_centers(
     sample: Sample, is_categorical: NDArray[np.bool_], weight: float, n_centers: int, random_state: int
-) -> Candidates:
-    """Centres by some rounds of Lloyd's k-means that part heavy cells and give up light ones."""
+) -> tuple[Candidates, NDArray[np.int64]]:
+    """Centres, and how many sampled rows are nearest to each.
+
+    By some rounds of Lloyd's k-means that part heavy cells and give up light ones.
+    """
     columns, k = sample.columns, sample.near_row_ids.shape[1]
     order = np.argsort(hash64(random_state, Stream.CENTER, sample.row_ids), kind="stable")
     mean = len(order) / n_centers
@@ -241,7 +251,7 @@ def _fit_centers(
     while True:
         counts = np.bincount(_homes(columns, centers, is_categorical, weight), minlength=centers.shape[1])
         if counts.min() >= fewest:
-            return Candidates(centers, is_categorical, weight)
+            return Candidates(centers, is_categorical, weight), counts
         # The lightest half of the light ones at a time, since their rows fill up the others.
         light = np.flatnonzero(counts < fewest)
         light = light[np.argsort(counts[light], kind="stable")][: -(-len(light) // 2)]
@@ -267,13 +277,6 @@ def _means(columns: NDArray[Any], home: NDArray[np.int64], is_categorical: NDArr
             # bincount adds in the order of the rows.
             means[f] = np.bincount(home, weights=column.astype(np.float64)) / counts
     return means
-
-
-def _parts(centers: Candidates, sample: Sample, n_rows: int, cell_rows: float) -> NDArray[np.int64]:
-    """Into how many cells each centre's rows are dealt: several where no centre could part a heap of equal rows."""
-    home = centers.nearest(sample.columns, 1, n_threads=processors())[0][:, 0]
-    rows = np.bincount(home, minlength=len(centers)) * (n_rows / len(home))
-    return np.maximum(1, np.round(rows / (2 * cell_rows))).astype(np.int64)
 
 
 def _fits(cells: Cells, sample: Sample) -> list[Fit]:

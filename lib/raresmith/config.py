@@ -20,9 +20,9 @@ T = TypeVar("T")
 Normalisation = Literal["standard", "minmax", "robust", "quantile", "log", "none"]
 ValuePolicy = Literal["impute", "quarantine", "refuse"]
 Method = Literal["smote", "crossover", "borderline-1", "borderline-2", "adasyn"]
-Strategy = Literal[
-    "none", "class_weight", "random", "smote", "crossover", "borderline-1", "borderline-2", "adasyn", "refined"
-]
+SURROUNDED: tuple[Method, ...] = ("borderline-1", "borderline-2", "adasyn")
+"""The methods that look at other classes."""
+Strategy = Literal["none", "class_weight", "random", Method, "refined"]
 
 
 def _require(condition: bool, message: str) -> None:
@@ -251,7 +251,7 @@ class OversampleConfig:
         _require(self.m_neighbors >= 1, f"oversample.m_neighbors must be at least 1, got {self.m_neighbors}")
         _require(self.num_partitions >= 0, f"oversample.num_partitions must be at least 0, got {self.num_partitions}")
         _require(
-            self.method in ("smote", "crossover") or self.neighbors in ("auto", "exact"),
+            self.method not in SURROUNDED or self.neighbors in ("auto", "exact"),
             f'oversample.neighbors must be "exact" with method {self.method}, got {self.neighbors!r}',
         )
         _require(0 < self.min_recall <= 1, f"oversample.min_recall must be in (0, 1], got {self.min_recall}")
@@ -356,7 +356,7 @@ class PublishConfig:
     originals: Literal["all", "train", "none"] = "all"
     """Raw rows that are copied in: all that passed the contract, those of the train split, or none (for tables too big
     to copy: then a view unites them)."""
-    source: Literal["refined", "smote", "crossover", "borderline-1", "borderline-2", "adasyn"] = "refined"
+    source: Literal["refined", Method] = "refined"
     """Which made rows are published: refined, or those of oversample.method."""
 
 

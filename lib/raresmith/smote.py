@@ -83,6 +83,16 @@ class Smote:
         """Positions of the nearest rows of each of these, of shape (n_bases, k_neighbors)."""
         if self.near is not None:
             return self.near[bases]
+        near = self._found(bases, n_threads)
+        if (near < 0).any():
+            raise DataError(
+                f"a cell holds too few rows for oversample.k_neighbors = {self.k_neighbors}; lower it or set "
+                'oversample.neighbors = "exact"'
+            )
+        return near
+
+    def _found(self, bases: NDArray[np.int64], n_threads: int) -> NDArray[np.int64]:
+        """As `neighbors`, -1 where there are fewer."""
         if self.members is None:
             return self.candidates.nearest(self.columns[:, bases], self.k_neighbors, bases, n_threads=n_threads)[0]
         near = np.empty((len(bases), self.k_neighbors), np.int64)
@@ -93,12 +103,7 @@ class Smote:
             candidates = Candidates(self.columns[:, rows], self.is_categorical, self.category_weight)
             own = np.searchsorted(rows, bases[asking])
             found, _ = candidates.nearest(self.columns[:, bases[asking]], self.k_neighbors, own, n_threads=n_threads)
-            if (found < 0).any():
-                raise DataError(
-                    f"a cell holds {len(rows)} rows, too few for oversample.k_neighbors = {self.k_neighbors}; "
-                    'lower it or set oversample.neighbors = "exact"'
-                )
-            near[asking] = rows[found]
+            near[asking] = np.where(found < 0, -1, rows[found])
         return near
 
     def rows(self, numbers: NDArray[np.int64], n_threads: int = 1) -> MadeRows:

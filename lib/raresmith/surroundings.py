@@ -16,9 +16,6 @@ from raresmith.errors import DataError
 from raresmith.neighbors import Candidates, nearest_of
 from raresmith.smote import Smote, copies_per_base
 
-SURROUNDED: tuple[Method, ...] = ("borderline-1", "borderline-2", "adasyn")
-"""The methods that look at other classes."""
-
 
 class OtherClasses(Protocol):
     """The rows of the table that are not of the class, wherever they lie."""

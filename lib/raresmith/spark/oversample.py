@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from raresmith.cells import SEND_SECONDS, Fit
-from raresmith.config import OversampleConfig
+from raresmith.config import SURROUNDED, OversampleConfig
 from raresmith.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.neighbors import processors
@@ -29,7 +29,7 @@ from raresmith.spark.class_rows import Arrays, FeatureColumns
 from raresmith.spark.made_rows import made_batches, made_schema
 from raresmith.spark.nearest import features_of, nearest_in_table
 from raresmith.spark.tables import col
-from raresmith.surroundings import SURROUNDED, surrounded
+from raresmith.surroundings import surrounded
 
 
 @dataclass(frozen=True, kw_only=True)

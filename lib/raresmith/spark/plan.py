@@ -2,7 +2,7 @@
 
 from pyspark.sql import SparkSession
 
-from raresmith.cells import PART_ROWS
+from raresmith.cells import n_parts
 from raresmith.config import Config, OversampleConfig
 from raresmith.sampling_strategy import rows_to_make
 from raresmith.spark.prepare import feature_columns, fit_label
@@ -83,8 +83,7 @@ def _neighbors(n_rows: int, n_features: int, config: OversampleConfig) -> str:
     if config.neighbors == "exact" or (config.neighbors == "auto" and fits):
         found = f"exact neighbours, {n_rows**2:,} distances"
     elif config.neighbors == "partition":
-        parts = max(1, round(n_rows / PART_ROWS))
-        found = f"neighbours within {parts:,} parts by hash, few of which are the true ones"
+        found = f"neighbours within {n_parts(n_rows):,} parts by hash, few of which are the true ones"
     else:
         found = f"neighbours in spatial cells, at least {config.min_recall:.0%} of the true ones"
     if fits:
