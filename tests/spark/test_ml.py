@@ -118,6 +118,12 @@ def test_the_same_rows_for_any_order_and_partitions_without_a_column_of_ids(spar
     assert abs(len(one) - 236) < 20
 
 
+def test_rows_that_differ_in_where_their_nulls_are_have_different_ids(spark):
+    sampler, schema = SMOTE(inputCols=["x"]), "x double, a string, b string, label double"
+    df = spark.createDataFrame([(1.0, None, "shop", 1.0), (1.0, "shop", None, 1.0)], schema)
+    assert df.select(sampler._row_id(df)).distinct().count() == 2
+
+
 def test_a_vector_gives_the_rows_that_its_columns_give(df):
     numbers = df.withColumn("age", F.col("age").cast("double")).withColumn("code", F.col("code").cast("double"))
     assembled = VectorAssembler(inputCols=COLUMNS, outputCol="features").transform(numbers)

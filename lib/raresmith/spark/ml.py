@@ -17,7 +17,8 @@ from raresmith.config import Method, OversampleConfig
 from raresmith.errors import ConfigError, DataError, RaresmithError
 from raresmith.spark.class_rows import FeatureColumns
 from raresmith.spark.oversample import made_rows
-from raresmith.spark.tables import col, hashable
+from raresmith.spark.row_id import row_hash
+from raresmith.spark.tables import col
 
 _MOST_CLASSES = 1000
 _PARAMS = {
@@ -192,15 +193,11 @@ class _Oversampler(
     def _row_id(self, dataset: DataFrame) -> Column:
         if self.isSet(self.rowIdCol):
             return col(self.getOrDefault(self.rowIdCol)).cast("bigint")
-        return F.xxhash64(*[_hashable(field) for field in dataset.schema])
+        return row_hash(dataset.schema.fields, 0)
 
 
 def _stored(kind: t.DataType) -> str:
     return "float" if kind == t.FloatType() else "double"
-
-
-def _hashable(field: t.StructField) -> Column:
-    return vector_to_array(col(field.name)) if field.dataType.typeName() == "vector" else hashable(field)
 
 
 def _text(value: Any) -> str:

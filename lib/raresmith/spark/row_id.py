@@ -57,7 +57,7 @@ def with_row_id(
     marked = rows.join(repeated.withColumn(_IS_REPEATED, F.lit(True)), ROW_ID, "left").withColumn(
         _IS_REPEATED, F.coalesce(F.col(_IS_REPEATED) & col(REASON).isNull(), F.lit(False))
     )
-    together = marked.where(_IS_REPEATED).withColumns({_SAME: _hash(identity, 1), _WHOLE: _hash(columns, 2)})
+    together = marked.where(_IS_REPEATED).withColumns({_SAME: row_hash(identity, 1), _WHOLE: row_hash(columns, 2)})
     in_order = Window.partitionBy(ROW_ID).orderBy(_SAME, _WHOLE)
     together = together.withColumns(
         {
@@ -105,10 +105,10 @@ def _id(fields: Sequence[t.StructField]) -> Column:
     if _is_whole_number(fields):
         key: Column = col(fields[0].name).cast("bigint")
         return key
-    return _hash(fields, 0)
+    return row_hash(fields, 0)
 
 
-def _hash(fields: Sequence[t.StructField], salt: int) -> Column:
+def row_hash(fields: Sequence[t.StructField], salt: int) -> Column:
     """64-bit hash of the values in order; another `salt` gives one that is independent."""
     # xxhash64 skips nulls, so that (null, a) and (a, null) would be one: a flag goes before each value.
     flagged = [part for f in fields for part in (col(f.name).isNull(), hashable(f))]
