@@ -34,7 +34,7 @@ from sklearn.metrics import average_precision_score
 from raresmith import contracts
 from raresmith.config import OversampleConfig
 from raresmith.encoder import Encoder, Label, NumericFeature
-from raresmith.neighbors import nearest, processors
+from raresmith.neighbors import Distance, nearest, processors
 from raresmith.runs import StageRun
 from raresmith.smote import Smote, in_cells, smote
 from raresmith.surroundings import InMemory, surrounded
@@ -112,7 +112,7 @@ def quality(rows: NDArray[Any], label: NDArray[Any], kind: str, made: Any) -> di
         columns, rare = np.ascontiguousarray(rows.T), np.flatnonzero(label == 1)
         asked = np.random.default_rng(0).permutation(len(made[1]))[:2000]
         base, neighbor = made[1][asked], made[2][asked]
-        near, squared = nearest(columns[:, rare], np.searchsorted(rare, base), 5, np.zeros(FEATURES, bool))
+        near, squared = nearest(columns[:, rare], np.searchsorted(rare, base), 5, Distance(np.zeros(FEATURES, bool)))
         drawn = np.linalg.norm(rows[base] - rows[neighbor], axis=1)
         found["recall"] = float((rare[near] == neighbor[:, None]).any(axis=1).mean())
         found["distance_ratio"] = float(drawn.mean() / np.sqrt(squared).mean())

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from raresmith.cells import COPY_SECONDS, Members, choose_cells, parts_by_hash, sample_size, sampled
 from raresmith.errors import DataError
-from raresmith.neighbors import nearest
+from raresmith.neighbors import Distance, nearest
 from raresmith.smote import in_cells, smote
 
 N_ROWS = 12_000
@@ -24,8 +24,9 @@ def numeric(columns):
 
 def chosen(columns, row_ids, min_recall=0.95, is_categorical=None, weight=0.0, k=5):
     is_categorical = numeric(columns) if is_categorical is None else is_categorical
-    sample = sampled(row_ids, columns, k, is_categorical, weight, 3)
-    return choose_cells(sample, len(row_ids), is_categorical, weight, min_recall, 3, "fraud", COPY_SECONDS)
+    distance = Distance(is_categorical, weight)
+    sample = sampled(row_ids, columns, k, distance, 3)
+    return choose_cells(sample, len(row_ids), distance, min_recall, 3, "fraud", COPY_SECONDS)
 
 
 def planned(columns, n_to_make=N_ROWS, k=5, row_ids=None):
@@ -66,7 +67,7 @@ def test_the_neighbors_within_a_cell_are_the_nearest_of_its_candidates(plan):
     of_rows = fit.cells.of(plan.row_ids, plan.columns)
     for base in range(0, N_ROWS, 1013):
         rows = np.flatnonzero((of_rows == of_rows[base, 0]).any(axis=1))
-        near, _ = nearest(plan.columns[:, rows], np.flatnonzero(rows == base), 5, plan.is_categorical)
+        near, _ = nearest(plan.columns[:, rows], np.flatnonzero(rows == base), 5, plan.distance)
         np.testing.assert_array_equal(parted.neighbors(np.array([base]))[0], rows[near[0]])
 
 
@@ -168,7 +169,7 @@ def test_the_sample_is_bounded_and_enough_for_its_cells():
 
 def test_parts_of_a_small_class_are_one():
     columns = curved(300)
-    sample = sampled(np.arange(300), columns, 5, numeric(columns), 0.0, 0)
-    assert parts_by_hash(sample, 300, numeric(columns), 0.0, 0).measures() == {
+    sample = sampled(np.arange(300), columns, 5, Distance(numeric(columns)), 0)
+    assert parts_by_hash(sample, 300, Distance(numeric(columns)), 0).measures() == {
         "cells": 1, "fan_out": 1, "recall": 1.0, "pairs": 1.0, "heaviest_cell": 1.0,
     }  # fmt: skip

@@ -8,8 +8,10 @@ import pytest
 from raresmith.config import SURROUNDED, Method
 from raresmith.smote import in_cells, smote, usable_neighbors
 from raresmith.surroundings import InMemory, surrounded
+from raresmith.value_difference import category_places
 
-METHODS = typing.get_args(Method)
+METHODS = sorted(set(typing.get_args(Method)) - {"random", "smoten"})
+"""Those that take numbers and make new rows of them."""
 
 
 def mixture(n_rare=40, n_other=200, n_features=5, seed=0):
@@ -95,10 +97,39 @@ def test_every_method_makes_valid_rows_of_hostile_ones(method, case, dtype):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("method", sorted(set(METHODS) - set(SURROUNDED)))
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in SURROUNDED])
 def test_cells_hold_enough_neighbors_of_hostile_rows(method, case):
     rows, y = CASES[case]()
     plan = planned(rows.astype(np.float32), y, method, np.zeros(rows.shape[1], bool))
     parted, fit = in_cells(plan, "cells", 0.95, "fraud")
     assert fit.recall >= 0.95
     assert parted.rows(np.arange(500)).columns.shape == (rows.shape[1], 500)
+
+
+def codes_of(case):
+    """Codes of shape (n_rows, n_features) and classes."""
+    rng = np.random.default_rng(2)
+    sizes = {"few": 4, "equal": 1, "constant": 1, "wide": 3, "many_categories": 100_000}
+    shape = {"few": (60, 4), "wide": (200, 500)}.get(case, (200, 4))
+    codes = rng.integers(2, 2 + sizes[case], shape)
+    if case == "constant":
+        codes[:, 0] = rng.integers(2, 9, len(codes))
+    return codes, np.arange(len(codes)) < (3 if case == "few" else 40)
+
+
+@pytest.mark.parametrize("case", ["few", "equal", "constant", "wide", "many_categories"])
+def test_smoten_makes_valid_rows_of_hostile_ones(case):
+    codes, rare = codes_of(case)
+    counts = [
+        [np.bincount(column[chosen], minlength=codes.max() + 1) for column in codes.T]
+        for chosen in (rare, np.full(len(codes), True))
+    ]
+    columns = np.ascontiguousarray(codes[rare].T.astype(np.float32))
+    k = usable_neighbors(int(rare.sum()), 5, "reduce", "fraud")
+    everywhere = np.full(len(columns), True)
+    plan = smote(np.flatnonzero(rare), columns, everywhere, 500, k, 1, "smoten", places=category_places(*counts))
+    for parted in (plan, in_cells(plan, "cells", 0.95, "fraud")[0]):
+        made = parted.rows(np.arange(500))
+        assert len(set(made.row_id)) == 500
+        assert (made.base_row_id != made.neighbor_row_id).all()
+        assert all(set(values) <= set(column) for values, column in zip(made.columns, columns, strict=True))

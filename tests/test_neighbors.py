@@ -12,7 +12,7 @@ from imblearn.over_sampling import SMOTENC
 from sklearn.neighbors import NearestNeighbors
 
 import raresmith
-from raresmith.neighbors import Candidates, nearest
+from raresmith.neighbors import Candidates, Distance, nearest
 from raresmith.smote import category_weight
 
 
@@ -34,7 +34,9 @@ def by_hand(rows, k, is_categorical, weight):
 
 
 def assert_as_by_hand(rows, k, is_categorical, weight=0.0):
-    indices, distances = nearest(np.ascontiguousarray(rows.T), np.arange(len(rows)), k, is_categorical, weight)
+    indices, distances = nearest(
+        np.ascontiguousarray(rows.T), np.arange(len(rows)), k, Distance(is_categorical, weight)
+    )
     expected_indices, expected_distances = by_hand(rows, k, is_categorical, weight)
     np.testing.assert_array_equal(indices, expected_indices)
     np.testing.assert_array_equal(distances, expected_distances)
@@ -44,7 +46,7 @@ def assert_as_by_hand(rows, k, is_categorical, weight=0.0):
 @pytest.mark.parametrize("n_features", [1, 5, 13])
 def test_neighbors_are_those_of_scikit_learn(dtype, n_features):
     rows = np.random.default_rng(0).standard_normal((2500, n_features)).astype(dtype)
-    found, squared = nearest(np.ascontiguousarray(rows.T), np.arange(2500), 5, numeric(n_features))
+    found, squared = nearest(np.ascontiguousarray(rows.T), np.arange(2500), 5, Distance(numeric(n_features)))
     brute = NearestNeighbors(n_neighbors=6, algorithm="kd_tree").fit(rows.astype(np.float64))
     distances, expected = brute.kneighbors(rows.astype(np.float64))
     np.testing.assert_array_equal(found, expected[:, 1:])
@@ -90,10 +92,10 @@ def test_any_slicing_of_the_queries_gives_the_same_bits(dtype):
     columns = rng.standard_normal((11, 3000)).astype(dtype)
     is_categorical = np.arange(11) > 7
     columns[is_categorical] = rng.integers(2, 5, (3, 3000))
-    whole = nearest(columns, np.arange(3000), 5, is_categorical, 0.7)
+    whole = nearest(columns, np.arange(3000), 5, Distance(is_categorical, 0.7))
     for size in (1, 7, 1000):
         for start in (0, 1499, 2999):
-            part = nearest(columns, np.arange(start, min(start + size, 3000)), 5, is_categorical, 0.7)
+            part = nearest(columns, np.arange(start, min(start + size, 3000)), 5, Distance(is_categorical, 0.7))
             for whole_array, part_array in zip(whole, part, strict=True):
                 np.testing.assert_array_equal(part_array, whole_array[start : start + size])
 
@@ -101,7 +103,7 @@ def test_any_slicing_of_the_queries_gives_the_same_bits(dtype):
 def test_any_number_of_threads_gives_the_same_bits():
     columns = np.random.default_rng(3).standard_normal((6, 1000)).astype(np.float32)
     for one, three in zip(
-        *(nearest(columns, np.arange(1000), 4, numeric(6), n_threads=n) for n in (1, 3)), strict=True
+        *(nearest(columns, np.arange(1000), 4, Distance(numeric(6)), n_threads=n) for n in (1, 3)), strict=True
     ):
         np.testing.assert_array_equal(one, three)
 
@@ -115,7 +117,9 @@ def test_rows_of_another_table_find_their_nearest_candidates_within_their_limits
     columns = (rng.integers(0, 4, (3, data.draw(st.integers(1, 70)))) / 3).astype(dtype)
     queries = (rng.integers(0, 4, (3, data.draw(st.integers(0, 30)))) / 3).astype(dtype)
     within = rng.choice([0.0, 0.5, 2.0, np.inf], queries.shape[1])
-    found, squared = Candidates(columns, np.array([False, False, True]), 0.5).nearest(queries, k, within=within)
+    found, squared = Candidates(columns, Distance(np.array([False, False, True]), 0.5)).nearest(
+        queries, k, within=within
+    )
     for q, query in enumerate(queries.T):
         distances = ((query[:2].astype(float) - columns[:2].T.astype(float)) ** 2).sum(axis=1)
         distances += 0.5 * (query[2] != columns[2])
@@ -137,7 +141,7 @@ def test_quick_sums_hide_nothing_where_distances_are_tiny_beside_the_values(dtyp
 
 def test_a_row_is_not_its_own_neighbor_but_its_duplicate_is():
     columns = np.array([[1, 1, 1, 5]], np.float32)
-    indices, squared = nearest(columns, np.array([0, 1, 2, 3]), 2, numeric(1))
+    indices, squared = nearest(columns, np.array([0, 1, 2, 3]), 2, Distance(numeric(1)))
     assert indices.tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
     assert squared.tolist() == [[0, 0], [0, 0], [0, 0], [16, 16]]
 
@@ -145,7 +149,7 @@ def test_a_row_is_not_its_own_neighbor_but_its_duplicate_is():
 @pytest.mark.parametrize("k", [0, 4])
 def test_more_neighbors_than_there_are_rows_are_refused(k):
     with pytest.raises(ValueError, match="k must be from 1 to 3"):
-        nearest(np.zeros((1, 4), np.float32), np.array([0]), k, numeric(1))
+        nearest(np.zeros((1, 4), np.float32), np.array([0]), k, Distance(numeric(1)))
 
 
 class Recording(NearestNeighbors):
@@ -167,7 +171,7 @@ def test_mixed_neighbors_are_those_of_smotenc():
     Recording.answers.clear()
     SMOTENC([4, 5, 6], k_neighbors=Recording(n_neighbors=6, algorithm="brute")).fit_resample(both, y)
     columns = np.ascontiguousarray(rows.T)
-    found, _ = nearest(columns, np.arange(400), 5, is_categorical, category_weight(columns, is_categorical))
+    found, _ = nearest(columns, np.arange(400), 5, Distance(is_categorical, category_weight(columns, is_categorical)))
     np.testing.assert_array_equal(found, Recording.answers[0][:, 1:])
 
 
@@ -181,7 +185,7 @@ def test_the_kernel_runs_from_an_archive(tmp_path, name):
             file.write(root / module, f"raresmith/{module}")
     script = (
         f"import numpy as np, raresmith.neighbors as n; assert {name!r} in n.__file__; "
-        "print(n.nearest(np.array([[0, 1, 3]], 'f4'), np.arange(3), 1, np.array([False]))[0].ravel())"
+        "print(n.nearest(np.array([[0, 1, 3]], 'f4'), np.arange(3), 1, n.Distance(np.array([False])))[0].ravel())"
     )
     environment = {
         **os.environ,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raresmith.errors import DataError
-from raresmith.neighbors import Candidates, nearest_of, processors
+from raresmith.neighbors import Candidates, Distance, nearest_of, processors
 from raresmith.random import Stream, hash64
 
 PART_ROWS = 10_000
@@ -130,8 +130,7 @@ def sampled(
     row_ids: NDArray[np.int64],
     columns: NDArray[Any],
     k: int,
-    is_categorical: NDArray[np.bool_],
-    weight: float,
+    distance: Distance,
     random_state: int,
 ) -> Sample:
     """A sample of a class that lies in memory."""
@@ -142,7 +141,7 @@ def sampled(
     near = np.full((len(queries), k), -1)
     distances = np.full((len(queries), k), np.inf)
     for start in range(0, len(row_ids), _CHUNK_ROWS):
-        chunk = Candidates(columns[:, start : start + _CHUNK_ROWS], is_categorical, weight)
+        chunk = Candidates(columns[:, start : start + _CHUNK_ROWS], distance)
         found, squared = chunk.nearest(
             asked,
             k,
@@ -169,12 +168,10 @@ def n_parts(n_rows: int) -> int:
     return max(1, round(n_rows / PART_ROWS))
 
 
-def parts_by_hash(
-    sample: Sample, n_rows: int, is_categorical: NDArray[np.bool_], weight: float, random_state: int
-) -> Fit:
+def parts_by_hash(sample: Sample, n_rows: int, distance: Distance, random_state: int) -> Fit:
     """Parts of about PART_ROWS rows without regard to space, and how few neighbours are found in them."""
     cells = Cells(
-        centers=Candidates(sample.columns[:, :1], is_categorical, weight),
+        centers=Candidates(sample.columns[:, :1], distance),
         fan_out=1,
         parts=np.array([n_parts(n_rows)]),
         random_state=random_state,
@@ -186,8 +183,7 @@ def parts_by_hash(
 def choose_cells(
     sample: Sample,
     n_rows: int,
-    is_categorical: NDArray[np.bool_],
-    weight: float,
+    distance: Distance,
     min_recall: float,
     random_state: int,
     class_name: str,
@@ -205,7 +201,7 @@ def choose_cells(
     # From the smallest cells on, until larger ones cost more.
     n_centers = max(1, min(n_rows // _SMALLEST_CELL, n_sampled // _SAMPLE_PER_CELL))
     while n_centers >= 1:
-        centers, sizes = _fit_centers(sample, is_categorical, weight, n_centers, random_state)
+        centers, sizes = _fit_centers(sample, distance, n_centers, random_state)
         # Several where no centre could part a heap of equal rows.
         parts = np.maximum(1, np.round(sizes * n_centers / (2 * n_sampled))).astype(np.int64)
         cells = Cells(centers=centers, fan_out=min(len(centers), _MAX_FAN_OUT), parts=parts, random_state=random_state)
@@ -230,7 +226,7 @@ def choose_cells(
 
 
 def _fit_centers(
-    sample: Sample, is_categorical: NDArray[np.bool_], weight: float, n_centers: int, random_state: int
+    sample: Sample, distance: Distance, n_centers: int, random_state: int
 ) -> tuple[Candidates, NDArray[np.int64]]:
     """Centres, and how many sampled rows are nearest to each.
 
@@ -244,24 +240,22 @@ def _fit_centers(
     centers = columns[:, np.sort(order[:n_centers])]
     for _ in range(_ROUNDS):
         # Numbered again, without the cells that no row calls home.
-        home = np.unique(_homes(columns, centers, is_categorical, weight), return_inverse=True)[1]
+        home = np.unique(_homes(columns, centers, distance), return_inverse=True)[1]
         heavy = np.bincount(home) > 1.5 * mean
         first = order[np.unique(home[order], return_index=True)[1]]
-        centers = np.concatenate([_means(columns, home, is_categorical), columns[:, first[heavy]]], axis=1)
+        centers = np.concatenate([_means(columns, home, distance.is_categorical), columns[:, first[heavy]]], axis=1)
     while True:
-        counts = np.bincount(_homes(columns, centers, is_categorical, weight), minlength=centers.shape[1])
+        counts = np.bincount(_homes(columns, centers, distance), minlength=centers.shape[1])
         if counts.min() >= fewest:
-            return Candidates(centers, is_categorical, weight), counts
+            return Candidates(centers, distance), counts
         # The lightest half of the light ones at a time, since their rows fill up the others.
         light = np.flatnonzero(counts < fewest)
         light = light[np.argsort(counts[light], kind="stable")][: -(-len(light) // 2)]
         centers = np.delete(centers, light, axis=1)
 
 
-def _homes(
-    columns: NDArray[Any], centers: NDArray[Any], is_categorical: NDArray[np.bool_], weight: float
-) -> NDArray[np.int64]:
-    return Candidates(centers, is_categorical, weight).nearest(columns, 1, n_threads=processors())[0][:, 0]
+def _homes(columns: NDArray[Any], centers: NDArray[Any], distance: Distance) -> NDArray[np.int64]:
+    return Candidates(centers, distance).nearest(columns, 1, n_threads=processors())[0][:, 0]
 
 
 def _means(columns: NDArray[Any], home: NDArray[np.int64], is_categorical: NDArray[np.bool_]) -> NDArray[Any]:

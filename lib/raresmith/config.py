@@ -19,7 +19,7 @@ from raresmith.errors import ConfigError
 T = TypeVar("T")
 Normalisation = Literal["standard", "minmax", "robust", "quantile", "log", "none"]
 ValuePolicy = Literal["impute", "quarantine", "refuse"]
-Method = Literal["smote", "crossover", "borderline-1", "borderline-2", "adasyn"]
+Method = Literal["smote", "smoten", "crossover", "borderline-1", "borderline-2", "adasyn", "random"]
 SURROUNDED: tuple[Method, ...] = ("borderline-1", "borderline-2", "adasyn")
 """The methods that look at other classes."""
 Strategy = Literal["none", "class_weight", "random", Method, "refined"]
@@ -207,9 +207,10 @@ class OversampleConfig:
     """`[oversample]`: how many rows of which class, and how they are drawn."""
 
     method: Method = "smote"
-    """smote: Chawla et al. 2002; tables with categorical features as SMOTE-NC does. crossover: each column whole from
-    the row or from its neighbour, so that every value is a real one (docs/methods.md). borderline-1 and -2: Han et al.
-    2005, from rows among rows of other classes. adasyn: He et al. 2008, the more the more of these are near."""
+    """smote: Chawla et al. 2002; tables with categorical features as SMOTE-NC does. smoten: the same paper's SMOTE-N,
+    for tables of categories only. crossover: each column whole from the row or from its neighbour, so that every value
+    is a real one (docs/methods.md). borderline-1 and -2: Han et al. 2005, from rows among rows of other classes.
+    adasyn: He et al. 2008, the more the more of these are near. random: real rows again."""
     sampling_strategy: float | str | dict[str, int] = "auto"
     """As in imbalanced-learn: minority ÷ majority after resampling (two classes), one of "minority", "not minority",
     "not majority", "all", "auto", or the wished number of rows per class."""
@@ -438,7 +439,7 @@ class Config:
         ):
             for name in names:
                 _require(
-                    name == method or name not in typing.get_args(Method),
+                    name in (method, "random") or name not in typing.get_args(Method),
                     f"{key} names {name!r} but oversample.method is {method!r}; name that, or change the method",
                 )
 
@@ -570,8 +571,8 @@ def parse_config(document: dict[str, Any], path: Path, logical_date: str = "") -
     dated = source.path.replace("{logical_date}", logical_date)
     parsed["source"] = dataclasses.replace(source, path=_located(dated, base))
     if "strategies" not in document.get("evaluate", {}):
-        usual = ("none", "class_weight", "random", parsed["oversample"].method, "refined")
-        parsed["evaluate"] = dataclasses.replace(parsed["evaluate"], strategies=usual)
+        usual = dict.fromkeys(("none", "class_weight", "random", parsed["oversample"].method, "refined"))
+        parsed["evaluate"] = dataclasses.replace(parsed["evaluate"], strategies=tuple(usual))
     return Config(**parsed, path=path.resolve(), logical_date=logical_date)
 
 

@@ -8,6 +8,7 @@ order. So the answer is the same for any slice of queries and for any processor,
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -109,26 +110,42 @@ def _search(  # type: ignore[no-untyped-def]
     return indices, distances
 
 
+@dataclass(frozen=True, eq=False)
+class Distance:
+    """How far two rows lie from each other: the squared distance is a sum over the columns.
+
+    A numeric column adds the squared difference, a categorical one `weight` where the codes differ.
+    """
+
+    is_categorical: NDArray[np.bool_]
+    """Of shape (n_features,): the columns that hold codes."""
+    weight: float = 0.0
+    """Squared distance of two categories."""
+    places: tuple[NDArray[np.float64], ...] = ()
+    """For tables with categories only, a number for each code of each column: two codes are as far apart as these."""
+
+    def placed(self, columns: NDArray[Any]) -> NDArray[Any]:
+        """The columns as they are measured."""
+        if not self.places:
+            return columns
+        return np.stack([place[codes.astype(np.int64)] for place, codes in zip(self.places, columns, strict=True)])
+
+
 class Candidates:
     """Rows laid out for being searched; takes twice the memory of `columns` besides.
-
-    The squared distance of two rows is the sum of squared differences of the numeric columns plus `weight` for each
-    categorical column whose codes differ.
 
     Parameters
     ----------
     columns : ndarray of shape (n_features, n_rows), float32 or float64
         Values between -1e150 and 1e150, so that no distance is infinite.
-    is_categorical : ndarray of shape (n_features,)
-        Columns that hold codes.
-    weight
-        Squared distance of two categories.
     """
 
-    def __init__(self, columns: NDArray[Any], is_categorical: NDArray[np.bool_], weight: float = 0.0) -> None:
+    def __init__(self, columns: NDArray[Any], distance: Distance) -> None:
+        self._distance = distance
+        columns = distance.placed(columns)
+        is_categorical = np.zeros(len(columns), bool) if distance.places else distance.is_categorical
         self._order = np.concatenate([np.flatnonzero(~is_categorical), np.flatnonzero(is_categorical)])
         self._n_numeric = int(np.count_nonzero(~is_categorical))
-        self._weight = float(weight)
         self._dtype = columns.dtype
         n_features, n_rows = columns.shape
         # Centred, so that few digits of the products cancel, and scaled by a power of two, so that none overflows.
@@ -194,15 +211,15 @@ class Candidates:
         n_queries = columns.shape[1]
         own = np.full(n_queries, -1) if own is None else np.ascontiguousarray(own, np.int64)
         within = np.full(n_queries, np.inf) if within is None else np.ascontiguousarray(within, np.float64)
-        columns = columns.astype(self._dtype, copy=False)
+        columns = self._distance.placed(columns).astype(self._dtype, copy=False)
 
         def search(first: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
             part = columns[:, first:end]
             packed, squares = self._packed(part, GROUP, sign=1)
             queries = np.ascontiguousarray(part[self._order].T)
             return _search(  # type: ignore[no-any-return]
-                self._tiles, self._halves, self._rows, self._n_numeric, self._weight, self._scale**2, self._slack,
-                self._floor, self._width, queries, packed, squares, own[first:end], within[first:end], k,
+                self._tiles, self._halves, self._rows, self._n_numeric, float(self._distance.weight), self._scale**2,
+                self._slack, self._floor, self._width, queries, packed, squares, own[first:end], within[first:end], k,
             )  # fmt: skip
 
         if n_threads == 1:
@@ -217,8 +234,7 @@ def nearest(
     columns: NDArray[Any],
     queries: NDArray[np.int64],
     k: int,
-    is_categorical: NDArray[np.bool_],
-    weight: float = 0.0,
+    distance: Distance,
     n_threads: int = 1,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The k nearest other rows of each queried row of a table, as by `Candidates`; k is from 1 to n_rows - 1.
@@ -228,7 +244,7 @@ def nearest(
     n_rows = columns.shape[1]
     if not 1 <= k < n_rows:
         raise ValueError(f"k must be from 1 to {n_rows - 1}, got {k}")
-    return Candidates(columns, is_categorical, weight).nearest(columns[:, queries], k, queries, n_threads=n_threads)
+    return Candidates(columns, distance).nearest(columns[:, queries], k, queries, n_threads=n_threads)
 
 
 def nearest_of(indices: NDArray[np.int64], distances: NDArray[np.float64], k: int) -> NDArray[np.intp]:

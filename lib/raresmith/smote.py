@@ -1,8 +1,9 @@
 """SMOTE of one class (Chawla et al. 2002, JAIR 16:321-357) and crossover, any slice of the made rows at a time.
 
 Tables with categorical columns as SMOTE-NC does: a differing category counts as the median deviation of the numeric
-columns, and a made row takes the category that most of its base's neighbours have. Crossover draws bases and neighbours
-in the same way.
+columns, and a made row takes the category that most of its base's neighbours have. SMOTE-N, for tables of categories
+only, counts how much they differ in what they say of the class, and lets the base vote too. Crossover draws bases and
+neighbours in the same way.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from raresmith.cells import COPY_SECONDS, Fit, Members, Sample, choose_cells, pa
 from raresmith.config import Method
 from raresmith.crossover import Linkage, cross, fit_linkage
 from raresmith.errors import DataError
-from raresmith.neighbors import Candidates, processors
+from raresmith.neighbors import Candidates, Distance, processors
 from raresmith.random import Stream, hash64, uniform
 
 
@@ -28,7 +29,8 @@ class MadeRows:
     base_row_id: NDArray[np.int64]
     neighbor_row_id: NDArray[np.int64]
     gap: NDArray[np.float64]
-    """In [0, 1): share of the way to the neighbour, or of the differing columns that are the neighbour's."""
+    """In [0, 1): share of the way to the neighbour, or of the differing columns that are the neighbour's; 0 with
+    SMOTE-N, where all neighbours vote."""
     columns: NDArray[Any]
 
 
@@ -44,11 +46,10 @@ class Smote:
     """Ascending, all different, of shape (n_rows,)."""
     columns: NDArray[Any]
     """Features as float32 or float64, finite, of shape (n_features, n_rows)."""
-    is_categorical: NDArray[np.bool_]
+    distance: Distance
     k_neighbors: int
     """From 1 to n_rows - 1."""
     random_state: int
-    category_weight: float
     copies: NDArray[np.int64]
     """Rows to make of each base."""
     linkage: Linkage | None = None
@@ -77,7 +78,7 @@ class Smote:
     @cached_property
     def candidates(self) -> Candidates:
         """The rows, laid out for being searched."""
-        return Candidates(self.columns, self.is_categorical, self.category_weight)
+        return Candidates(self.columns, self.distance)
 
     def neighbors(self, bases: NDArray[np.int64], n_threads: int = 1) -> NDArray[np.int64]:
         """Positions of the nearest rows of each of these, of shape (n_bases, k_neighbors)."""
@@ -100,7 +101,7 @@ class Smote:
         for cell in np.unique(homes):
             asking = np.flatnonzero(homes == cell)
             rows = self.members.candidates(int(cell))
-            candidates = Candidates(self.columns[:, rows], self.is_categorical, self.category_weight)
+            candidates = Candidates(self.columns[:, rows], self.distance)
             own = np.searchsorted(rows, bases[asking])
             found, _ = candidates.nearest(self.columns[:, bases[asking]], self.k_neighbors, own, n_threads=n_threads)
             near[asking] = np.where(found < 0, -1, rows[found])
@@ -124,24 +125,30 @@ class Smote:
             parents = self.columns[:, base], self.columns[:, neighbor]
             made, gap = cross(*parents, self.linkage, self.random_state, base_row_id, copy)
         else:
-            gap = uniform(self.random_state, Stream.GAP, base_row_id, copy)
+            all_vote = bool(self.distance.places)
+            gap = np.zeros(len(base)) if all_vote else uniform(self.random_state, Stream.GAP, base_row_id, copy)
             foreign = neighbor >= len(self.copies)
             gap[foreign] *= uniform(self.random_state, Stream.HALF, base_row_id[foreign], copy[foreign]) / 2
             made = np.empty((len(self.columns), len(numbers)), self.columns.dtype)
+            voters = np.c_[bases, near] if all_vote else near
             for f, column in enumerate(self.columns):
-                if self.is_categorical[f]:
+                if self.distance.is_categorical[f]:
                     draw = uniform(self.random_state, Stream.VOTE, base_row_id, copy, f)
-                    made[f] = vote(column[near], at, draw)
+                    made[f] = vote(column[voters], at, draw)
                 else:
                     made[f] = interpolate(column[base], column[neighbor], gap)
         return MadeRows(
-            # A random 64-bit number: two made rows, or a made and a raw one, share it with a chance of n² / 2^65.
-            row_id=hash64(self.random_state, Stream.ROW_ID, base_row_id, copy),
+            row_id=made_row_id(self.random_state, base_row_id, copy),
             base_row_id=base_row_id,
             neighbor_row_id=self.row_ids[neighbor],
             gap=gap,
             columns=made,
         )
+
+
+def made_row_id(random_state: int, base_row_id: NDArray[np.int64], copy: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A random 64-bit number: two made rows, or a made and a raw one, share it with a chance of n² / 2^65."""
+    return hash64(random_state, Stream.ROW_ID, base_row_id, copy)
 
 
 def smote(
@@ -153,10 +160,12 @@ def smote(
     random_state: int,
     method: Method = "smote",
     groups: NDArray[np.intp] | None = None,
+    places: tuple[NDArray[np.float64], ...] = (),
 ) -> Smote:
     """The plan for a class whose rows are given as in `Smote`: as many copies of each row, give or take one.
 
-    Crossover does not part the columns of one of the `groups`; without them each column is one of its own.
+    Crossover does not part the columns of one of the `groups`; without them each column is one of its own. SMOTE-N
+    takes the `places` of `value_difference`.
     """
     linkage = None
     if method == "crossover":
@@ -165,10 +174,9 @@ def smote(
     return Smote(
         row_ids=row_ids,
         columns=columns,
-        is_categorical=is_categorical,
+        distance=Distance(is_categorical, category_weight(columns, is_categorical), places),
         k_neighbors=k_neighbors,
         random_state=random_state,
-        category_weight=category_weight(columns, is_categorical),
         copies=copies_per_base(row_ids, n_to_make, random_state),
         linkage=linkage,
     )
@@ -190,16 +198,14 @@ def fit_cells(
     DataError
         If no cells find a share `min_recall` of the true neighbours.
     """
-    distance = plan.is_categorical, plan.category_weight
     if neighbors == "partition":
-        return parts_by_hash(sample, n_rows, *distance, plan.random_state)
-    return choose_cells(sample, n_rows, *distance, min_recall, plan.random_state, name, copy_seconds)
+        return parts_by_hash(sample, n_rows, plan.distance, plan.random_state)
+    return choose_cells(sample, n_rows, plan.distance, min_recall, plan.random_state, name, copy_seconds)
 
 
 def in_cells(plan: Smote, neighbors: Literal["cells", "partition"], min_recall: float, name: str) -> tuple[Smote, Fit]:
     """The plan with neighbours looked for in cells as by `fit_cells`, and what is known of these."""
-    distance = plan.is_categorical, plan.category_weight
-    sample = sampled(plan.row_ids, plan.columns, plan.k_neighbors, *distance, plan.random_state)
+    sample = sampled(plan.row_ids, plan.columns, plan.k_neighbors, plan.distance, plan.random_state)
     fit = fit_cells(sample, len(plan.row_ids), plan, neighbors, min_recall, name, COPY_SECONDS)
     of_rows = fit.cells.of(plan.row_ids, plan.columns, processors())
     return replace(plan, members=Members(of_rows, len(fit.cells))), fit

@@ -42,7 +42,7 @@ class InMemory:
         self, plan: Smote, n: int, within: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """As `OtherClasses` says."""
-        candidates = Candidates(self._columns, plan.is_categorical, plan.category_weight)
+        candidates = Candidates(self._columns, plan.distance)
         found, distances = candidates.nearest(plan.columns, n, within=within, n_threads=self._n_threads)
         return self._row_ids[found], distances
 

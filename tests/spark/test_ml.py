@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.errors import PythonException
 from pyspark.ml import Estimator, Pipeline, PipelineModel, Transformer
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import VectorAssembler
@@ -11,7 +12,7 @@ from pyspark.sql import functions as F
 
 from raresmith.errors import ConfigError, DataError
 from raresmith.smote import smote
-from raresmith.spark import ADASYN, SMOTE, BorderlineSMOTE, Crossover
+from raresmith.spark import ADASYN, SMOTE, SMOTEN, BorderlineSMOTE, Crossover, RandomOverSampler
 
 COLUMNS = ["amount", "age", "code"]
 
@@ -108,7 +109,7 @@ def test_the_made_rows_are_those_that_numpy_makes(df):
     assert made["shop"].isna().all()
 
 
-@pytest.mark.parametrize("sampler", [SMOTE, Crossover, ADASYN, BorderlineSMOTE])
+@pytest.mark.parametrize("sampler", [SMOTE, Crossover, ADASYN, BorderlineSMOTE, RandomOverSampler])
 def test_the_same_rows_for_any_order_and_partitions_without_a_column_of_ids(spark, sampler):
     rows = transactions()
     rows = pd.concat([rows, rows.iloc[[0, 0, 0, 1]]])  # rows that are equal in every column
@@ -116,6 +117,21 @@ def test_the_same_rows_for_any_order_and_partitions_without_a_column_of_ids(spar
     other = spark.createDataFrame(rows.sample(frac=1, random_state=1)).repartition(7)
     pd.testing.assert_frame_equal(made_by(sampler(inputCols=COLUMNS), other), one, check_exact=True)
     assert abs(len(one) - 236) < 20
+
+
+def test_smoten_takes_codes_and_gives_codes(spark):
+    rng = np.random.default_rng(0)
+    codes = {name: rng.integers(0, 5, 300) for name in ("shop", "country", "hour")}
+    rows = pd.DataFrame({**codes, "label": np.where(rng.random(300) < 0.2, 1.0, 0.0)})
+    sampler = SMOTEN(inputCols=list(codes), categoricalFeatures=[0, 1, 2])
+    resampled = sampler.fit_resample(spark.createDataFrame(rows)).toPandas()
+    assert resampled["label"].value_counts().nunique() == 1
+    assert {name: set(resampled[name]) <= set(range(5)) for name in codes} == dict.fromkeys(codes, True)
+    with pytest.raises(DataError, match="smoten takes categories only, but feature 'hour' is a number"):
+        SMOTEN(inputCols=list(codes), categoricalFeatures=[0, 1]).fit_resample(spark.createDataFrame(rows))
+    rows["hour"] -= 1
+    with pytest.raises(PythonException, match="feature 'hour' must hold codes, whole numbers from 0"):
+        sampler.fit_resample(spark.createDataFrame(rows))
 
 
 def test_rows_that_differ_in_where_their_nulls_are_have_different_ids(spark):

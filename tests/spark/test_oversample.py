@@ -8,10 +8,11 @@ from pyspark.sql import functions as F
 from raresmith.config import OversampleConfig
 from raresmith.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import DataError
-from raresmith.smote import smote
+from raresmith.smote import copies_per_base, smote
 from raresmith.spark.class_rows import FeatureColumns
 from raresmith.spark.oversample import oversample
 from raresmith.surroundings import InMemory, surrounded
+from raresmith.value_difference import category_places
 
 IDENTITY = ["row_id", "base_row_id", "neighbor_row_id", "gap", "method", "label", "run_id"]
 
@@ -73,6 +74,47 @@ def made_of(spark, rows, encoder=MIXED, partitions=3, **settings):
 
 def collected(df):
     return df.toPandas().sort_values("row_id", ignore_index=True)
+
+
+def test_random_repeats_every_row_equally_often_give_or_take_one(spark):
+    rows = mixed_rows()
+    made = collected(made_of(spark, rows, method="random", sampling_strategy={"fraud": 227}))
+    fraud = rows.query("label == 1").sort_values("row_id", ignore_index=True)
+    counts = fraud["row_id"].map(made["base_row_id"].value_counts()).fillna(0)
+    np.testing.assert_array_equal(counts, copies_per_base(fraud["row_id"].to_numpy(), 167, 11))
+    assert (made["neighbor_row_id"] == made["base_row_id"]).all()
+    assert made["row_id"].is_unique
+    for name in MIXED.names:
+        np.testing.assert_array_equal(made[name], fraud.set_index("row_id")[name].loc[made["base_row_id"]])
+    other = collected(made_of(spark, rows, partitions=7, method="random", sampling_strategy={"fraud": 227}))
+    pd.testing.assert_frame_equal(other, made, check_exact=True)
+
+
+def test_random_repeats_a_single_row(spark):
+    assert made_of(spark, mixed_rows(n_fraud=1), method="random").count() == 399
+
+
+@pytest.mark.parametrize("neighbors", ["exact", "cells"])
+def test_smoten_makes_the_rows_that_numpy_makes(spark, neighbors):
+    codes = encoder_of(*[categorical(name) for name in ("a", "b.c", "d")])
+    rng = np.random.default_rng(5)
+    rows = mixed_rows()[["row_id", "split", "label"]]
+    for name in codes.names:
+        rows[name] = (2 + (rng.random(len(rows)) * 9 + rows["label"]) % 9).astype("int").astype("float32")
+    settings = {"method": "smoten", "neighbors": neighbors}
+    made = collected(made_of(spark, rows, encoder=codes, **settings))
+    other = collected(made_of(spark, rows, encoder=codes, partitions=7, num_partitions=2, **settings))
+    pd.testing.assert_frame_equal(other, made, check_exact=True)
+    fraud = rows.query("label == 1").sort_values("row_id")
+    counted = [[np.bincount(part[name].astype(int), minlength=12) for name in codes.names] for part in (fraud, rows)]
+    columns = np.ascontiguousarray(fraud[codes.names].to_numpy().T)
+    everywhere = np.full(3, True)
+    places = category_places(*counted)
+    plan = smote(fraud["row_id"].to_numpy(), columns, everywhere, 340, 5, 11, "smoten", places=places)
+    expected = plan.rows(np.arange(340))
+    order = np.argsort(expected.row_id)
+    np.testing.assert_array_equal(made["neighbor_row_id"], expected.neighbor_row_id[order])
+    np.testing.assert_array_equal(made[codes.names].to_numpy().T, expected.columns[:, order])
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
-"""The Spark side: jobs, and `SMOTE`, `BorderlineSMOTE`, `ADASYN` and `Crossover` as stages of pyspark.ml."""
+"""The Spark side: jobs, and oversamplers such as `SMOTE` as stages of pyspark.ml."""
 
 from typing import Any
 
-__all__ = ["ADASYN", "SMOTE", "BorderlineSMOTE", "Crossover"]
+__all__ = ["ADASYN", "SMOTE", "SMOTEN", "BorderlineSMOTE", "Crossover", "RandomOverSampler"]
 
 
 def __getattr__(name: str) -> Any:

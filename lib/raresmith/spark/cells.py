@@ -1,10 +1,11 @@
-"""Made rows of a class too large for one machine: its rows are sent to spatial cells, and each cell is for one task.
+"""The rows of a class where they lie: of a class too large for one machine, and to repeat them.
 
-The class is looked at four times: for a sample, for the true neighbours of some sampled rows, for the bases that get
-one copy more than the others, and to send the rows. What comes back to the driver is bounded each time.
+A large class is sent to spatial cells, and each cell is for one task. The class is looked at four times: for a sample,
+for the true neighbours of some sampled rows, for the bases that get one copy more than the others, and to send the
+rows. What comes back to the driver is bounded each time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +17,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from raresmith.cells import N_QUERIES, Cells, Sample, sample_size
+from raresmith.neighbors import Distance
 from raresmith.random import Stream, hash64
 from raresmith.smote import Smote
 from raresmith.spark.class_rows import Arrays, FeatureColumns, packed, unpacked
-from raresmith.spark.made_rows import made_batches, made_schema
+from raresmith.spark.made_rows import copied_batches, made_batches, made_schema
 from raresmith.spark.nearest import features_of, nearest_in_table
 
 _TASKS_PER_CORE = 4
@@ -54,12 +56,12 @@ class ClassRows:
         order = np.argsort(row_ids, kind="stable")
         return row_ids[order], columns[:, order]
 
-    def with_neighbors(self, row_ids: NDArray[np.int64], columns: NDArray[Any], k: int, weight: float) -> Sample:
+    def with_neighbors(self, row_ids: NDArray[np.int64], columns: NDArray[Any], k: int, distance: Distance) -> Sample:
         """The sample, and the true neighbours of N_QUERIES of its rows."""
         hashes = hash64(self._random_state, Stream.SAMPLE, row_ids)
         queries = np.sort(np.argsort(hashes.view(np.uint64), kind="stable")[:N_QUERIES])
         asked = row_ids[queries], columns[:, queries]
-        near, distances = nearest_in_table(self._rows, self._features, self._name, asked, k, weight)
+        near, distances = nearest_in_table(self._rows, self._features, self._name, asked, k, distance)
         distinct, place = np.unique(near, return_inverse=True)
         return Sample(
             row_ids=row_ids,
@@ -72,10 +74,9 @@ class ClassRows:
 
     def made(self, cells: Cells, plan: Smote, n_to_make: int) -> DataFrame:
         """The made rows; `plan` says how, with none of the class's rows in it."""
-        features, name, random_state = self._features, self._name, self._random_state
+        features, name = self._features, self._name
         schema = to_arrow_schema(made_schema(features))
-        whole, remaining = divmod(n_to_make, self.n_rows)
-        last = self._hash_of_rank(remaining)
+        copies_of = self._copies(n_to_make)
         sent_cells, sent_plan = self._context.broadcast(cells), self._context.broadcast(plan)
 
         def send(batches: Batches) -> Batches:
@@ -96,7 +97,7 @@ class ClassRows:
             at_home = np.concatenate([batch.column("at_home").to_numpy(zero_copy_only=False) for batch in received])
             parts = [unpacked(batch.column("row"), len(features.names), features.dtype) for batch in received]
             order = np.argsort(row_ids, kind="stable")
-            copies = whole + (hash64(random_state, Stream.EXTRA_COPY, row_ids) <= last)
+            copies = copies_of(row_ids)
             in_cell = replace(
                 sent_plan.value,
                 row_ids=row_ids[order],
@@ -109,6 +110,25 @@ class ClassRows:
         # Told how many, Spark does not merge partitions whose bytes are few; what they cost is their pairs.
         tasks = min(len(cells), self._context.defaultParallelism * _TASKS_PER_CORE)
         return sent.repartition(tasks, "cell").groupBy("cell").applyInArrow(make, made_schema(features))
+
+    def copied(self, n_to_make: int) -> DataFrame:
+        """The class's rows again, each equally often but for one, as made rows that are their own neighbours."""
+        features, name, random_state = self._features, self._name, self._random_state
+        schema = to_arrow_schema(made_schema(features))
+        copies_of = self._copies(n_to_make)
+
+        def copy(batches: Batches) -> Batches:
+            for batch in batches:
+                row_ids, columns = features.arrays(batch, name)
+                yield from copied_batches(row_ids, columns, copies_of(row_ids), random_state, schema)
+
+        return self._rows.mapInArrow(copy, made_schema(features))
+
+    def _copies(self, n_to_make: int) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+        """How often each row is a base, as `copies_per_base` has it."""
+        whole, remaining = divmod(n_to_make, self.n_rows)
+        last, random_state = self._hash_of_rank(remaining), self._random_state
+        return lambda row_ids: whole + (hash64(random_state, Stream.EXTRA_COPY, row_ids) <= last)
 
     def _hash_of_rank(self, rank: int) -> int:
         """The EXTRA_COPY hash that so many of the class's rows do not exceed; below all where it is none."""

@@ -1,13 +1,14 @@
 """Made rows on their way from Python to Spark, in batches that do not grow with their number."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql.types import DoubleType, FloatType, LongType, StructField, StructType
 
-from raresmith.smote import Smote
+from raresmith.smote import MadeRows, Smote, made_row_id
 from raresmith.spark.class_rows import FeatureColumns
 
 _BATCH_ROWS = 2**14
@@ -31,10 +32,43 @@ def made_schema(features: FeatureColumns) -> StructType:
 
 def made_batches(plan: Smote, numbers: NDArray[np.int64], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The made rows with these numbers."""
+    for few in _slices(numbers, schema):
+        yield _batch(plan.rows(few), schema)
+
+
+def copied_batches(
+    row_ids: NDArray[np.int64],
+    columns: NDArray[Any],
+    copies: NDArray[np.int64],
+    random_state: int,
+    schema: pa.Schema,
+) -> Iterator[pa.RecordBatch]:
+    """Each row `copies` times, as a made row that is its own neighbour; columns of shape (n_features, n_rows)."""
+    ends = np.cumsum(copies)
+    for few in _slices(np.arange(ends[-1] if len(ends) else 0), schema):
+        base = np.searchsorted(ends, few, side="right")
+        ids = row_ids[base]
+        copy = few - (ends - copies)[base]
+        yield _batch(
+            MadeRows(
+                row_id=made_row_id(random_state, ids, copy),
+                base_row_id=ids,
+                neighbor_row_id=ids,
+                gap=np.zeros(len(ids)),
+                columns=columns[:, base],
+            ),
+            schema,
+        )
+
+
+def _slices(numbers: NDArray[np.int64], schema: pa.Schema) -> Iterator[NDArray[np.int64]]:
     size = max(1, min(_BATCH_ROWS, _BATCH_BYTES // (8 * len(schema))))
     for start in range(0, len(numbers), size):
-        made = plan.rows(numbers[start : start + size])
-        values = [made.row_id, made.base_row_id, made.neighbor_row_id, made.gap, *made.columns]
-        # Ends that fit in 32 bits keep the value between them when it is rounded to 32 bits.
-        cast = [pa.array(column, field.type, safe=False) for column, field in zip(values, schema, strict=True)]
-        yield pa.RecordBatch.from_arrays(cast, schema=schema)
+        yield numbers[start : start + size]
+
+
+def _batch(made: MadeRows, schema: pa.Schema) -> pa.RecordBatch:
+    values = [made.row_id, made.base_row_id, made.neighbor_row_id, made.gap, *made.columns]
+    # Ends that fit in 32 bits keep the value between them when it is rounded to 32 bits.
+    cast = [pa.array(column, field.type, safe=False) for column, field in zip(values, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(cast, schema=schema)

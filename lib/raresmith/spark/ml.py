@@ -275,6 +275,32 @@ class ADASYN(SMOTE):
     _method: ClassVar[Method] = "adasyn"
 
 
+class SMOTEN(SMOTE):
+    """Chawla et al. 2002, for categories only: `categoricalFeatures` must name all features."""
+
+    _method: ClassVar[Method] = "smoten"
+
+
+class RandomOverSampler(_Oversampler):
+    """Rows of the class again, each equally often but for one."""
+
+    _method: ClassVar[Method] = "random"
+
+    @keyword_only
+    def __init__(
+        self,
+        *,
+        samplingStrategy: float | str | dict[str, int] = "auto",
+        featuresCol: str = "features",
+        inputCols: list[str] | None = None,
+        labelCol: str = "label",
+        rowIdCol: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self._take(self._input_kwargs)
+
+
 class BorderlineSMOTE(_Oversampler):
     """Han et al. 2005: from rows at least half of whose nearest rows, but not all, are of other classes."""
 

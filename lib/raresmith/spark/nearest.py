@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from raresmith.neighbors import Candidates, nearest_of
+from raresmith.neighbors import Candidates, Distance, nearest_of
 from raresmith.spark.class_rows import Arrays, FeatureColumns
 
 _CHUNK_ROWS = 2**16
@@ -23,7 +23,7 @@ def nearest_in_table(
     class_name: str,
     queries: Arrays,
     k: int,
-    weight: float,
+    distance: Distance,
     within: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Ids and squared distances of the k nearest other rows of each query, nearest first, equally near ones by id.
@@ -42,7 +42,7 @@ def nearest_in_table(
     ids, squared distances : ndarrays of shape (n_queries, k)
         The distance is infinite where fewer are found.
     """
-    n_queries, is_categorical = len(queries[0]), np.array(features.categorical)
+    n_queries = len(queries[0])
     sent = rows.sparkSession.sparkContext.broadcast((queries, within))
 
     blocks = [slice(start, start + _BLOCK_QUERIES) for start in range(0, n_queries, _BLOCK_QUERIES)]
@@ -54,7 +54,7 @@ def nearest_in_table(
         for ids, values in _chunks(features.arrays(batch, class_name) for batch in batches if batch.num_rows):
             order = np.argsort(ids, kind="stable")
             ids, values = ids[order], values[:, order]
-            candidates = Candidates(values, is_categorical, weight)
+            candidates = Candidates(values, distance)
             for block in blocks:
                 at = np.minimum(np.searchsorted(ids, query_ids[block]), len(ids) - 1)
                 own = np.where(ids[at] == query_ids[block], at, -1)

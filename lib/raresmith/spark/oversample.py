@@ -7,7 +7,7 @@ makes it.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any, Literal
 
 import numpy as np
@@ -26,10 +26,12 @@ from raresmith.sampling_strategy import rows_to_make
 from raresmith.smote import Smote, fit_cells, in_cells, smote, usable_neighbors
 from raresmith.spark.cells import ClassRows
 from raresmith.spark.class_rows import Arrays, FeatureColumns
+from raresmith.spark.code_counts import code_counts
 from raresmith.spark.made_rows import made_batches, made_schema
 from raresmith.spark.nearest import features_of, nearest_in_table
 from raresmith.spark.tables import col
 from raresmith.surroundings import surrounded
+from raresmith.value_difference import category_places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +105,9 @@ def made_rows(
     for source in sources:
         made, fit = source.made()
         parts.append(made.withColumn("label", F.lit(source.label)))
-        measures[source.name] = {"neighbors": "exact", "recall": 1.0}
-        if fit is not None:
-            measures[source.name] = {"neighbors": source.neighbors, **fit.measures()}
+        if config.method != "random":
+            found = {"recall": 1.0} if fit is None else fit.measures()
+            measures[source.name] = {"neighbors": source.neighbors, **found}
     # The empty first part is there for its schema only.
     return Oversampled(rows=reduce(DataFrame.union, parts[1:] or parts), measures=measures)
 
@@ -145,7 +147,15 @@ class _Class:
 
     def check(self) -> None:
         """Refuse what can be refused before anything is read."""
+        if self.config.method == "random":
+            return
         _ = self.k_neighbors
+        numbers = [name for name, code in zip(self.features.names, self.features.categorical, strict=True) if not code]
+        if self.config.method == "smoten" and numbers:
+            raise DataError(
+                f"oversample.method smoten takes categories only, but feature {numbers[0]!r} is a number; set "
+                'oversample.method = "smote", which takes both, or name the column in prepare.categorical'
+            )
         if self.fits:
             return
         found = (
@@ -166,6 +176,8 @@ class _Class:
 
     def made(self) -> tuple[DataFrame, Fit | None]:
         """The made rows, and the cells if there are any."""
+        if self.config.method == "random":
+            return self._in_spark().copied(self.n_to_make), None
         return self._made_from_memory() if self.fits else self._made_cell_by_cell()
 
     def _made_from_memory(self) -> tuple[DataFrame, Fit | None]:
@@ -185,14 +197,24 @@ class _Class:
         return spark.range(0, tasks, 1, tasks).mapInArrow(make, schema), fit
 
     def _made_cell_by_cell(self) -> tuple[DataFrame, Fit]:
-        rows = ClassRows(self.rows, self.features, self.name, self.n_rows, self.random_state)
+        rows = self._in_spark()
         row_ids, columns = rows.sample()
         # All that is learnt of the class is learnt from the sample.
         plan = self._plan((row_ids, columns), 0)
-        sample = rows.with_neighbors(row_ids, columns, self.k_neighbors, plan.category_weight)
+        sample = rows.with_neighbors(row_ids, columns, self.k_neighbors, plan.distance)
         neighbors: Literal["cells", "partition"] = "partition" if self.neighbors == "partition" else "cells"
         fit = fit_cells(sample, self.n_rows, plan, neighbors, self.config.min_recall, self.name, SEND_SECONDS)
         return rows.made(fit.cells, plan, self.n_to_make), fit
+
+    def _in_spark(self) -> ClassRows:
+        return ClassRows(self.rows, self.features, self.name, self.n_rows, self.random_state)
+
+    @cached_property
+    def _places(self) -> tuple[np.ndarray, ...]:
+        """Of the categories, for SMOTE-N."""
+        if self.config.method != "smoten":
+            return ()
+        return category_places(*code_counts(self.train, self.features, self.label))
 
     def _plan(self, rows: Arrays, n_to_make: int) -> Smote:
         return smote(
@@ -203,6 +225,7 @@ class _Class:
             self.random_state,
             self.config.method,
             np.array(self.features.groups),
+            self._places,
         )
 
     def _collected(self) -> Arrays:
@@ -226,7 +249,7 @@ class _OtherClasses:
 
     def nearest(self, plan: Smote, n: int, within: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         queries = plan.row_ids, plan.columns
-        return nearest_in_table(self._rows, self._features, self._name, queries, n, plan.category_weight, within)
+        return nearest_in_table(self._rows, self._features, self._name, queries, n, plan.distance, within)
 
     def rows(self, row_ids: np.ndarray) -> np.ndarray:
         return features_of(self._rows, self._features, self._name, row_ids)

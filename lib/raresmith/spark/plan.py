@@ -78,6 +78,8 @@ def plan(spark: SparkSession, config: Config) -> str:
 
 def _neighbors(n_rows: int, n_features: int, config: OversampleConfig) -> str:
     """Where the neighbours of a class are looked for, and what that costs."""
+    if config.method == "random":
+        return "no neighbours"
     size = n_rows * (8 + 4 * n_features)
     fits = size <= config.max_exact_bytes
     if config.neighbors == "exact" or (config.neighbors == "auto" and fits):

@@ -340,7 +340,7 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
     passed = admitted(raw, config).where(tables.col(REASON).isNull()).drop(REASON, COMPLETE)
     decoded = decode_made(made, passed, encoder, config, origin=source)
     decoded_rows = decoded.count()
-    kept = without_copies(decoded, passed, encoder, config)
+    kept = decoded if source == "random" else without_copies(decoded, passed, encoder, config)
     out = kept.select(decoded.columns)
     if config.publish.originals != "none":
         originals = passed
