@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 from imblearn.utils import check_sampling_strategy
 
 from raresmith.errors import DataError
-from raresmith.sampling_strategy import rows_to_make
+from raresmith.sampling_strategy import rows_to_keep, rows_to_make
 
 WORDS = ["minority", "not minority", "not majority", "all", "auto"]
 
 
-def of_imblearn(strategy, counts):
+def of_imblearn(strategy, counts, sampling="over-sampling"):
     y = np.repeat(np.array(list(counts)), list(counts.values()))
-    return {str(name): int(n) for name, n in check_sampling_strategy(strategy, y, "over-sampling").items()}
+    return {str(name): int(n) for name, n in check_sampling_strategy(strategy, y, sampling).items()}
 
 
 def classes(least, most):
@@ -73,3 +73,38 @@ def test_ten_frauds_beside_a_hundred_rows(strategy, made):
 def test_what_cannot_be_made_is_refused_in_one_sentence(strategy, counts, words):
     with pytest.raises(DataError, match=words):
         rows_to_make(counts, strategy)
+
+
+@given(strategy=st.sampled_from(["majority", "not minority", "not majority", "all", "auto"]), counts=classes(2, 5))
+def test_words_of_undersampling_mean_what_they_mean_in_imbalanced_learn(strategy, counts):
+    assert rows_to_keep(counts, strategy) == of_imblearn(strategy, counts, "under-sampling")
+
+
+@given(strategy=st.floats(0.01, 1), counts=classes(2, 2))
+def test_a_share_of_undersampling_means_what_it_means_in_imbalanced_learn(strategy, counts):
+    try:
+        expected = of_imblearn(strategy, counts, "under-sampling")
+    except ValueError:
+        with pytest.raises(DataError, match="wish at most as many"):
+            rows_to_keep(counts, strategy)
+    else:
+        assert rows_to_keep(counts, strategy) == expected
+
+
+@given(counts=classes(2, 5), data=st.data())
+def test_counts_to_keep_mean_what_they_mean_in_imbalanced_learn(counts, data):
+    names = data.draw(st.lists(st.sampled_from([*counts, "unknown"]), min_size=1, unique=True))
+    strategy = {name: data.draw(st.integers(0, 90)) for name in names}
+    try:
+        expected = of_imblearn(strategy, counts, "under-sampling")
+    except ValueError:
+        with pytest.raises(DataError):
+            rows_to_keep(counts, strategy)
+    else:
+        assert rows_to_keep(counts, strategy) == expected
+
+
+def test_a_share_of_more_than_two_classes_cannot_be_kept():
+    with pytest.raises(DataError, match="share of two classes but there are 3"):
+        rows_to_keep({"a": 9, "b": 5, "c": 2}, 0.5)
+    assert rows_to_keep({"a": 9, "b": 5, "c": 2}, "none") == {}

@@ -59,8 +59,8 @@ def test_adasyn_makes_as_many_rows_of_each_base_as_imbalanced_learn(k):
 
 
 def test_adasyn_rounds_half_to_even():
-    assert adasyn_copies(np.array([1, 3, 5, 7]), 8, "fraud").tolist() == [0, 2, 2, 4]
-    assert adasyn_copies(np.array([2, 0, 1]), 2**40, "fraud").sum() == 2**40
+    assert adasyn_copies(np.array([1, 3, 5, 7]), 8, 16).tolist() == [0, 2, 2, 4]
+    assert adasyn_copies(np.array([2, 0, 1]), 2**40, 3).sum() == 2**40
 
 
 def test_borderline_2_goes_towards_any_class_but_less_than_half_the_way_to_another():

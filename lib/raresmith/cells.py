@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raresmith.errors import DataError
-from raresmith.neighbors import Candidates, Distance, nearest_of, processors
+from raresmith.neighbors import Candidates, Distance, NearestSoFar, processors
 from raresmith.random import Stream, hash64
 
 PART_ROWS = 10_000
@@ -69,7 +69,7 @@ class Sample:
     queries: NDArray[np.int64]
     """Positions of the rows whose neighbours in the whole class are known."""
     near_row_ids: NDArray[np.int64]
-    """Of shape (n_queries, k)."""
+    """Of shape (n_queries, k): neighbours in the class, and where other classes matter in the whole table as well."""
     near_columns: NDArray[Any]
     """Of shape (n_features, n_queries, k)."""
     near_distances: NDArray[np.float64]
@@ -138,28 +138,21 @@ def sampled(
     chosen = order[: sample_size(len(row_ids), len(columns) * columns.itemsize)]
     queries = chosen[:N_QUERIES]
     asked = columns[:, queries]
-    near = np.full((len(queries), k), -1)
-    distances = np.full((len(queries), k), np.inf)
+    nearest = NearestSoFar(len(queries), k)
     for start in range(0, len(row_ids), _CHUNK_ROWS):
-        chunk = Candidates(columns[:, start : start + _CHUNK_ROWS], distance)
-        found, squared = chunk.nearest(
-            asked,
-            k,
-            # A row of another chunk is no candidate of this one.
-            np.where((queries >= start) & (queries < start + _CHUNK_ROWS), queries - start, -1),
-            distances[:, -1],
-            processors(),
-        )
-        near, distances = np.c_[near, found + start], np.c_[distances, squared]
-        kept = nearest_of(near, distances, k)
-        near, distances = np.take_along_axis(near, kept, axis=1), np.take_along_axis(distances, kept, axis=1)
+        end = min(start + _CHUNK_ROWS, len(row_ids))
+        # A row of another chunk is no candidate of this one.
+        own = np.where((queries >= start) & (queries < end), queries - start, -1)
+        chunk = Candidates(columns[:, start:end], distance)
+        nearest.search(chunk, np.arange(start, end), asked, own, processors())
+    near = nearest.row_ids
     return Sample(
         row_ids=row_ids[chosen],
         columns=columns[:, chosen],
         queries=np.arange(len(queries)),
         near_row_ids=row_ids[near],
         near_columns=columns[:, near],
-        near_distances=distances,
+        near_distances=nearest.distances,
     )
 
 

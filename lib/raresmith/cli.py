@@ -97,7 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             reports = run_stages(config, stages)
             opening = next(report.words.split("\n")[0] for report in reports if report.stage == "evaluate")
             print(f"Verdict: {opening}")
-            print(f"Tables in {config.run.warehouse}: {', '.join(TABLES)}")
+            tables = [name for name in TABLES if name != "removed" or config.oversample.removes]
+            print(f"Tables in {config.run.warehouse}: {', '.join(tables)}")
         else:
             run_stages(config, [arguments.command])
     except RaresmithError as error:

@@ -22,7 +22,7 @@ ValuePolicy = Literal["impute", "quarantine", "refuse"]
 Method = Literal["smote", "smoten", "crossover", "borderline-1", "borderline-2", "adasyn", "random"]
 SURROUNDED: tuple[Method, ...] = ("borderline-1", "borderline-2", "adasyn")
 """The methods that look at other classes."""
-Strategy = Literal["none", "class_weight", "random", Method, "refined"]
+Strategy = Literal["none", "class_weight", "random", "reduced", Method, "refined"]
 
 
 def _require(condition: bool, message: str) -> None:
@@ -202,6 +202,21 @@ class PrepareConfig:
         )
 
 
+def _require_strategy(key: str, strategy: float | str | dict[str, int], words: tuple[str, ...]) -> None:
+    if isinstance(strategy, str):
+        _require(
+            strategy in words,
+            f"{key} must be a number in (0, 1], a table of rows per class or one of {list(words)}, got {strategy!r}",
+        )
+    elif isinstance(strategy, dict):
+        _require(
+            len(strategy) > 0 and all(count >= 0 for count in strategy.values()),
+            f"{key} must give each class at least 0 rows, got {strategy}",
+        )
+    else:
+        _require(0 < strategy <= 1, f"{key} must be in (0, 1], got {strategy}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class OversampleConfig:
     """`[oversample]`: how many rows of which class, and how they are drawn."""
@@ -228,38 +243,42 @@ class OversampleConfig:
     auto: exact up to max_exact_bytes, cells beyond."""
     min_recall: float = 0.95
     """Share of the true neighbours that cells must find, measured on 1,000 rows; in (0, 1]."""
+    undersampling_strategy: float | str | dict[str, int] = "none"
+    """How many rows are left after oversampling, chosen by hash. As in imbalanced-learn: minority ÷ majority (two
+    classes); "majority", "not minority", "not majority", "all" or "auto" (= "not minority"), which bring the named
+    classes to the size of the smallest; the rows to keep per class; or "none"."""
+    cleaning: Literal["none", "tomek", "enn"] = "none"
+    """Rows of any class taken out afterwards. tomek: both of a Tomek link, two rows of different classes that are each
+    other's nearest (Tomek 1976). enn: rows that have another class among their enn_neighbors nearest (Wilson 1972)."""
+    enn_neighbors: int = 3
+    """Nearest rows that must all be of a row's class; at least 1."""
     max_exact_bytes: int = 128 * 2**20
     """Most bytes of one class's rows that are sent to every executor, whose Python workers take three times as much
     each; a larger class is sent cell by cell."""
 
     def __post_init__(self) -> None:
-        strategy = self.sampling_strategy
         words = ("minority", "not minority", "not majority", "all", "auto")
-        if isinstance(strategy, str):
-            _require(
-                strategy in words,
-                f"oversample.sampling_strategy must be a number in (0, 1], a table of rows per class or one of "
-                f"{list(words)}, got {strategy!r}",
-            )
-        elif isinstance(strategy, dict):
-            _require(
-                len(strategy) > 0 and all(count >= 0 for count in strategy.values()),
-                f"oversample.sampling_strategy must give each class at least 0 rows, got {strategy}",
-            )
-        else:
-            _require(0 < strategy <= 1, f"oversample.sampling_strategy must be in (0, 1], got {strategy}")
+        _require_strategy("oversample.sampling_strategy", self.sampling_strategy, words)
+        fewer = ("none", "majority", "not minority", "not majority", "all", "auto")
+        _require_strategy("oversample.undersampling_strategy", self.undersampling_strategy, fewer)
         _require(self.k_neighbors >= 1, f"oversample.k_neighbors must be at least 1, got {self.k_neighbors}")
         _require(self.m_neighbors >= 1, f"oversample.m_neighbors must be at least 1, got {self.m_neighbors}")
+        _require(self.enn_neighbors >= 1, f"oversample.enn_neighbors must be at least 1, got {self.enn_neighbors}")
         _require(self.num_partitions >= 0, f"oversample.num_partitions must be at least 0, got {self.num_partitions}")
         _require(
-            self.method not in SURROUNDED or self.neighbors in ("auto", "exact"),
-            f'oversample.neighbors must be "exact" with method {self.method}, got {self.neighbors!r}',
+            self.method not in SURROUNDED or self.neighbors != "partition",
+            f'oversample.neighbors must be "exact" or "cells" with method {self.method}, got {self.neighbors!r}',
         )
         _require(0 < self.min_recall <= 1, f"oversample.min_recall must be in (0, 1], got {self.min_recall}")
         _require(
             self.max_exact_bytes >= 2**20,
             f"oversample.max_exact_bytes must be at least {2**20}, got {self.max_exact_bytes}",
         )
+
+    @property
+    def removes(self) -> bool:
+        """Whether rows are taken out as well."""
+        return self.undersampling_strategy != "none" or self.cleaning != "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,7 +322,8 @@ class EvaluateConfig:
 
     strategies: tuple[Strategy, ...] = ("none", "class_weight", "random", "smote", "refined")
     """What the forest is trained on: the rows as they are, weighed by class, with minority rows repeated to as many as
-    oversample made, with the rows of oversample.method, with the refined rows."""
+    oversample made, without those that undersampling and cleaning took out ("reduced"), without these but with the rows
+    of oversample.method or the refined rows."""
     seeds: tuple[int, ...] = (0,)
     """One forest per strategy and seed."""
     positive: str = ""
@@ -432,6 +452,11 @@ class Config:
         }
         for reason, needed in needs_timestamp.items():
             _require(not needed or bool(self.source.timestamp), f"source.timestamp must name a column because {reason}")
+        _require(
+            self.oversample.removes or "reduced" not in self.evaluate.strategies,
+            'evaluate.strategies names "reduced", but no row is taken out; set oversample.undersampling_strategy or '
+            "oversample.cleaning, or leave it out",
+        )
         method = self.oversample.method
         for key, names in (
             ("evaluate.strategies", self.evaluate.strategies),
@@ -571,7 +596,9 @@ def parse_config(document: dict[str, Any], path: Path, logical_date: str = "") -
     dated = source.path.replace("{logical_date}", logical_date)
     parsed["source"] = dataclasses.replace(source, path=_located(dated, base))
     if "strategies" not in document.get("evaluate", {}):
-        usual = dict.fromkeys(("none", "class_weight", "random", parsed["oversample"].method, "refined"))
+        oversample = parsed["oversample"]
+        reduced = ("reduced",) if oversample.removes else ()
+        usual = dict.fromkeys(("none", "class_weight", "random", *reduced, oversample.method, "refined"))
         parsed["evaluate"] = dataclasses.replace(parsed["evaluate"], strategies=tuple(usual))
     return Config(**parsed, path=path.resolve(), logical_date=logical_date)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from raresmith.config import Method
 from raresmith.encoder import Encoder
 
-TABLES = ("features", "quarantine", "encoder", "synthetic", "refined", "metrics", "augmented", "runs")
-"""The tables of a warehouse, in the order of a run."""
+TABLES = ("features", "quarantine", "encoder", "synthetic", "removed", "refined", "metrics", "augmented", "runs")
+"""The tables of a warehouse, in the order of a run; `removed` only where rows are taken out."""
 LABEL_CHECK = {"label_is_a_class": "label >= 0"}
 
 
@@ -144,6 +144,22 @@ def refined(encoder: Encoder) -> Table:
             *_feature_columns(encoder),
         ),
         checks={"score_is_a_probability": "score >= 0 AND score <= 1", **LABEL_CHECK},
+        ranged_columns=1,
+    )
+
+
+def removed(encoder: Encoder) -> Table:
+    """`removed`: train rows that undersampling or cleaning took out."""
+    return Table(
+        name="removed",
+        comment="Train rows that are not to be trained on with the made ones",
+        columns=(
+            Column(name="row_id", type="bigint", comment="features.row_id of the row", repeats=False),
+            _label(encoder),
+            Column(name="reason", type="string", comment="what took it out: undersampled, tomek or enn"),
+            _RUN_ID,
+        ),
+        checks={"reason_is_known": "reason IN ('undersampled', 'tomek', 'enn')", **LABEL_CHECK},
         ranged_columns=1,
     )
 

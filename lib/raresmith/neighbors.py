@@ -247,6 +247,37 @@ def nearest(
     return Candidates(columns, distance).nearest(columns[:, queries], k, queries, n_threads=n_threads)
 
 
+class NearestSoFar:
+    """The k nearest rows of each query among candidates that come in parts."""
+
+    def __init__(self, n_queries: int, k: int, within: NDArray[np.float64] | None = None) -> None:
+        """`within` as in `Candidates.nearest`."""
+        self.row_ids = np.zeros((n_queries, k), np.int64)
+        """Nearest first, equally near ones by id; anything where the distance is infinite."""
+        self.distances = np.full((n_queries, k), np.inf)
+        """Squared."""
+        self._bound = np.full(n_queries, np.inf) if within is None else within.copy()
+
+    def search(
+        self,
+        candidates: Candidates,
+        row_ids: NDArray[np.int64],
+        queries: NDArray[Any],
+        own: NDArray[np.int64] | None = None,
+        n_threads: int = 1,
+        block: slice = slice(None),
+    ) -> None:
+        """Look among the candidates, which have these ids, ascending; `queries` and `own` are those of the `block`."""
+        k = self.row_ids.shape[1]
+        found, squared = candidates.nearest(queries, k, own, self._bound[block], n_threads)
+        ids = np.c_[self.row_ids[block], row_ids[found]]
+        distances = np.c_[self.distances[block], squared]
+        kept = nearest_of(ids, distances, k)
+        self.row_ids[block] = np.take_along_axis(ids, kept, axis=1)
+        self.distances[block] = np.take_along_axis(distances, kept, axis=1)
+        self._bound[block] = np.minimum(self._bound[block], self.distances[block, -1])
+
+
 def nearest_of(indices: NDArray[np.int64], distances: NDArray[np.float64], k: int) -> NDArray[np.intp]:
     """Places of the k nearest in each row of two arrays of shape (n_queries, at least k), equal ones by index."""
     return np.lexsort([indices, distances], axis=1)[:, :k]

@@ -1,4 +1,4 @@
-"""How many rows of each class to make, as imbalanced-learn's `sampling_strategy` defines it for over-sampling."""
+"""How many rows of each class to make or keep, as imbalanced-learn's `sampling_strategy` defines it."""
 
 from collections.abc import Mapping
 
@@ -43,6 +43,55 @@ def rows_to_make(counts: Mapping[str, int], strategy: float | str | dict[str, in
         }[strategy]
         return {name: counts[majority] - counts[name] for name in names}
     return _share(counts, majority, strategy)
+
+
+def rows_to_keep(counts: Mapping[str, int], strategy: float | str | dict[str, int]) -> dict[str, int]:
+    """Rows to keep of each targeted class.
+
+    Parameters
+    ----------
+    counts
+        Rows of each class, by its text, after oversampling.
+    strategy
+        `oversample.undersampling_strategy`.
+
+    Raises
+    ------
+    DataError
+        If a share is asked for with more than two classes, if a class is named that has no rows, or if more rows are
+        wished than there are.
+    """
+    counts = {name: count for name, count in counts.items() if count > 0}
+    majority, minority = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
+    key = "oversample.undersampling_strategy"
+    if isinstance(strategy, str):
+        names = {
+            "none": [],
+            "majority": [majority],
+            "not minority": [name for name in counts if name != minority],
+            "auto": [name for name in counts if name != minority],
+            "not majority": [name for name in counts if name != majority],
+            "all": list(counts),
+        }[strategy]
+        return dict.fromkeys(names, counts[minority])
+    if isinstance(strategy, dict):
+        if unknown := [name for name in strategy if name not in counts]:
+            raise DataError(f"{key} names {unknown}, of which there are no rows; classes with rows are {list(counts)}")
+        wanted = dict(strategy)
+    elif len(counts) > 2:
+        raise DataError(
+            f"{key} = {strategy} is a share of two classes but there are {len(counts)}: {list(counts)}; give a table "
+            "of rows per class instead"
+        )
+    else:
+        wanted = {name: int(counts[minority] / strategy) for name in counts if name != minority}
+    for name, wished in wanted.items():
+        if wished > counts[name]:
+            raise DataError(
+                f"{key} wishes to keep {wished} rows of class {name!r} but there are {counts[name]}; "
+                "undersampling adds no rows, wish at most as many"
+            )
+    return wanted
 
 
 def _wished(counts: Mapping[str, int], strategy: dict[str, int]) -> dict[str, int]:

@@ -57,8 +57,9 @@ class Smote:
     members: Members | None = None
     """Cells to look for neighbours in; None looks among all rows."""
     near: NDArray[np.int64] | None = None
-    """Of shape (n_rows of the class, k_neighbors), for Borderline-SMOTE 2: positions of neighbours that are known, of
-    any class. Rows of other classes come after those of this one, and a base goes less than half the way to them."""
+    """Of shape (n_bases, k_neighbors), where they are known: positions of neighbours of any class. The rows of this
+    class come first, of these the bases, and one for each is in `copies`; a base goes less than half the way to rows of
+    other classes."""
 
     @property
     def n_to_make(self) -> int:
@@ -84,13 +85,7 @@ class Smote:
         """Positions of the nearest rows of each of these, of shape (n_bases, k_neighbors)."""
         if self.near is not None:
             return self.near[bases]
-        near = self._found(bases, n_threads)
-        if (near < 0).any():
-            raise DataError(
-                f"a cell holds too few rows for oversample.k_neighbors = {self.k_neighbors}; lower it or set "
-                'oversample.neighbors = "exact"'
-            )
-        return near
+        return all_found(self._found(bases, n_threads), self.k_neighbors)
 
     def _found(self, bases: NDArray[np.int64], n_threads: int) -> NDArray[np.int64]:
         """As `neighbors`, -1 where there are fewer."""
@@ -146,6 +141,16 @@ class Smote:
         )
 
 
+def all_found(near: NDArray[np.int64], k_neighbors: int) -> NDArray[np.int64]:
+    """`near`, the positions of neighbours, -1 where there are too few; raise DataError if there is such a one."""
+    if (near < 0).any():
+        raise DataError(
+            f"a cell holds too few rows for oversample.k_neighbors = {k_neighbors}; lower it or set "
+            'oversample.neighbors = "exact"'
+        )
+    return near
+
+
 def made_row_id(random_state: int, base_row_id: NDArray[np.int64], copy: NDArray[np.int64]) -> NDArray[np.int64]:
     """A random 64-bit number: two made rows, or a made and a raw one, share it with a chance of n² / 2^65."""
     return hash64(random_state, Stream.ROW_ID, base_row_id, copy)
@@ -179,6 +184,38 @@ def smote(
         random_state=random_state,
         copies=copies_per_base(row_ids, n_to_make, random_state),
         linkage=linkage,
+    )
+
+
+def from_neighbors(
+    plan: Smote,
+    row_ids: NDArray[np.int64],
+    columns: NDArray[Any],
+    copies: NDArray[np.int64],
+    near_ids: NDArray[np.int64],
+    near_columns: NDArray[Any],
+    is_other: NDArray[np.bool_],
+) -> Smote:
+    """The plan for bases whose neighbours are known.
+
+    Parameters
+    ----------
+    row_ids, columns, copies : of the bases
+    near_ids, is_other : ndarrays of shape (n_bases, k_neighbors)
+        Neighbours, and whether they are of another class.
+    near_columns : ndarray of shape (n_features, n_bases, k_neighbors)
+    """
+    own = ~is_other
+    n_own = np.count_nonzero(own)
+    near = np.empty(near_ids.shape, np.int64)
+    near[own] = len(row_ids) + np.arange(n_own)
+    near[is_other] = len(row_ids) + n_own + np.arange(np.count_nonzero(is_other))
+    return replace(
+        plan,
+        row_ids=np.r_[row_ids, near_ids[own], near_ids[is_other]],
+        columns=np.concatenate([columns, near_columns[:, own], near_columns[:, is_other]], axis=1),
+        copies=np.r_[copies, np.zeros(n_own, np.int64)],
+        near=near,
     )
 
 

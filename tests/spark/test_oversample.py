@@ -212,12 +212,6 @@ def test_rows_made_by_their_surroundings_are_those_that_numpy_makes(spark, monke
         assert set(made["neighbor_row_id"]) & set(row_ids[~fraud])
 
 
-def test_a_class_too_big_for_every_executor_is_refused_where_the_method_looks_at_others(spark):
-    rows = mixed_rows(n_fine=30_000, n_fraud=27_000)
-    with pytest.raises(DataError, match=r"27000 train rows .* 1080000 bytes, .* is 1048576, and adasyn takes only"):
-        made_of(spark, rows, max_exact_bytes=2**20, method="adasyn")
-
-
 def test_a_number_and_the_indicator_of_its_nulls_are_one_group():
     number = dataclasses.replace(numeric("a"), null_indicator="a_is_null")
     encoder = encoder_of(number, numeric("b"), categorical("a_is_null"))

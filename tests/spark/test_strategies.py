@@ -38,7 +38,7 @@ def test_each_strategy_has_its_rows_and_weights(spark, train):
     made_counts = {"synthetic": {1: 5}}
 
     def rows(strategy):
-        found = strategy_rows(strategy, train, made, COUNTS, made_counts, random_state=0).collect()
+        found = strategy_rows(strategy, train, made, None, COUNTS, made_counts, random_state=0).collect()
         assert Counter(row["label"] for row in found) == strategy_counts(strategy, COUNTS, made_counts)
         return found
 

@@ -5,13 +5,14 @@ for the true neighbours of some sampled rows, for the bases that get one copy mo
 rows. What comes back to the driver is bounded each time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyspark import Broadcast, SparkContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
@@ -36,7 +37,7 @@ class ClassRows:
         self, rows: DataFrame, features: FeatureColumns, class_name: str, n_rows: int, random_state: int
     ) -> None:
         self.n_rows = n_rows
-        self._rows, self._features, self._name = features.of_rows(rows), features, class_name
+        self.rows, self._features, self._name = features.of_rows(rows), features, class_name
         self._random_state = random_state
         self._context = rows.sparkSession.sparkContext
 
@@ -51,64 +52,55 @@ class ClassRows:
                 hashes = hash64(random_state, Stream.SAMPLE, batch.column(0).to_numpy())
                 yield batch.filter(pa.array(hashes.view(np.uint64) <= below))
 
-        chosen = self._rows.mapInArrow(choose, self._rows.schema).toArrow()
+        chosen = self.rows.mapInArrow(choose, self.rows.schema).toArrow()
         row_ids, columns = self._features.arrays(chosen, self._name)
         order = np.argsort(row_ids, kind="stable")
         return row_ids[order], columns[:, order]
 
-    def with_neighbors(self, row_ids: NDArray[np.int64], columns: NDArray[Any], k: int, distance: Distance) -> Sample:
-        """The sample, and the true neighbours of N_QUERIES of its rows."""
+    def with_neighbors(
+        self,
+        row_ids: NDArray[np.int64],
+        columns: NDArray[Any],
+        k: int,
+        distance: Distance,
+        table: DataFrame | None = None,
+        n: int = 0,
+    ) -> Sample:
+        """The sample, and for N_QUERIES of its rows the true neighbours: k in the class, and n in a whole table."""
         hashes = hash64(self._random_state, Stream.SAMPLE, row_ids)
         queries = np.sort(np.argsort(hashes.view(np.uint64), kind="stable")[:N_QUERIES])
         asked = row_ids[queries], columns[:, queries]
-        near, distances = nearest_in_table(self._rows, self._features, self._name, asked, k, distance)
+        near, distances = nearest_in_table(self.rows, self._features, self._name, asked, k, distance)
+        if table is not None:
+            found = nearest_in_table(table, self._features, self._name, asked, n, distance)
+            near, distances = np.c_[near, found[0]], np.c_[distances, found[1]]
         distinct, place = np.unique(near, return_inverse=True)
         return Sample(
             row_ids=row_ids,
             columns=columns,
             queries=queries,
             near_row_ids=near,
-            near_columns=features_of(self._rows, self._features, self._name, distinct)[:, place],
+            near_columns=features_of(self.rows if table is None else table, self._features, self._name, distinct)[
+                :, place
+            ],
             near_distances=distances,
         )
 
     def made(self, cells: Cells, plan: Smote, n_to_make: int) -> DataFrame:
         """The made rows; `plan` says how, with none of the class's rows in it."""
-        features, name = self._features, self._name
+        features = self._features
         schema = to_arrow_schema(made_schema(features))
         copies_of = self._copies(n_to_make)
-        sent_cells, sent_plan = self._context.broadcast(cells), self._context.broadcast(plan)
-
-        def send(batches: Batches) -> Batches:
-            for batch in batches:
-                row_ids, columns = features.arrays(batch, name)
-                of_rows = sent_cells.value.of(row_ids, columns)
-                rows = packed(columns)
-                for nth, cell in enumerate(of_rows.T):
-                    at_home = pa.array(np.full(len(row_ids), nth == 0))
-                    yield pa.RecordBatch.from_arrays(
-                        [pa.array(cell.astype(np.int32)), at_home, pa.array(row_ids), rows],
-                        ["cell", "at_home", "row_id", "row"],
-                    )
+        sent_plan = self._context.broadcast(plan)
 
         def make(batches: Batches) -> Batches:
-            received = [batch for batch in batches if batch.num_rows]
-            row_ids = np.concatenate([batch.column("row_id").to_numpy() for batch in received])
-            at_home = np.concatenate([batch.column("at_home").to_numpy(zero_copy_only=False) for batch in received])
-            parts = [unpacked(batch.column("row"), len(features.names), features.dtype) for batch in received]
-            order = np.argsort(row_ids, kind="stable")
-            copies = copies_of(row_ids)
-            in_cell = replace(
-                sent_plan.value,
-                row_ids=row_ids[order],
-                columns=np.concatenate(parts, axis=1)[:, order],
-                copies=np.where(at_home, copies, 0)[order],
-            )
+            there = received(batches, features)
+            copies = np.where(there.at_home, copies_of(there.row_ids), 0)
+            in_cell = replace(sent_plan.value, row_ids=there.row_ids, columns=there.columns, copies=copies)
             yield from made_batches(in_cell, np.arange(in_cell.n_to_make), schema)
 
-        sent = self._rows.mapInArrow(send, "cell int, at_home boolean, row_id bigint, row binary")
-        # Told how many, Spark does not merge partitions whose bytes are few; what they cost is their pairs.
-        tasks = min(len(cells), self._context.defaultParallelism * _TASKS_PER_CORE)
+        sent = sent_to_cells(self.rows, features, self._name, self._context.broadcast(cells))
+        tasks = n_tasks(cells, self._context)
         return sent.repartition(tasks, "cell").groupBy("cell").applyInArrow(make, made_schema(features))
 
     def copied(self, n_to_make: int) -> DataFrame:
@@ -122,37 +114,82 @@ class ClassRows:
                 row_ids, columns = features.arrays(batch, name)
                 yield from copied_batches(row_ids, columns, copies_of(row_ids), random_state, schema)
 
-        return self._rows.mapInArrow(copy, made_schema(features))
+        return self.rows.mapInArrow(copy, made_schema(features))
 
     def _copies(self, n_to_make: int) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
         """How often each row is a base, as `copies_per_base` has it."""
         whole, remaining = divmod(n_to_make, self.n_rows)
-        last, random_state = self._hash_of_rank(remaining), self._random_state
+        random_state = self._random_state
+        last = hash_of_rank(self.rows.select("row_id"), remaining, random_state)
         return lambda row_ids: whole + (hash64(random_state, Stream.EXTRA_COPY, row_ids) <= last)
 
-    def _hash_of_rank(self, rank: int) -> int:
-        """The EXTRA_COPY hash that so many of the class's rows do not exceed; below all where it is none."""
-        if rank == 0:
-            return -(2**63)
-        random_state = self._random_state
 
-        def count(batches: Batches) -> Batches:
-            for batch in batches:
-                buckets = hash64(random_state, Stream.EXTRA_COPY, batch.column(0).to_numpy()) >> 48
-                found, counts = np.unique(buckets, return_counts=True)
-                yield pa.RecordBatch.from_arrays([pa.array(found), pa.array(counts)], ["bucket", "rows"])
+def sent_to_cells(rows: DataFrame, features: FeatureColumns, name: str, cells: Broadcast[Cells]) -> DataFrame:
+    """The rows, each as often as there are cells that it is a candidate in.
 
-        ids = self._rows.select("row_id")
-        counted = ids.mapInArrow(count, "bucket bigint, rows bigint").groupBy("bucket").agg(F.sum("rows").alias("rows"))
-        table = counted.orderBy("bucket").toArrow()
-        ends = np.cumsum(table.column(1).to_numpy())
-        place = int(np.searchsorted(ends, rank))
-        bucket, before = table.column(0).to_numpy()[place], ends[place - 1] if place else 0
+    Columns cell, at_home (whether it is the row's home), label, row_id, and row: the features as bytes.
+    """
 
-        def pick(batches: Batches) -> Batches:
-            for batch in batches:
-                hashes = hash64(random_state, Stream.EXTRA_COPY, batch.column(0).to_numpy())
-                yield pa.RecordBatch.from_arrays([pa.array(hashes[hashes >> 48 == bucket])], ["hash"])
+    def send(batches: Batches) -> Batches:
+        for batch in batches:
+            row_ids, columns = features.arrays(batch, name)
+            of_rows = cells.value.of(row_ids, columns)
+            packed_rows = packed(columns)
+            for nth, cell in enumerate(of_rows.T):
+                at_home = pa.array(np.full(len(row_ids), nth == 0))
+                yield pa.RecordBatch.from_arrays(
+                    [pa.array(cell.astype(np.int32)), at_home, batch.column("label"), pa.array(row_ids), packed_rows],
+                    ["cell", "at_home", "label", "row_id", "row"],
+                )
 
-        hashes = ids.mapInArrow(pick, "hash bigint").toArrow().column(0).to_numpy()
-        return int(np.sort(hashes)[rank - before - 1])
+    return rows.mapInArrow(send, "cell int, at_home boolean, label int, row_id bigint, row binary")
+
+
+class Received(NamedTuple):
+    """Rows that were sent to a cell."""
+
+    row_ids: NDArray[np.int64]
+    """Ascending."""
+    columns: NDArray[Any]
+    at_home: NDArray[np.bool_]
+    labels: NDArray[np.int32]
+
+
+def received(batches: Iterable[pa.RecordBatch], features: FeatureColumns) -> Received:
+    """The rows of the batches."""
+    table = pa.Table.from_batches([batch for batch in batches if batch.num_rows])
+    parts = [unpacked(part, len(features.names), features.dtype) for part in table.column("row").chunks]
+    row_ids, at_home, labels = (table.column(name).to_numpy() for name in ("row_id", "at_home", "label"))
+    order = np.argsort(row_ids, kind="stable")
+    return Received(row_ids[order], np.concatenate(parts, axis=1)[:, order], at_home[order], labels[order])
+
+
+def n_tasks(cells: Cells, context: SparkContext) -> int:
+    """Tasks for the cells. Told how many, Spark does not merge those with few bytes; what they cost is their pairs."""
+    return min(len(cells), context.defaultParallelism * _TASKS_PER_CORE)
+
+
+def hash_of_rank(ids: DataFrame, rank: int, random_state: int, stream: Stream = Stream.EXTRA_COPY) -> int:
+    """The hash that so many of these row_ids do not exceed; below all where it is none."""
+    if rank == 0:
+        return -(2**63)
+
+    def count(batches: Batches) -> Batches:
+        for batch in batches:
+            buckets = hash64(random_state, stream, batch.column(0).to_numpy()) >> 48
+            found, counts = np.unique(buckets, return_counts=True)
+            yield pa.RecordBatch.from_arrays([pa.array(found), pa.array(counts)], ["bucket", "rows"])
+
+    counted = ids.mapInArrow(count, "bucket bigint, rows bigint").groupBy("bucket").agg(F.sum("rows").alias("rows"))
+    table = counted.orderBy("bucket").toArrow()
+    ends = np.cumsum(table.column(1).to_numpy())
+    place = int(np.searchsorted(ends, rank))
+    bucket, before = table.column(0).to_numpy()[place], ends[place - 1] if place else 0
+
+    def pick(batches: Batches) -> Batches:
+        for batch in batches:
+            hashes = hash64(random_state, stream, batch.column(0).to_numpy())
+            yield pa.RecordBatch.from_arrays([pa.array(hashes[hashes >> 48 == bucket])], ["hash"])
+
+    hashes = ids.mapInArrow(pick, "hash bigint").toArrow().column(0).to_numpy()
+    return int(np.sort(hashes)[rank - before - 1])

@@ -55,8 +55,8 @@ class FeatureColumns:
         return 8 + len(self.names) * int(self.dtype.itemsize)
 
     def of_rows(self, rows: DataFrame) -> DataFrame:
-        """row_id and these columns, by number: mapInArrow refuses names with a dot."""
-        return rows.select("row_id", *[col(name).alias(f"feature_{f}") for f, name in enumerate(self.names)])
+        """row_id, these columns, by number since mapInArrow refuses names with a dot, and label."""
+        return rows.select("row_id", *[col(name).alias(f"feature_{f}") for f, name in enumerate(self.names)], "label")
 
     def arrays(self, table: pa.Table | pa.RecordBatch, class_name: str) -> Arrays:
         """What `of_rows` gives, as arrays.

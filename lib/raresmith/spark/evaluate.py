@@ -59,6 +59,7 @@ def evaluate(
     features: DataFrame,
     synthetic: DataFrame | None,
     refined: DataFrame | None,
+    removed: DataFrame | None,
     encoder: Encoder,
     config: EvaluateConfig,
     *,
@@ -74,6 +75,7 @@ def evaluate(
     Parameters
     ----------
     features, synthetic, refined : the tables of those names; the made ones where a strategy needs them.
+    removed : the table of that name, where rows are taken out.
     cards : row_id, entity and day of at least the test rows, for card precision; rows with a null are left out.
 
     Raises
@@ -85,12 +87,12 @@ def evaluate(
     """
     made = _made_tables(config, synthetic, refined)
     positive = _positive_label(config, encoder)
-    class_rows = _class_rows(features, made)
+    class_rows = _class_rows(features, made if removed is None else {**made, "removed": removed})
     for split in ("train", "validation", "test"):
         _require_both_classes(class_rows.get(split, {}), positive, split, encoder)
     real = features.where(F.col("split") == "train")
     bins = fit_bins(real, encoder, positive, config.max_bins, random_state)
-    forests = _train_forests(real, made, class_rows, encoder, bins, config, random_state)
+    forests = _train_forests(real, made, removed, class_rows, encoder, bins, config, random_state)
     scored = _scored(features, encoder, bins, forests, positive).persist()
     counts = count_scores(scored, [forest.column for forest in forests])
     test = scored.where(F.col("split") == "test")
@@ -198,6 +200,7 @@ def _require_both_classes(rows: Mapping[int, int], positive: int, split: str, en
 def _train_forests(
     real: DataFrame,
     made: Mapping[str, DataFrame],
+    removed: DataFrame | None,
     class_rows: ClassRows,
     encoder: Encoder,
     bins: Bins,
@@ -212,7 +215,7 @@ def _train_forests(
     vectors = dict(zip(made, added, strict=True))
     forests: list[_Forest] = []
     for strategy in config.strategies:
-        rows = strategy_rows(strategy, train, vectors, class_rows["train"], class_rows, random_state)
+        rows = strategy_rows(strategy, train, vectors, removed, class_rows["train"], class_rows, random_state)
         n_rows = sum(strategy_counts(strategy, class_rows["train"], class_rows).values())
         ordered = in_fixed_order(rows, n_rows).persist()
         for seed in config.seeds:

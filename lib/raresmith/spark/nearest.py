@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from raresmith.neighbors import Candidates, Distance, nearest_of
+from raresmith.neighbors import Candidates, Distance, NearestSoFar
 from raresmith.spark.class_rows import Arrays, FeatureColumns
 
 _CHUNK_ROWS = 2**16
@@ -49,26 +49,18 @@ def nearest_in_table(
 
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         (query_ids, columns), limits = sent.value
-        near, distances = np.zeros((n_queries, k), np.int64), np.full((n_queries, k), np.inf)
-        bound = np.full(n_queries, np.inf) if limits is None else limits.copy()
-        for ids, values in _chunks(features.arrays(batch, class_name) for batch in batches if batch.num_rows):
-            order = np.argsort(ids, kind="stable")
-            ids, values = ids[order], values[:, order]
+        nearest = NearestSoFar(n_queries, k, limits)
+        for ids, values in in_chunks(features.arrays(batch, class_name) for batch in batches if batch.num_rows):
             candidates = Candidates(values, distance)
             for block in blocks:
                 at = np.minimum(np.searchsorted(ids, query_ids[block]), len(ids) - 1)
                 own = np.where(ids[at] == query_ids[block], at, -1)
-                found, squared = candidates.nearest(columns[:, block], k, own, bound[block])
-                both, lengths = np.c_[near[block], ids[found]], np.c_[distances[block], squared]
-                kept = nearest_of(both, lengths, k)
-                near[block] = np.take_along_axis(both, kept, axis=1)
-                distances[block] = np.take_along_axis(lengths, kept, axis=1)
-                bound[block] = np.minimum(bound[block], distances[block, -1])
+                nearest.search(candidates, ids, columns[:, block], own, block=block)
         for block in blocks:
-            there = np.isfinite(distances[block])
+            there = np.isfinite(nearest.distances[block])
             query = np.broadcast_to(np.arange(n_queries, dtype=np.int32)[block, None], there.shape)
             yield pa.RecordBatch.from_arrays(
-                [pa.array(query[there]), pa.array(near[block][there]), pa.array(distances[block][there])],
+                [pa.array(found[there]) for found in (query, nearest.row_ids[block], nearest.distances[block])],
                 ["query", "row_id", "distance"],
             )
 
@@ -89,8 +81,8 @@ def features_of(rows: DataFrame, features: FeatureColumns, class_name: str, row_
     return columns[:, np.argsort(found, kind="stable")]
 
 
-def _chunks(parts: Iterator[Arrays]) -> Iterator[Arrays]:
-    """The rows in larger parts, since each part is searched by all queries."""
+def in_chunks(parts: Iterator[Arrays]) -> Iterator[Arrays]:
+    """The rows in larger parts, since each part is searched by all queries; ids of each ascending."""
     held: list[Arrays] = []
     for part in parts:
         held.append(part)
@@ -102,4 +94,6 @@ def _chunks(parts: Iterator[Arrays]) -> Iterator[Arrays]:
 
 
 def _together(parts: list[Arrays]) -> Arrays:
-    return np.concatenate([ids for ids, _ in parts]), np.concatenate([values for _, values in parts], axis=1)
+    row_ids = np.concatenate([ids for ids, _ in parts])
+    order = np.argsort(row_ids, kind="stable")
+    return row_ids[order], np.concatenate([values for _, values in parts], axis=1)[:, order]

@@ -6,13 +6,13 @@ makes it.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pyspark import Broadcast
+from pyspark import Broadcast, StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
@@ -29,8 +29,10 @@ from raresmith.spark.class_rows import Arrays, FeatureColumns
 from raresmith.spark.code_counts import code_counts
 from raresmith.spark.made_rows import made_batches, made_schema
 from raresmith.spark.nearest import features_of, nearest_in_table
+from raresmith.spark.reduce import reduced
+from raresmith.spark.surrounded_cells import made_of_bases, surrounded_bases
 from raresmith.spark.tables import col
-from raresmith.surroundings import surrounded
+from raresmith.surroundings import seen_by, surrounded
 from raresmith.value_difference import category_places
 
 
@@ -41,7 +43,17 @@ class Oversampled:
     rows: DataFrame
     """The `synthetic` table."""
     measures: dict[str, Any]
-    """Of each class with made rows: where its neighbours were looked for, and which share of the true ones is found."""
+    """Of each class with made rows, and of cleaning: where neighbours were looked for, and the share of the true ones
+    that is found."""
+    removed: DataFrame | None = None
+    """The `removed` table where rows are taken out."""
+    kept: tuple[DataFrame, ...] = ()
+    """What is kept until the rows are written."""
+
+    def release(self) -> None:
+        """Let go of it."""
+        for df in self.kept:
+            df.unpersist()
 
 
 def oversample(
@@ -55,7 +67,16 @@ def oversample(
         As `made_rows` does.
     """
     train = features.where(col("split") == "train")
-    made = made_rows(train, FeatureColumns.of(encoder), encoder.label.classes, config, random_state)
+    columns, classes = FeatureColumns.of(encoder), encoder.label.classes
+    made = made_rows(train, columns, classes, config, random_state)
+    if config.removes:
+        less = reduced(train, made.rows, columns, classes, config, random_state)
+        made = Oversampled(
+            rows=less.made,
+            measures={**made.measures, **less.measures},
+            removed=less.removed.withColumn("run_id", F.lit(run_id)),
+            kept=(*made.kept, *less.kept),
+        )
     rows = made.rows.select(
         "row_id",
         "base_row_id",
@@ -66,7 +87,7 @@ def oversample(
         F.lit(run_id).alias("run_id"),
         *[col(name) for name in encoder.names],
     )
-    return Oversampled(rows=rows, measures=made.measures)
+    return replace(made, rows=rows)
 
 
 def made_rows(
@@ -101,15 +122,16 @@ def made_rows(
     for source in sources:
         source.check()
     parts = [train.sparkSession.createDataFrame([], made_schema(features)).withColumn("label", F.lit(0))]
-    measures = {}
+    measures, kept = {}, []
     for source in sources:
         made, fit = source.made()
+        kept += source.kept
         parts.append(made.withColumn("label", F.lit(source.label)))
         if config.method != "random":
             found = {"recall": 1.0} if fit is None else fit.measures()
             measures[source.name] = {"neighbors": source.neighbors, **found}
     # The empty first part is there for its schema only.
-    return Oversampled(rows=reduce(DataFrame.union, parts[1:] or parts), measures=measures)
+    return Oversampled(rows=reduce(DataFrame.union, parts[1:] or parts), measures=measures, kept=tuple(kept))
 
 
 @dataclass(frozen=True)
@@ -124,6 +146,8 @@ class _Class:
     label: int
     n_rows: int
     n_to_make: int
+    kept: list[DataFrame] = field(default_factory=list)
+    """What making its rows keeps in Spark."""
 
     @property
     def rows(self) -> DataFrame:
@@ -163,11 +187,6 @@ class _Class:
             f"{self.n_rows * self.features.row_bytes} bytes, but oversample.max_exact_bytes is "
             f"{self.config.max_exact_bytes}"
         )
-        if self.config.method in SURROUNDED:
-            raise DataError(
-                f"{found}, and {self.config.method} takes only classes that every executor has room for; raise it, "
-                'or set oversample.method = "smote"'
-            )
         if self.neighbors == "exact":
             raise DataError(
                 f"{found}; raise it if every executor has three times that much memory for each of its cores, or set "
@@ -178,7 +197,8 @@ class _Class:
         """The made rows, and the cells if there are any."""
         if self.config.method == "random":
             return self._in_spark().copied(self.n_to_make), None
-        return self._made_from_memory() if self.fits else self._made_cell_by_cell()
+        surrounded_in_cells = self.config.method in SURROUNDED and self.neighbors == "cells"
+        return self._made_from_memory() if self.fits and not surrounded_in_cells else self._made_cell_by_cell()
 
     def _made_from_memory(self) -> tuple[DataFrame, Fit | None]:
         config, fit = self.config, None
@@ -201,10 +221,22 @@ class _Class:
         row_ids, columns = rows.sample()
         # All that is learnt of the class is learnt from the sample.
         plan = self._plan((row_ids, columns), 0)
-        sample = rows.with_neighbors(row_ids, columns, self.k_neighbors, plan.distance)
+        config, k = self.config, self.k_neighbors
+        if config.method in SURROUNDED:
+            n = max(k, seen_by(config.method, k, config.m_neighbors))
+            table = self.features.of_rows(self.train)
+            sample = rows.with_neighbors(row_ids, columns, k, plan.distance, table, n)
+        else:
+            sample = rows.with_neighbors(row_ids, columns, k, plan.distance)
         neighbors: Literal["cells", "partition"] = "partition" if self.neighbors == "partition" else "cells"
-        fit = fit_cells(sample, self.n_rows, plan, neighbors, self.config.min_recall, self.name, SEND_SECONDS)
-        return rows.made(fit.cells, plan, self.n_to_make), fit
+        fit = fit_cells(sample, self.n_rows, plan, neighbors, config.min_recall, self.name, SEND_SECONDS)
+        if config.method not in SURROUNDED:
+            return rows.made(fit.cells, plan, self.n_to_make), fit
+        named, how = (self.features, self.name), (plan, config.method)
+        bases = surrounded_bases(table, self.label, *named, fit.cells, *how, config.m_neighbors)
+        # How many rows are made of each depends on all of them, and to find them again would cost as much once more.
+        self.kept.append(bases.persist(StorageLevel.DISK_ONLY))
+        return made_of_bases(bases, *named, *how, self.n_to_make, config.m_neighbors), fit
 
     def _in_spark(self) -> ClassRows:
         return ClassRows(self.rows, self.features, self.name, self.n_rows, self.random_state)
@@ -247,8 +279,8 @@ class _OtherClasses:
         self._features, self._name = source.features, f"other than {source.name}"
         self._rows = source.features.of_rows(source.train.where(col("label") != source.label))
 
-    def nearest(self, plan: Smote, n: int, within: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        queries = plan.row_ids, plan.columns
+    def nearest(self, plan: Smote, bases: np.ndarray, n: int, within: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        queries = plan.row_ids[bases], plan.columns[:, bases]
         return nearest_in_table(self._rows, self._features, self._name, queries, n, plan.distance, within)
 
     def rows(self, row_ids: np.ndarray) -> np.ndarray:

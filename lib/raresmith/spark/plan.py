@@ -4,7 +4,7 @@ from pyspark.sql import SparkSession
 
 from raresmith.cells import n_parts
 from raresmith.config import Config, OversampleConfig
-from raresmith.sampling_strategy import rows_to_make
+from raresmith.sampling_strategy import rows_to_keep, rows_to_make
 from raresmith.spark.prepare import feature_columns, fit_label
 from raresmith.spark.source import check_columns, read_source, source_exists
 from raresmith.spark.tables import col
@@ -61,6 +61,8 @@ def plan(spark: SparkSession, config: Config) -> str:
     for text, count in made.items():
         rows_of = f"{limit}{count:,} rows of class {text!r} from {limit}{in_train[text]:,}"
         lines.append(f"oversample {rows_of}; {_neighbors(in_train[text], n_features, config.oversample)}")
+    if config.oversample.removes:
+        lines.append(f"           {_removals({n: in_train[n] + made.get(n, 0) for n in in_train}, config.oversample)}")
     refine = config.refine
     lines.append(
         f"refine     {refine.steps:,} steps of {refine.batch_size} rows on {refine.nproc_per_node} processes, "
@@ -74,6 +76,16 @@ def plan(spark: SparkSession, config: Config) -> str:
     originals = {"all": rows, "train": int(rows * share), "none": 0}[config.publish.originals]
     lines.append(f"publish    {originals:,} original and {limit}{sum(made.values()):,} made rows")
     return "\n".join(lines)
+
+
+def _removals(counts: dict[str, int], config: OversampleConfig) -> str:
+    """What is taken out afterwards."""
+    keep = rows_to_keep(counts, config.undersampling_strategy)
+    words = [f"{n_rows:,} rows of class {name!r} kept of {counts[name]:,}" for name, n_rows in keep.items()]
+    if config.cleaning != "none":
+        method = {"tomek": "Tomek links", "enn": f"edited by {config.enn_neighbors} neighbours"}[config.cleaning]
+        words.append(f"{method} among {sum(keep.get(name, count) for name, count in counts.items()):,} rows")
+    return "; ".join(words)
 
 
 def _neighbors(n_rows: int, n_features: int, config: OversampleConfig) -> str:

@@ -179,16 +179,22 @@ def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
         return report
     encoder = read_encoder(spark, config)
     made = oversample(features, encoder, config.oversample, config.run.random_state, run.run_id)
+    rows = {}
+    if made.removed is not None:
+        # Before the made rows: where these name the run, the others are there as well.
+        taken = tables.write_table(made.removed, contracts.removed(encoder), location(config, "removed"), run)
+        rows["removed"] = taken.rows
     # In the commit as well, so that they are not lost where the process ends before the note of them.
     written = tables.write_table(
         made.rows, contracts.synthetic(encoder), location(config, "synthetic"), run, measures=made.measures
     )
+    made.release()
     _check_parents(spark, config)
     return _finish(
         spark,
         config,
         run,
-        {"synthetic": written.rows},
+        {"synthetic": written.rows, **rows},
         "synthetic",
         written,
         started=started,
@@ -200,7 +206,8 @@ def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
 def _words(measures: dict[str, Any]) -> str:
     """How many of the true neighbours are found, where it is not all."""
     return "\n".join(
-        f"class {name}: {found['recall']:.3f} of the true neighbours found, in {found['cells']:,} cells"
+        f"{name if name == 'cleaning' else f'class {name}'}: {found['recall']:.3f} of the true neighbours found, "
+        f"in {found['cells']:,} cells"
         for name, found in measures.items()
         if found["neighbors"] != "exact"
     )
@@ -231,6 +238,7 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
     wanted = {"features"} | {
         MADE_TABLES[strategy] for strategy in config.evaluate.strategies if strategy in MADE_TABLES
     }
+    wanted |= {"removed"} if config.oversample.removes else set()
     read = {name: tables.read_table(spark, location(config, name)) for name in sorted(wanted)}
     run = stage_run(config, "evaluate", {name: tables.table_version(spark, location(config, name)) for name in read})
     recorded = _recorded(spark, config, run)
@@ -243,6 +251,7 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
         read["features"],
         read.get("synthetic"),
         read.get("refined"),
+        read.get("removed"),
         encoder,
         config.evaluate,
         run_id=run.run_id,
@@ -328,6 +337,8 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
         made_table: tables.table_version(spark, location(config, made_table)),
         "features": tables.table_version(spark, location(config, "features")),
     }
+    if config.oversample.removes:
+        inputs["removed"] = tables.table_version(spark, location(config, "removed"))
     run = stage_run(config, "publish", inputs)
     if report := _done(spark, config, run, "augmented"):
         return report
@@ -348,6 +359,9 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
             features = tables.read_table(spark, location(config, "features"))
             train = features.where(F.col("split") == "train").select(F.col("row_id").alias(ROW_ID))
             originals = passed.join(train, ROW_ID, "left_semi")
+        if config.oversample.removes:
+            removed = tables.read_table(spark, location(config, "removed"))
+            originals = originals.join(removed.select(F.col("row_id").alias(ROW_ID)), ROW_ID, "left_anti")
         out = as_originals(originals, encoder, run.run_id).unionByName(out)
     contract = contracts.augmented(tables.raw_columns(raw_schema(encoder)))
     written = tables.write_table(out, contract, location(config, "augmented"), run)

@@ -17,10 +17,16 @@ MADE_TABLES: dict[Strategy, str] = {
 """Which table of made rows a strategy needs; random repeats real rows to as many as these."""
 
 
+def is_reduced(strategy: Strategy) -> bool:
+    """Whether the strategy leaves out the train rows that undersampling and cleaning took out."""
+    return strategy == "reduced" or (strategy in MADE_TABLES and strategy != "random")
+
+
 def strategy_rows(
     strategy: Strategy,
     train: DataFrame,
     made: Mapping[str, DataFrame],
+    removed: DataFrame | None,
     train_counts: Mapping[int, int],
     made_counts: Mapping[str, Mapping[int, int]],
     random_state: int,
@@ -30,17 +36,20 @@ def strategy_rows(
     Parameters
     ----------
     train, made : row_id, label, x of the real train rows, and of the made rows by table.
-    train_counts, made_counts : their rows by class.
+    removed : row_id of the train rows that were taken out, if any were.
+    train_counts, made_counts : rows by class of train and made rows.
     """
     weights = balanced_weights(train_counts) if strategy == "class_weight" else {}
     weight = F.lit(1.0)
     for label, value in weights.items():
         weight = F.when(F.col("label") == label, value).otherwise(weight)
     rows = train
+    if removed is not None and is_reduced(strategy):
+        rows = train.join(removed.select("row_id"), "row_id", "left_anti").select(train.columns)
     if strategy == "random":
         rows = train.unionByName(repeated_rows(train, train_counts, made_counts[MADE_TABLES[strategy]], random_state))
     elif strategy in MADE_TABLES:
-        rows = train.unionByName(made[MADE_TABLES[strategy]])
+        rows = rows.unionByName(made[MADE_TABLES[strategy]])
     return rows.select("row_id", "label", FEATURES, weight.alias(WEIGHT))
 
 
@@ -49,7 +58,11 @@ def strategy_counts(
 ) -> dict[int, int]:
     """Rows of each class in `strategy_rows`."""
     added = made_counts[MADE_TABLES[strategy]] if strategy in MADE_TABLES else {}
-    return {label: train_counts.get(label, 0) + added.get(label, 0) for label in {*train_counts, *added}}
+    less = made_counts.get("removed", {}) if is_reduced(strategy) else {}
+    return {
+        label: train_counts.get(label, 0) + added.get(label, 0) - less.get(label, 0)
+        for label in {*train_counts, *added}
+    }
 
 
 def repeated_rows(
