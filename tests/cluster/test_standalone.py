@@ -57,15 +57,31 @@ def test_every_stage_runs_on_the_cluster_with_torchrun_beside_it(finished: Path)
     assert rows["publish"]["refined"] > 0
 
 
-def test_a_worker_that_dies_during_oversample_changes_no_row(cluster: Cluster, finished: Path, tmp_path: Path) -> None:
-    config = write_config(tmp_path, transactions=finished.parent / "transactions")
+def oversampling_of(finished: Path, folder: Path, settings: str) -> Path:
+    """A configuration with more settings of [oversample], in a warehouse that has the features already."""
+    config = write_config(folder, transactions=finished.parent / "transactions")
+    text = config.read_text().replace("[oversample]\n", f"[oversample]\n{settings}\n")
+    config.write_text(text.replace('"smote"', '"adasyn"') if "adasyn" in settings else text)
     for table in ("features", "encoder"):
-        shutil.copytree(finished.parent / "warehouse" / table, tmp_path / "warehouse" / table)
+        shutil.copytree(finished.parent / "warehouse" / table, folder / "warehouse" / table)
+    return config
+
+
+@pytest.mark.parametrize("settings", ["", 'method = "adasyn"\nneighbors = "cells"\ncleaning = "tomek"'])
+def test_a_worker_that_dies_during_oversample_changes_no_row(
+    cluster: Cluster, finished: Path, tmp_path: Path, settings: str
+) -> None:
+    warehouses = [finished.parent / "warehouse", tmp_path / "disturbed" / "warehouse"]
+    if settings:
+        undisturbed_config = oversampling_of(finished, tmp_path / "undisturbed", settings)
+        cluster.submit("oversample", undisturbed_config).finish()
+        warehouses[0] = undisturbed_config.parent / "warehouse"
+    config = oversampling_of(finished, tmp_path / "disturbed", settings)
     doomed = cluster.start_worker(3)
     oversampling = cluster.submit("oversample", config)
     wait_for(lambda: cluster.runs_python_on(doomed) or oversampling.process.poll() is not None, "rows being made")
     kill_group(doomed)
     assert "Lost executor" in oversampling.finish(), "the worker died too late to matter"
-    undisturbed, disturbed = (noted_stages(path / "warehouse")["oversample"] for path in (finished.parent, tmp_path))
+    undisturbed, disturbed = (noted_stages(warehouse)["oversample"] for warehouse in warehouses)
     assert disturbed["content_hash"] == undisturbed["content_hash"]
     assert json.loads(disturbed["row_counts"]) == json.loads(undisturbed["row_counts"])

@@ -13,6 +13,7 @@ from raresmith.spark.tables import col
 from raresmith.spark.working import ROW_ID
 
 COPIES = "made rows equal to an original row, left out"
+TAKEN_OUT = "original rows taken out by undersampling or cleaning"
 
 
 def raw_schema(encoder: Encoder) -> t.StructType:

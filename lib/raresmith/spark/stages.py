@@ -22,7 +22,7 @@ from raresmith.spark import tables
 from raresmith.spark.evaluate import evaluate
 from raresmith.spark.oversample import oversample
 from raresmith.spark.prepare import admitted, prepare
-from raresmith.spark.publish import COPIES, as_originals, decode_made, raw_schema, without_copies
+from raresmith.spark.publish import COPIES, TAKEN_OUT, as_originals, decode_made, raw_schema, without_copies
 from raresmith.spark.simulate import simulate
 from raresmith.spark.source import (
     check_columns,
@@ -353,6 +353,7 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
     decoded_rows = decoded.count()
     kept = decoded if source == "random" else without_copies(decoded, passed, encoder, config)
     out = kept.select(decoded.columns)
+    taken_out = {}
     if config.publish.originals != "none":
         originals = passed
         if config.publish.originals == "train":
@@ -361,13 +362,14 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
             originals = passed.join(train, ROW_ID, "left_semi")
         if config.oversample.removes:
             removed = tables.read_table(spark, location(config, "removed"))
+            taken_out = {TAKEN_OUT: removed.count()}
             originals = originals.join(removed.select(F.col("row_id").alias(ROW_ID)), ROW_ID, "left_anti")
         out = as_originals(originals, encoder, run.run_id).unionByName(out)
     contract = contracts.augmented(tables.raw_columns(raw_schema(encoder)))
     written = tables.write_table(out, contract, location(config, "augmented"), run)
     augmented = tables.read_table(spark, location(config, "augmented"))
     by_origin = {row["origin"]: int(row["count"]) for row in augmented.groupBy("origin").count().collect()}
-    rows = {"augmented": written.rows, **by_origin, COPIES: decoded_rows - by_origin.get(source, 0)}
+    rows = {"augmented": written.rows, **by_origin, COPIES: decoded_rows - by_origin.get(source, 0), **taken_out}
     return _finish(spark, config, run, rows, "augmented", written, started=started)
 
 

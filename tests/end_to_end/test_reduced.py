@@ -1,0 +1,85 @@
+"""Undersampling and cleaning, from the raw table to the augmented one."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from raresmith.config import parse_config
+from raresmith.runs import stage_run
+from raresmith.spark.publish import TAKEN_OUT
+from raresmith.spark.stages import SPARK_STAGES
+from raresmith.spark.tables import read_table
+
+STAGES = ("prepare", "oversample", "evaluate", "publish")
+
+
+@pytest.fixture(scope="module")
+def config(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("reduced")
+    df = spark.range(900).selectExpr("id", "sin(id) * 3 + int(id % 9 = 0) x", "cos(id * 0.7) z", "int(id % 9 = 0) y")
+    df.write.parquet(str(folder / "raw"))
+    document = {
+        "run": {"name": "reduced", "warehouse": "warehouse"},
+        "source": {"path": "raw", "label": "y", "key": ["id"]},
+        "oversample": {
+            "method": "random", "sampling_strategy": 0.5, "undersampling_strategy": 0.9, "cleaning": "enn",
+        },
+        "evaluate": {
+            "strategies": ["none", "reduced", "random"], "num_trees": 3, "max_depth": 3, "bootstrap": 20,
+        },
+        "publish": {"source": "random"},
+    }  # fmt: skip
+    config = parse_config(document, Path(folder / "reduced.toml"))
+    reports = {stage: SPARK_STAGES[stage](spark, config) for stage in STAGES}
+    return config, reports
+
+
+@pytest.fixture(scope="module")
+def tables(spark, config):
+    names = ("features", "synthetic", "removed", "augmented", "metrics", "runs")
+    return {name: read_table(spark, f"{config[0].run.warehouse}/{name}").toPandas() for name in names}
+
+
+def test_what_is_left_is_what_was_asked_for(tables, config):
+    train = tables["features"].query("split == 'train'")
+    synthetic, removed = tables["synthetic"], tables["removed"]
+    assert set(removed["row_id"]) <= set(train["row_id"])
+    n_fine = (train["label"] == 0).sum()
+    undersampled = removed.query("reason == 'undersampled'")
+    assert n_fine - len(undersampled) == int((n_fine // 2) / 0.9)
+    assert set(removed["reason"]) == {"undersampled", "enn"}
+    assert config[1]["oversample"].rows == {"synthetic": len(synthetic), "removed": len(removed)}
+    noted = tables["runs"].query("stage == 'oversample'").iloc[0]
+    assert json.loads(noted["measures"])["cleaning"] == {"neighbors": "exact", "recall": 1.0}
+
+
+def test_the_augmented_table_has_the_rows_that_are_left_and_the_copies_that_random_made(tables, config):
+    augmented, removed = tables["augmented"], set(tables["removed"]["row_id"])
+    originals = augmented.query("origin == 'original'")
+    assert set(originals["id"]) == set(tables["features"]["row_id"]) - removed
+    assert config[1]["publish"].rows[TAKEN_OUT] == len(removed)
+    made = augmented.query("origin == 'random'")
+    assert len(made) == len(tables["synthetic"])
+    assert made["id"].isna().all()
+
+
+def test_the_forests_without_and_with_made_rows_leave_out_what_was_removed(tables, config):
+    metrics = tables["metrics"]
+    assert set(metrics["strategy"]) == {"none", "reduced", "random"}
+    on_test = metrics.query("split == 'test'").groupby("strategy")["value"].apply(list)
+    assert on_test["none"] != on_test["reduced"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_second_run_changes_nothing(spark, config, stage):
+    assert SPARK_STAGES[stage](spark, config[0]).unchanged
+
+
+def test_taking_out_other_rows_is_another_run(config):
+    less = dataclasses.replace(config[0].oversample, cleaning="none")
+    other = dataclasses.replace(config[0], oversample=less)
+    one, two = (stage_run(c, "oversample", {}).fingerprint for c in (config[0], other))
+    assert one != two
