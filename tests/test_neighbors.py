@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -194,3 +195,33 @@ def test_the_kernel_runs_from_an_archive(tmp_path, name):
     }
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout.strip() == "[1 0 1]", done.stderr
+
+
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_directions_to_compare_rows_in_first_change_nothing(data, seed):
+    rng = np.random.default_rng(seed)
+    n_numeric, n_codes, n_rows = (
+        data.draw(st.integers(2, 12)),
+        data.draw(st.integers(0, 2)),
+        data.draw(st.integers(1, 150)),
+    )
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]))
+    rows = (
+        rng.integers(0, 4, (n_numeric + n_codes, n_rows))
+        if data.draw(st.booleans())
+        else (
+            rng.standard_normal((n_numeric + n_codes, n_rows)) * 10.0 ** rng.integers(-3, 4, (n_numeric + n_codes, 1))
+            + data.draw(st.sampled_from([0, 1e5]))
+        )
+    )
+    rows = rows.astype(dtype)
+    rows[n_numeric:] = rng.integers(0, 3, (n_codes, n_rows))
+    axes = np.linalg.qr(rng.standard_normal((n_numeric, n_numeric)))[0][:, : data.draw(st.integers(1, n_numeric))]
+    distance = Distance(np.arange(len(rows)) >= n_numeric, 0.5)
+    own = np.arange(n_rows)
+    plain, turned = (
+        Candidates(rows, one).nearest(rows, 4, own) for one in (distance, replace(distance, rotation=axes))
+    )
+    np.testing.assert_array_equal(turned[0], plain[0])
+    np.testing.assert_array_equal(turned[1], plain[1])

@@ -3,6 +3,9 @@
 Every pair is first judged by a quick sum in the data's own precision. Only pairs that it cannot rule out, its largest
 possible rounding error included, get the distance that ranks them: squared differences summed in float64 in column
 order. So the answer is the same for any slice of queries and for any processor, however that forms the quick sums.
+
+Where columns go together, the quick sum is taken in fewer columns: the rows are turned so that the first few columns
+hold most of their differences, and two rows are never farther apart in these than they are in all.
 """
 
 import os
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 
 from raresmith.microkernel import GROUP, judge, lowest_bit, tile_width
 
+_PACKED_ROWS = 2**13
 _BLOCK_BYTES = 2**17
 """Tiles that all queries see before the next ones are loaded; they stay in a core's second cache."""
 
@@ -62,14 +66,31 @@ def _insert(distances, indices, q, distance, index):  # type: ignore[no-untyped-
 @_compiled
 def _limit(distance, square, slack, floor):  # type: ignore[no-untyped-def]
     """The largest quick sum of a candidate that may lie within the squared distance of a row with this square."""
-    return (distance * (1 + slack) - square * (1 - slack)) / 2 + floor
+    return (distance * (1 + slack) - square) / 2 + floor
 
 
 @_compiled
 def _search(  # type: ignore[no-untyped-def]
-    tiles, halves, rows, n_numeric, weight, unit, slack, floor, width, queries, packed, squares, own, within, k
+    tiles,
+    halves,
+    rows,
+    n_numeric,
+    n_directions,
+    weight,
+    unit,
+    slack,
+    floor,
+    width,
+    queries,
+    packed,
+    squares,
+    own,
+    within,
+    k,
 ):
-    n_rows, n_features = rows.shape
+    n_rows = len(rows)
+    n_categorical = rows.shape[1] - n_numeric
+    n_features = n_directions + n_categorical
     n_queries = len(queries)
     n_tiles, n_groups = len(halves) // width, (n_queries + GROUP - 1) // GROUP
     block = max(1, _BLOCK_BYTES // (width * n_features * tiles.itemsize))
@@ -87,7 +108,7 @@ def _search(  # type: ignore[no-untyped-def]
             for tile in range(first, min(first + block, n_tiles)):
                 hits = judge(
                     tiles, tile * n_features * width, halves, tile * width, packed, start * n_features, limits, start,
-                    n_numeric, n_features - n_numeric, half_weight, masks,
+                    n_directions, n_categorical, half_weight, masks,
                 )  # fmt: skip
                 while hits != 0:
                     q = start + lowest_bit(hits)
@@ -123,6 +144,9 @@ class Distance:
     """Squared distance of two categories."""
     places: tuple[NDArray[np.float64], ...] = ()
     """For tables with categories only, a number for each code of each column: two codes are as far apart as these."""
+    rotation: NDArray[np.float64] | None = None
+    """Orthonormal directions, of shape (n_numeric, n_directions), that rows are first compared in. They change how long a
+    search takes and never what it finds."""
 
     def placed(self, columns: NDArray[Any]) -> NDArray[Any]:
         """The columns as they are measured."""
@@ -155,12 +179,15 @@ class Candidates:
         self._scale = float(2.0 ** -np.ceil(np.log2(spread))) if spread > 0 else 1.0
         precision = np.finfo(self._dtype)
         # Relative to |x|² + |y|² + |x - y|²: a rounding of half eps for each of the columns' products and sums, some
-        # for the centred and scaled copies; numbers near zero are off by the smallest normal number each.
-        self._slack = 2 * (n_features + 16) * float(precision.eps)
+        # for the centred and scaled copies, as much again for turning them in float64; numbers near zero are off by the
+        # smallest normal number each.
+        self._slack = 4 * (n_features + 16) * float(precision.eps)
         self._floor = 4 * n_features * float(precision.tiny)
         self._width = tile_width(self._dtype.itemsize)
+        rotation = distance.rotation
+        self._n_directions = self._n_numeric if rotation is None else rotation.shape[1]
         self._tiles, squares = self._packed(columns, self._width, sign=-1)
-        self._halves = (squares * (1 - self._slack) / 2).astype(self._dtype)
+        self._halves = (squares / 2).astype(self._dtype)
         self._halves[n_rows:] = np.inf
         self._rows = np.ascontiguousarray(columns[self._order].T)
 
@@ -168,18 +195,28 @@ class Candidates:
         return len(self._rows)
 
     def _packed(self, columns: NDArray[Any], width: int, sign: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Centred and scaled columns of `width` rows after `width` rows, with zeros at the end, and squared norms."""
+        """Centred, scaled and turned columns of `width` rows after `width` rows, with zeros at the end.
+
+        And the least squared norms that the rows as packed may have, rounding included.
+        """
         n_rows = columns.shape[1]
-        packed = np.zeros((-(-n_rows // width), len(columns), width), self._dtype)
+        codes = self._order[self._n_numeric :]
+        packed = np.zeros((-(-n_rows // width), self._n_directions + len(codes), width), self._dtype)
         squares = np.zeros(len(packed) * width)
-        for i, f in enumerate(self._order):
-            values = np.zeros(len(squares), self._dtype)
-            if i < self._n_numeric:
-                values[:n_rows] = sign * self._scale * (columns[f].astype(np.float64) - self._centers[i])
-                squares += values.astype(np.float64) ** 2
-            else:
-                values[:n_rows] = columns[f]
-            packed[:, i] = values.reshape(-1, width)
+        # A few tiles at a time, since centring and turning is done in float64.
+        for first in range(0, len(packed), _PACKED_ROWS // width):
+            rows = slice(first * width, min((first + _PACKED_ROWS // width) * width, n_rows))
+            numeric = columns[self._order[: self._n_numeric], rows].astype(np.float64)
+            numeric = sign * self._scale * (numeric - self._centers[:, None])
+            whole = np.square(numeric).sum(axis=0)
+            turned = numeric if self._distance.rotation is None else self._distance.rotation.T @ numeric
+            turned = turned.astype(self._dtype)
+            squares[rows] = np.square(turned.astype(np.float64)).sum(axis=0) - self._slack * whole
+            n_tiles = -(-turned.shape[1] // width)
+            values = np.zeros((packed.shape[1], n_tiles * width), self._dtype)
+            values[: self._n_directions, : turned.shape[1]] = turned
+            values[self._n_directions :, : turned.shape[1]] = columns[codes, rows]
+            packed[first : first + n_tiles] = values.reshape(len(values), n_tiles, width).swapaxes(0, 1)
         return packed.ravel(), squares
 
     def nearest(
@@ -218,8 +255,9 @@ class Candidates:
             packed, squares = self._packed(part, GROUP, sign=1)
             queries = np.ascontiguousarray(part[self._order].T)
             return _search(  # type: ignore[no-any-return]
-                self._tiles, self._halves, self._rows, self._n_numeric, float(self._distance.weight), self._scale**2,
-                self._slack, self._floor, self._width, queries, packed, squares, own[first:end], within[first:end], k,
+                self._tiles, self._halves, self._rows, self._n_numeric, self._n_directions,
+                float(self._distance.weight), self._scale**2, self._slack, self._floor, self._width, queries, packed,
+                squares, own[first:end], within[first:end], k,
             )  # fmt: skip
 
         if n_threads == 1:

@@ -19,6 +19,7 @@ from raresmith.crossover import Linkage, cross, fit_linkage
 from raresmith.errors import DataError
 from raresmith.neighbors import Candidates, Distance, processors
 from raresmith.random import Stream, hash64, uniform
+from raresmith.rotation import rotated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ class Smote:
     @cached_property
     def candidates(self) -> Candidates:
         """The rows, laid out for being searched."""
-        return Candidates(self.columns, self.distance)
+        return Candidates(self.columns, rotated(self.distance, self.columns, self.k_neighbors))
 
     def neighbors(self, bases: NDArray[np.int64], n_threads: int = 1) -> NDArray[np.int64]:
         """Positions of the nearest rows of each of these, of shape (n_bases, k_neighbors)."""
