@@ -145,8 +145,10 @@ class Distance:
     places: tuple[NDArray[np.float64], ...] = ()
     """For tables with categories only, a number for each code of each column: two codes are as far apart as these."""
     rotation: NDArray[np.float64] | None = None
-    """Orthonormal directions, of shape (n_numeric, n_directions), that rows are first compared in. They change how long a
-    search takes and never what it finds."""
+    """Orthonormal directions that rows are first compared in, of shape (n_numeric, n_directions).
+
+    They change how long a search takes and never what it finds.
+    """
 
     def placed(self, columns: NDArray[Any]) -> NDArray[Any]:
         """The columns as they are measured."""
