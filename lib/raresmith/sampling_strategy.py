@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from raresmith.errors import DataError
+from raresmith.errors import DataError, NothingToMake
 
 
 def rows_to_make(counts: Mapping[str, int], strategy: float | str | dict[str, int]) -> dict[str, int]:
@@ -19,14 +19,16 @@ def rows_to_make(counts: Mapping[str, int], strategy: float | str | dict[str, in
 
     Raises
     ------
+    NothingToMake
+        If fewer than two classes have rows, or the share is reached already.
     DataError
-        If fewer than two classes have rows, if a share is asked for with more than two classes, if a class is named
-        that has no rows, or if fewer rows are wished than there are.
+        If a share is asked for with more than two classes, if a class is named that has no rows, or if fewer rows are
+        wished than there are.
     """
     counts = {name: count for name, count in counts.items() if count > 0}
     if len(counts) < 2:
         found = f"only class {next(iter(counts))!r}" if counts else "no class at all"
-        raise DataError(
+        raise NothingToMake(
             f"the train rows hold {found}, and oversampling needs rows of at least two; "
             "check source.label and the split, or give the run a table with minority rows"
         )
@@ -69,7 +71,7 @@ def _share(counts: Mapping[str, int], majority: str, strategy: float) -> dict[st
     (name,) = (name for name in counts if name != majority)
     made = int(counts[majority] * strategy - counts[name])
     if made < 0:
-        raise DataError(
+        raise NothingToMake(
             f"oversample.sampling_strategy = {strategy} wishes {counts[majority] * strategy:.0f} rows of class "
             f"{name!r} but there are {counts[name]} already; raise it above {counts[name] / counts[majority]:.4g}"
         )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raresmith.config import Method
-from raresmith.errors import DataError
+from raresmith.errors import NothingToMake
 from raresmith.neighbors import Candidates, nearest_of
 from raresmith.smote import Smote, copies_per_base
 
@@ -52,13 +52,22 @@ class InMemory:
 
 
 def surrounded(
-    plan: Smote, method: Method, n_to_make: int, m_neighbors: int, others: OtherClasses, name: str, n_threads: int = 1
+    plan: Smote,
+    method: Method,
+    n_to_make: int,
+    m_neighbors: int,
+    others: OtherClasses,
+    name: str,
+    n_threads: int = 1,
+    is_base: NDArray[np.bool_] | None = None,
 ) -> Smote:
     """The plan with its bases, and for borderline-2 its neighbours, chosen by the class's surroundings.
 
+    Bases are chosen among the rows marked in `is_base`, or without it among all.
+
     Raises
     ------
-    DataError
+    NothingToMake
         If there is no base to choose.
     """
     m = plan.k_neighbors if method == "adasyn" else m_neighbors
@@ -70,6 +79,8 @@ def surrounded(
     nearest = nearest_of(np.c_[plan.row_ids[near], other_ids], both, n)
     is_other = (nearest >= n) & np.isfinite(np.take_along_axis(both, nearest, axis=1))
     n_others = np.count_nonzero(is_other[:, :m], axis=1)
+    if is_base is not None:
+        n_others[~is_base] = 0  # neither ADASYN nor Borderline starts from a row among its own
     if method == "adasyn":
         return replace(plan, copies=adasyn_copies(n_others, n_to_make, name))
     plan = replace(plan, copies=borderline_copies(plan.row_ids, n_others, m, n_to_make, plan.random_state, name))
@@ -96,12 +107,12 @@ def borderline_copies(
 
     Raises
     ------
-    DataError
+    NothingToMake
         If no row of the class called `name` is in danger.
     """
     danger = in_danger(n_others, m)
     if not danger.any():
-        raise DataError(
+        raise NothingToMake(
             f"no row of class {name!r} has at least half, but not all, of its {m} nearest rows in other classes, so "
             'borderline has none to start from; set oversample.method = "smote" or another oversample.m_neighbors'
         )
@@ -117,12 +128,12 @@ def adasyn_copies(n_others: NDArray[Any], n_to_make: int, name: str) -> NDArray[
 
     Raises
     ------
-    DataError
+    NothingToMake
         If no row of the class called `name` has a row of another class among its nearest, or all numbers round to 0.
     """
     total = int(n_others.sum())
     if total == 0:
-        raise DataError(
+        raise NothingToMake(
             f"no row of class {name!r} has a row of another class among its nearest, so ADASYN has nowhere to make "
             'rows; set oversample.method = "smote" or a larger oversample.k_neighbors'
         )
@@ -130,7 +141,7 @@ def adasyn_copies(n_others: NDArray[Any], n_to_make: int, name: str) -> NDArray[
     # Half to even, as NumPy rounds.
     copies = whole + ((2 * rest > total) | ((2 * rest == total) & (whole % 2 == 1)))
     if not copies.any():
-        raise DataError(
+        raise NothingToMake(
             f"ADASYN shares {n_to_make} rows of class {name!r} out among {np.count_nonzero(n_others)} bases, and all "
             'shares round to 0; ask for more rows, or set oversample.method = "smote"'
         )

@@ -9,6 +9,11 @@ from raresmith.runs import StageRun
 from raresmith.stages import StageReport
 
 
+LEFT_OUT = (
+    "           left out: refine makes all its rows anew, and run.incremental leaves those of other days as they are"
+)
+
+
 def is_done(config: Config, run: StageRun) -> bool:
     """Whether the newest rows of `refined` were made by an equal run."""
     note = tables.commit_note(tables.location(config, "refined"))

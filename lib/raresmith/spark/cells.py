@@ -31,10 +31,19 @@ class ClassRows:
     """The train rows of one class in Spark."""
 
     def __init__(
-        self, rows: DataFrame, features: FeatureColumns, class_name: str, n_rows: int, random_state: int
+        self,
+        rows: DataFrame,
+        features: FeatureColumns,
+        class_name: str,
+        n_rows: int,
+        random_state: int,
+        bases: str = "true",
+        n_bases: int | None = None,
     ) -> None:
-        self.n_rows = n_rows
+        """`bases` is the SQL condition of the rows that others are made of, `n_bases` how many there are."""
+        self.n_rows, self._n_bases = n_rows, n_rows if n_bases is None else n_bases
         self._rows, self._features, self._name = features.of_rows(rows), features, class_name
+        self._marked = features.of_rows(rows, F.expr(bases).alias("is_base"))
         self._random_state = random_state
         self._context = rows.sparkSession.sparkContext
 
@@ -74,7 +83,7 @@ class ClassRows:
         """The made rows; `plan` says how, with none of the class's rows in it."""
         features, name, random_state = self._features, self._name, self._random_state
         schema = to_arrow_schema(made_schema(features))
-        whole, remaining = divmod(n_to_make, self.n_rows)
+        whole, remaining = divmod(n_to_make, self._n_bases)
         last = self._hash_of_rank(remaining)
         sent_cells, sent_plan = self._context.broadcast(cells), self._context.broadcast(plan)
 
@@ -84,16 +93,17 @@ class ClassRows:
                 of_rows = sent_cells.value.of(row_ids, columns)
                 rows = packed(columns)
                 for nth, cell in enumerate(of_rows.T):
-                    at_home = pa.array(np.full(len(row_ids), nth == 0))
+                    # Rows are made of a base where it is at home.
+                    of_base = batch.column("is_base") if nth == 0 else pa.array(np.zeros(len(row_ids), bool))
                     yield pa.RecordBatch.from_arrays(
-                        [pa.array(cell.astype(np.int32)), at_home, pa.array(row_ids), rows],
-                        ["cell", "at_home", "row_id", "row"],
+                        [pa.array(cell.astype(np.int32)), of_base, pa.array(row_ids), rows],
+                        ["cell", "of_base", "row_id", "row"],
                     )
 
         def make(batches: Batches) -> Batches:
             received = [batch for batch in batches if batch.num_rows]
             row_ids = np.concatenate([batch.column("row_id").to_numpy() for batch in received])
-            at_home = np.concatenate([batch.column("at_home").to_numpy(zero_copy_only=False) for batch in received])
+            of_base = np.concatenate([batch.column("of_base").to_numpy(zero_copy_only=False) for batch in received])
             parts = [unpacked(batch.column("row"), len(features.names), features.dtype) for batch in received]
             order = np.argsort(row_ids, kind="stable")
             copies = whole + (hash64(random_state, Stream.EXTRA_COPY, row_ids) <= last)
@@ -101,17 +111,17 @@ class ClassRows:
                 sent_plan.value,
                 row_ids=row_ids[order],
                 columns=np.concatenate(parts, axis=1)[:, order],
-                copies=np.where(at_home, copies, 0)[order],
+                copies=np.where(of_base, copies, 0)[order],
             )
             yield from made_batches(in_cell, np.arange(in_cell.n_to_make), schema)
 
-        sent = self._rows.mapInArrow(send, "cell int, at_home boolean, row_id bigint, row binary")
+        sent = self._marked.mapInArrow(send, "cell int, of_base boolean, row_id bigint, row binary")
         # Told how many, Spark does not merge partitions whose bytes are few; what they cost is their pairs.
         tasks = min(len(cells), self._context.defaultParallelism * _TASKS_PER_CORE)
         return sent.repartition(tasks, "cell").groupBy("cell").applyInArrow(make, made_schema(features))
 
     def _hash_of_rank(self, rank: int) -> int:
-        """The EXTRA_COPY hash that so many of the class's rows do not exceed; below all where it is none."""
+        """The EXTRA_COPY hash that so many of the bases do not exceed; below all where it is none."""
         if rank == 0:
             return -(2**63)
         random_state = self._random_state
@@ -122,7 +132,7 @@ class ClassRows:
                 found, counts = np.unique(buckets, return_counts=True)
                 yield pa.RecordBatch.from_arrays([pa.array(found), pa.array(counts)], ["bucket", "rows"])
 
-        ids = self._rows.select("row_id")
+        ids = self._marked.where("is_base").select("row_id")
         counted = ids.mapInArrow(count, "bucket bigint, rows bigint").groupBy("bucket").agg(F.sum("rows").alias("rows"))
         table = counted.orderBy("bucket").toArrow()
         ends = np.cumsum(table.column(1).to_numpy())

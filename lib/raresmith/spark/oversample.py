@@ -6,12 +6,14 @@ makes it.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -20,7 +22,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from raresmith.cells import SEND_SECONDS, Fit
 from raresmith.config import SURROUNDED, OversampleConfig
 from raresmith.encoder import Encoder
-from raresmith.errors import DataError
+from raresmith.errors import DataError, NothingToMake
 from raresmith.neighbors import processors
 from raresmith.sampling_strategy import rows_to_make
 from raresmith.smote import Smote, fit_cells, in_cells, smote, usable_neighbors
@@ -40,12 +42,21 @@ class Oversampled:
     """The `synthetic` table."""
     measures: dict[str, Any]
     """Of each class with made rows: where its neighbours were looked for, and which share of the true ones is found."""
+    left_out: tuple[str, ...] = ()
+    """Why no rows are made of a class whose bases are only some of its rows: a sentence each."""
 
 
 def oversample(
-    features: DataFrame, encoder: Encoder, config: OversampleConfig, random_state: int, run_id: str
+    features: DataFrame,
+    encoder: Encoder,
+    config: OversampleConfig,
+    random_state: int,
+    run_id: str,
+    bases: str = "",
 ) -> Oversampled:
     """Rows made from the train rows of `features`; they are the same however these are partitioned.
+
+    `bases` is as in `made_rows`.
 
     Raises
     ------
@@ -53,7 +64,7 @@ def oversample(
         As `made_rows` does.
     """
     train = features.where(col("split") == "train")
-    made = made_rows(train, FeatureColumns.of(encoder), encoder.label.classes, config, random_state)
+    made = made_rows(train, FeatureColumns.of(encoder), encoder.label.classes, config, random_state, bases)
     rows = made.rows.select(
         "row_id",
         "base_row_id",
@@ -64,7 +75,7 @@ def oversample(
         F.lit(run_id).alias("run_id"),
         *[col(name) for name in encoder.names],
     )
-    return Oversampled(rows=rows, measures=made.measures)
+    return Oversampled(rows=rows, measures=made.measures, left_out=made.left_out)
 
 
 def made_rows(
@@ -73,6 +84,7 @@ def made_rows(
     classes: tuple[str, ...],
     config: OversampleConfig,
     random_state: int,
+    bases: str = "",
 ) -> Oversampled:
     """Made rows: row_id, those of their parents, gap, label and the features.
 
@@ -80,6 +92,10 @@ def made_rows(
     ----------
     train : DataFrame with row_id, label and the features
         The label is a position in `classes`.
+    bases
+        SQL condition of the rows that others are made of, which are neighbours like all the others: how many rows to
+        make is told by them, and where that is none or they have no neighbour, the result says why. Empty means all
+        rows, and an error instead.
 
     Raises
     ------
@@ -88,26 +104,51 @@ def made_rows(
         where the method or exact neighbours need it in memory, cells find too few neighbours, a row_id comes twice, or
         a feature is null, NaN, infinite or beyond 1e150.
     """
-    counts = {classes[row["label"]]: row["count"] for row in train.groupBy("label").count().collect()}
+    counted = train.groupBy("label").agg(
+        F.count(F.lit(1)).alias("rows"), F.count_if(F.expr(bases or "true")).alias("bases")
+    )
+    found = {classes[row["label"]]: row for row in counted.collect()}
     # Ties between classes are decided by their order, which a shuffle does not keep.
-    counts = {name: counts[name] for name in classes if name in counts}
-    wanted = {name: n for name, n in rows_to_make(counts, config.sampling_strategy).items() if n > 0}
-    sources = [
-        _Class(train, features, config, random_state, name, classes.index(name), counts[name], n_to_make)
-        for name, n_to_make in wanted.items()
-    ]
-    for source in sources:
-        source.check()
+    counts = {name: int(found[name]["bases"]) for name in classes if name in found}
+    strategy = config.sampling_strategy
+    if bases and isinstance(strategy, dict):
+        # A batch may hold more rows of a class than are wished, or none.
+        absent = {name for name in classes if not counts.get(name)}
+        strategy = {name: max(wished, counts.get(name, 0)) for name, wished in strategy.items() if name not in absent}
+    left_out: list[str] = []
+    wanted: dict[str, int] = {}
+    with _told_in(left_out, bases):
+        wanted = {name: n for name, n in rows_to_make(counts, strategy).items() if n > 0}
+    sources = []
+    for name, n_to_make in wanted.items():
+        place, n_rows = classes.index(name), int(found[name]["rows"])
+        source = _Class(train, features, config, random_state, name, place, n_rows, n_to_make, bases, counts[name])
+        with _told_in(left_out, bases):
+            source.check()
+            sources.append(source)
     parts = [train.sparkSession.createDataFrame([], made_schema(features)).withColumn("label", F.lit(0))]
     measures = {}
     for source in sources:
-        made, fit = source.made()
-        parts.append(made.withColumn("label", F.lit(source.label)))
-        measures[source.name] = {"neighbors": "exact", "recall": 1.0}
-        if fit is not None:
-            measures[source.name] = {"neighbors": source.neighbors, **fit.measures()}
+        with _told_in(left_out, bases):
+            made, fit = source.made()
+            parts.append(made.withColumn("label", F.lit(source.label)))
+            measures[source.name] = {"neighbors": "exact", "recall": 1.0}
+            if fit is not None:
+                measures[source.name] = {"neighbors": source.neighbors, **fit.measures()}
     # The empty first part is there for its schema only.
-    return Oversampled(rows=reduce(DataFrame.union, parts[1:] or parts), measures=measures)
+    rows = reduce(DataFrame.union, parts[1:] or parts)
+    return Oversampled(rows=rows, measures=measures, left_out=tuple(left_out))
+
+
+@contextmanager
+def _told_in(left_out: list[str], bases: str) -> Iterator[None]:
+    """Where only some rows are bases, note in `left_out` why there is nothing to make, and go on."""
+    try:
+        yield
+    except NothingToMake as error:
+        if not bases:
+            raise
+        left_out.append(str(error))
 
 
 @dataclass(frozen=True)
@@ -122,6 +163,9 @@ class _Class:
     label: int
     n_rows: int
     n_to_make: int
+    bases: str
+    """SQL condition of the rows that others are made of; empty means all."""
+    n_bases: int
 
     @property
     def rows(self) -> DataFrame:
@@ -170,10 +214,12 @@ class _Class:
 
     def _made_from_memory(self) -> tuple[DataFrame, Fit | None]:
         config, fit = self.config, None
-        plan = self._plan(self._collected(), self.n_to_make)
+        rows = self._collected()
+        is_base = self._is_base(rows[0])
+        plan = self._plan(rows, self.n_to_make, is_base)
         if config.method in SURROUNDED:
-            others = _OtherClasses(self)
-            plan = surrounded(plan, config.method, self.n_to_make, config.m_neighbors, others, self.name, processors())
+            asked = config.method, self.n_to_make, config.m_neighbors
+            plan = surrounded(plan, *asked, _OtherClasses(self), self.name, processors(), is_base)
         elif config.neighbors in ("cells", "partition"):
             plan, fit = in_cells(plan, config.neighbors, config.min_recall, self.name)
         spark = self.train.sparkSession
@@ -185,7 +231,8 @@ class _Class:
         return spark.range(0, tasks, 1, tasks).mapInArrow(make, schema), fit
 
     def _made_cell_by_cell(self) -> tuple[DataFrame, Fit]:
-        rows = ClassRows(self.rows, self.features, self.name, self.n_rows, self.random_state)
+        bases = self.bases or "true"
+        rows = ClassRows(self.rows, self.features, self.name, self.n_rows, self.random_state, bases, self.n_bases)
         row_ids, columns = rows.sample()
         # All that is learnt of the class is learnt from the sample.
         plan = self._plan((row_ids, columns), 0)
@@ -194,7 +241,7 @@ class _Class:
         fit = fit_cells(sample, self.n_rows, plan, neighbors, self.config.min_recall, self.name, SEND_SECONDS)
         return rows.made(fit.cells, plan, self.n_to_make), fit
 
-    def _plan(self, rows: Arrays, n_to_make: int) -> Smote:
+    def _plan(self, rows: Arrays, n_to_make: int, is_base: NDArray[np.bool_] | None = None) -> Smote:
         return smote(
             *rows,
             np.array(self.features.categorical),
@@ -203,7 +250,14 @@ class _Class:
             self.random_state,
             self.config.method,
             np.array(self.features.groups),
+            is_base,
         )
+
+    def _is_base(self, row_ids: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        if not self.bases:
+            return None
+        bases = self.rows.where(self.bases).select("row_id").toArrow()
+        return np.isin(row_ids, bases.column(0).to_numpy())
 
     def _collected(self) -> Arrays:
         """Row ids, ascending, and features."""
