@@ -1,6 +1,6 @@
 """How many rows of each class to make, as imbalanced-learn's `sampling_strategy` defines it for over-sampling."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from raresmith.errors import DataError, NothingToMake
 
@@ -45,6 +45,16 @@ def rows_to_make(counts: Mapping[str, int], strategy: float | str | dict[str, in
         }[strategy]
         return {name: counts[majority] - counts[name] for name in names}
     return _share(counts, majority, strategy)
+
+
+def for_batch(
+    strategy: float | str | dict[str, int], counts: Mapping[str, int], classes: Collection[str]
+) -> float | str | dict[str, int]:
+    """The strategy for a batch, which may hold more rows of a class than are wished, or none: it gets no rows then."""
+    if not isinstance(strategy, dict):
+        return strategy
+    present = {name: wished for name, wished in strategy.items() if name not in classes or counts.get(name)}
+    return {name: max(wished, counts.get(name, 0)) for name, wished in present.items()}
 
 
 def _wished(counts: Mapping[str, int], strategy: dict[str, int]) -> dict[str, int]:

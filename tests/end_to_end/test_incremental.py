@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from raresmith.cli import main, run_stages
-from raresmith.config import Config, load_config
+from raresmith.config import load_config
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.tables import read_table
 from raresmith.stages import StageReport
@@ -182,23 +182,23 @@ def test_rows_that_come_again_on_another_day_are_set_aside(series: Callable[...,
     # A day that brings nothing else still goes through, and the first, run again, sees no row of its own as known.
     days.bring(DAYS[2], again)
     assert days.run(DAYS[2])[0].rows == {"features": 0, "quarantine": 30}
-    days.bring(DAYS[0], days.raw(DAYS[0]).where("id >= 0"))
+    days.bring(DAYS[0], transactions(spark, 0))
     assert days.run(DAYS[0])[0].rows == {"features": 200, "quarantine": 0}
     assert days.of_days(DAYS[0]) == before
 
 
-@pytest.mark.parametrize(
-    "settings", ["", 'method = "borderline-1"', 'method = "adasyn"', "sampling_strategy = {1 = 30}"]
-)
 def test_a_day_without_the_minority_makes_none_and_says_so(
-    series: Callable[..., Series], spark: SparkSession, settings: str
+    series: Callable[..., Series], spark: SparkSession, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    changed = CONFIG.replace("sampling_strategy = 0.5", settings).replace('["none", "smote"]', '["none"]')
-    days = series(text=changed)
+    days = series()
     days.bring(DAYS[0])
     days.bring(DAYS[1], transactions(spark, 1000, fraud="false"))
-    for day in DAYS[:2]:
-        reports = days.run(day)
+    days.run(DAYS[0])
+    assert main(["plan", str(days.path), "--logical-date", DAYS[1]]) == 0
+    planned = capfd.readouterr().out
+    assert "200 rows (0: 200, 1: 0; positive '1')" in planned
+    assert "oversample no rows: the train rows hold only class '0'" in planned
+    reports = days.run(DAYS[1])
     assert [report.rows.get("synthetic", 0) for report in reports] == [0, 0, 0]
     assert "no rows made: the train rows hold only class '0'" in reports[1].words
     assert len(days.rows("synthetic", DAYS[0])) > 0
@@ -211,18 +211,17 @@ def test_the_first_day_is_fitted_again_while_nothing_hangs_on_it(
     series: Callable[..., Series], spark: SparkSession
 ) -> None:
     days = series()
-    days.bring(DAYS[0])
-    days.run(DAYS[0])
-    days.path.write_text(CONFIG + "[prepare]\nnormalise = 'minmax'\n")
-    days.bring(DAYS[0], transactions(spark, 0).withColumn("more", F.rand(1)))
-    days.run(DAYS[0])
-    assert "more" in days.table("features").columns
-    for name in DAILY:
-        assert days.rows(name) == days.rows(name, DAYS[0])
-    other = series("other", CONFIG + "[prepare]\nnormalise = 'minmax'\n")
-    other.bring(DAYS[0], days.raw(DAYS[0]))
-    other.run(DAYS[0])
-    assert other.of_days(DAYS[0]) == days.of_days(DAYS[0])
+    for text, rows in (
+        (CONFIG, transactions(spark, 0)),
+        (CONFIG + "[prepare]\nnormalise = 'minmax'\n", transactions(spark, 0).withColumn("more", F.rand(1))),
+    ):
+        days.path.write_text(text)
+        days.bring(DAYS[0], rows)
+        days.run(DAYS[0], ["prepare", "oversample"])
+    for name in ("features", "synthetic"):
+        assert "more" in days.table(name).columns
+        assert len(days.rows(name)) == len(days.rows(name, DAYS[0]))
+    assert days.table("features").agg(F.max("amount")).first()[0] <= 2
 
 
 def test_a_day_that_does_not_fit_the_encoder_is_refused_in_one_sentence(
@@ -265,7 +264,7 @@ def test_a_warehouse_of_runs_that_replace_each_other_is_refused(series: Callable
         days.bring(day)
     days.run(DAYS[0], ["prepare"])
     days.path.write_text(CONFIG)
-    with pytest.raises(ConfigError, match="run.incremental was False and is True"):
+    with pytest.raises(ConfigError, match=r"run.incremental was False and is True"):
         days.run(DAYS[1], ["prepare"])
 
 

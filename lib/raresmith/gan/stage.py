@@ -8,7 +8,6 @@ from raresmith.gan import tables
 from raresmith.runs import StageRun
 from raresmith.stages import StageReport
 
-
 LEFT_OUT = (
     "           left out: refine makes all its rows anew, and run.incremental leaves those of other days as they are"
 )

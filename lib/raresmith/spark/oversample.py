@@ -24,7 +24,7 @@ from raresmith.config import SURROUNDED, OversampleConfig
 from raresmith.encoder import Encoder
 from raresmith.errors import DataError, NothingToMake
 from raresmith.neighbors import processors
-from raresmith.sampling_strategy import rows_to_make
+from raresmith.sampling_strategy import for_batch, rows_to_make
 from raresmith.smote import Smote, fit_cells, in_cells, smote, usable_neighbors
 from raresmith.spark.cells import ClassRows
 from raresmith.spark.class_rows import Arrays, FeatureColumns
@@ -110,11 +110,7 @@ def made_rows(
     found = {classes[row["label"]]: row for row in counted.collect()}
     # Ties between classes are decided by their order, which a shuffle does not keep.
     counts = {name: int(found[name]["bases"]) for name in classes if name in found}
-    strategy = config.sampling_strategy
-    if bases and isinstance(strategy, dict):
-        # A batch may hold more rows of a class than are wished, or none.
-        absent = {name for name in classes if not counts.get(name)}
-        strategy = {name: max(wished, counts.get(name, 0)) for name, wished in strategy.items() if name not in absent}
+    strategy = for_batch(config.sampling_strategy, counts, classes) if bases else config.sampling_strategy
     left_out: list[str] = []
     wanted: dict[str, int] = {}
     with _told_in(left_out, bases):
