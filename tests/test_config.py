@@ -106,6 +106,45 @@ def test_paths_take_defaults_and_values_from_the_environment(monkeypatch: pytest
     assert parsed(source=source).source.path == "/else/x"
 
 
+INCREMENTAL = {"name": "r", "warehouse": "w", "incremental": True}
+
+
+def test_an_incremental_run_does_without_the_refined_rows() -> None:
+    config = parse_config({**MINIMAL, "run": INCREMENTAL, "oversample": {"method": "adasyn"}}, Path("/a"), "2026-11-20")
+    assert config.evaluate.strategies == ("none", "class_weight", "random", "adasyn")
+    assert config.publish.source == "adasyn"
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"simulate": {"rows": 1}}, r"\[simulate\], which would make the same rows every day; delete it"),
+        (
+            {
+                "source": {**MINIMAL["source"], "timestamp": "t"},
+                "split": {
+                    "strategy": "time",
+                    "train": ["2025-01-01", "2025-01-02"],
+                    "validation": ["2025-01-03", "2025-01-03"],
+                    "test": ["2025-01-04", "2025-01-04"],
+                },
+            },
+            r'split.strategy = "time", for all rows of a day have one date; set "hash" or "entity"',
+        ),
+        (
+            {"source": {**MINIMAL["source"], "timestamp": "t"}, "prepare": {"windows": [{"entity": "c"}]}},
+            r"prepare.windows, for a day's table does not hold the entity's past",
+        ),
+        ({"evaluate": {"entity": "c"}}, r"evaluate.entity, for a day's table does not hold the entities of earlier"),
+        ({"evaluate": {"strategies": ["none", "refined"]}}, r'"refined" in evaluate.strategies, for refine makes all'),
+        ({"publish": {"source": "refined"}}, r'publish.source = "refined", for refine makes .*; set "smote"'),
+    ],
+)
+def test_what_an_incremental_run_cannot_do_is_refused(sections: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"run.incremental does not go with {message}"):
+        parse_config({**MINIMAL, "run": INCREMENTAL, **sections}, Path("/conf/a.toml"), "2026-11-20")
+
+
 def test_the_run_id_is_the_name_and_the_logical_date() -> None:
     assert parsed().run_id == "r"
     assert parse_config(MINIMAL, Path("/conf/a.toml"), "2026-01-02").run_id == "r-2026-01-02"

@@ -40,6 +40,8 @@ class RunConfig:
     """Folder or s3a:// URL that holds the Delta tables; a relative path counts from the configuration file."""
     random_state: int = 0
     """Seed of everything random; at least 0."""
+    incremental: bool = False
+    """Each run, named by its logical date, brings one batch of raw rows; the rows of other runs stay as they are."""
 
     def __post_init__(self) -> None:
         _require(
@@ -378,7 +380,7 @@ class PublishConfig:
     """Raw rows that are copied in: all that passed the contract, those of the train split, or none (for tables too big
     to copy: then a view unites them)."""
     source: Literal["refined", Method] = "refined"
-    """Which made rows are published: refined, or those of oversample.method."""
+    """Which made rows are published: refined, or those of oversample.method, which an incremental run takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -467,6 +469,38 @@ class Config:
                     name in (method, "random") or name not in typing.get_args(Method),
                     f"{key} names {name!r} but oversample.method is {method!r}; name that, or change the method",
                 )
+        if self.run.incremental:
+            self._check_incremental()
+
+    def _check_incremental(self) -> None:
+        """Refuse what a run cannot do that sees one day's raw rows and leaves the rows of other days alone."""
+        _require(
+            bool(self.logical_date),
+            "run.incremental needs the day that it is run for; name it by --logical-date YYYY-MM-DD",
+        )
+        refused = {
+            "[simulate], which would make the same rows every day; delete it": self.simulate is not None,
+            'split.strategy = "time", for all rows of a day have one date; set "hash" or "entity"': (
+                self.split.strategy == "time"
+            ),
+            "prepare.windows, for a day's table does not hold the entity's past; make these columns before": bool(
+                self.prepare.windows
+            ),
+            "evaluate.entity, for a day's table does not hold the entities of earlier days; leave it out": bool(
+                self.evaluate.entity
+            ),
+            '"refined" in evaluate.strategies, for refine makes all its rows anew; leave it out': (
+                "refined" in self.evaluate.strategies
+            ),
+            "oversample.undersampling_strategy or cleaning, for they look at all rows; leave them out": (
+                self.oversample.removes
+            ),
+            f'publish.source = "refined", for refine makes all its rows anew; set "{self.oversample.method}"': (
+                self.publish.source == "refined"
+            ),
+        }
+        for found, is_found in refused.items():
+            _require(not is_found, f"run.incremental does not go with {found}")
 
     @property
     def run_id(self) -> str:
@@ -479,6 +513,8 @@ class Config:
             name: dataclasses.asdict(value) if (value := getattr(self, name)) else None for name in sections
         }
         document["random_state"] = self.run.random_state
+        if self.run.incremental:
+            document["incremental"] = True
         return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
@@ -595,11 +631,15 @@ def parse_config(document: dict[str, Any], path: Path, logical_date: str = "") -
     parsed["run"] = dataclasses.replace(run, warehouse=_located(run.warehouse, base).rstrip("/"))
     dated = source.path.replace("{logical_date}", logical_date)
     parsed["source"] = dataclasses.replace(source, path=_located(dated, base))
+    method, incremental = parsed["oversample"].method, run.incremental
     if "strategies" not in document.get("evaluate", {}):
         oversample = parsed["oversample"]
         reduced = ("reduced",) if oversample.removes else ()
-        usual = dict.fromkeys(("none", "class_weight", "random", *reduced, oversample.method, "refined"))
+        refined = () if incremental else ("refined",)
+        usual = dict.fromkeys(("none", "class_weight", "random", *reduced, method, *refined))
         parsed["evaluate"] = dataclasses.replace(parsed["evaluate"], strategies=tuple(usual))
+    if incremental and "source" not in document.get("publish", {}):
+        parsed["publish"] = dataclasses.replace(parsed["publish"], source=method)
     return Config(**parsed, path=path.resolve(), logical_date=logical_date)
 
 

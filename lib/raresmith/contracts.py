@@ -51,7 +51,9 @@ def _feature_columns(encoder: Encoder) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-_RUN_ID = Column(name="run_id", type="string", comment="the run that made the row: its name and logical date")
+_RUN_ID = Column(name="run_id", type="string", comment="the run that wrote the row: its name and logical date")
+ADDED = ("reason", "run_id", "origin", "parent_row_id")
+"""Columns that stand beside the raw ones in `quarantine` and `augmented`."""
 
 
 def _label(encoder: Encoder) -> Column:
@@ -68,11 +70,12 @@ def features(encoder: Encoder) -> Table:
             Column(name="row_id", type="bigint", comment="stable identity of the raw row", repeats=False),
             Column(name="split", type="string", comment="what the row may be used for: train, validation or test"),
             _label(encoder),
+            _RUN_ID,
             *_feature_columns(encoder),
         ),
         checks={"split_is_known": "split IN ('train', 'validation', 'test')", **LABEL_CHECK},
         # Nobody looks for rows by the range of a feature, and to note it costs half as much again as the rows.
-        ranged_columns=1,
+        ranged_columns=4,
     )
 
 
@@ -81,7 +84,7 @@ def quarantine(raw: tuple[Column, ...]) -> Table:
     return Table(
         name="quarantine",
         comment="Raw rows that did not pass the contract of the configuration",
-        columns=(*raw, Column(name="reason", type="string", comment="which rule the row broke")),
+        columns=(*raw, Column(name="reason", type="string", comment="which rule the row broke"), _RUN_ID),
         ranged_columns=0,
     )
 
@@ -90,12 +93,13 @@ def encoder() -> Table:
     """`encoder`: the fitted encoder, one row."""
     return Table(
         name="encoder",
-        comment="The encoder fitted on the train rows of the newest run",
+        comment="The encoder fitted on the train rows of the newest run; where runs are incremental, of the first",
         columns=(
             _RUN_ID,
             Column(
                 name="document", type="string", comment="JSON: roles, categories, statistics, types of the original"
             ),
+            Column(name="settings", type="string", comment="JSON: the configuration that it was fitted under"),
         ),
     )
 
@@ -120,7 +124,7 @@ def synthetic(encoder: Encoder) -> Table:
             *_feature_columns(encoder),
         ),
         checks={"gap_in_unit_interval": "gap >= 0 AND gap < 1", **LABEL_CHECK},
-        ranged_columns=1,
+        ranged_columns=7,
     )
 
 

@@ -1,4 +1,4 @@
-"""The two errors of our own; every other exception is a bug or the machine's."""
+"""The errors of our own; every other exception is a bug or the machine's."""
 
 
 class RaresmithError(Exception):
@@ -11,3 +11,7 @@ class ConfigError(RaresmithError):
 
 class DataError(RaresmithError):
     """The data does not allow what the configuration asks; the message names the column or table and the count."""
+
+
+class NothingToMake(DataError):
+    """No rows can or need be made of a class: an error of a whole table, but no error of one day's rows."""

@@ -1,8 +1,8 @@
 """How many rows of each class to make or keep, as imbalanced-learn's `sampling_strategy` defines it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from raresmith.errors import DataError
+from raresmith.errors import DataError, NothingToMake
 
 
 def rows_to_make(counts: Mapping[str, int], strategy: float | str | dict[str, int]) -> dict[str, int]:
@@ -19,14 +19,16 @@ def rows_to_make(counts: Mapping[str, int], strategy: float | str | dict[str, in
 
     Raises
     ------
+    NothingToMake
+        If fewer than two classes have rows, or the share is reached already.
     DataError
-        If fewer than two classes have rows, if a share is asked for with more than two classes, if a class is named
-        that has no rows, or if fewer rows are wished than there are.
+        If a share is asked for with more than two classes, if a class is named that has no rows, or if fewer rows are
+        wished than there are.
     """
     counts = {name: count for name, count in counts.items() if count > 0}
     if len(counts) < 2:
         found = f"only class {next(iter(counts))!r}" if counts else "no class at all"
-        raise DataError(
+        raise NothingToMake(
             f"the train rows hold {found}, and oversampling needs rows of at least two; "
             "check source.label and the split, or give the run a table with minority rows"
         )
@@ -94,6 +96,16 @@ def rows_to_keep(counts: Mapping[str, int], strategy: float | str | dict[str, in
     return wanted
 
 
+def for_batch(
+    strategy: float | str | dict[str, int], counts: Mapping[str, int], classes: Collection[str]
+) -> float | str | dict[str, int]:
+    """The strategy for a batch, which may hold more rows of a class than are wished, or none: it gets no rows then."""
+    if not isinstance(strategy, dict):
+        return strategy
+    present = {name: wished for name, wished in strategy.items() if name not in classes or counts.get(name)}
+    return {name: max(wished, counts.get(name, 0)) for name, wished in present.items()}
+
+
 def _wished(counts: Mapping[str, int], strategy: dict[str, int]) -> dict[str, int]:
     if unknown := [name for name in strategy if name not in counts]:
         raise DataError(
@@ -118,7 +130,7 @@ def _share(counts: Mapping[str, int], majority: str, strategy: float) -> dict[st
     (name,) = (name for name in counts if name != majority)
     made = int(counts[majority] * strategy - counts[name])
     if made < 0:
-        raise DataError(
+        raise NothingToMake(
             f"oversample.sampling_strategy = {strategy} wishes {counts[majority] * strategy:.0f} rows of class "
             f"{name!r} but there are {counts[name]} already; raise it above {counts[name] / counts[majority]:.4g}"
         )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from raresmith.cells import COPY_SECONDS, Fit, Members, Sample, choose_cells, parts_by_hash, sampled
 from raresmith.config import Method
 from raresmith.crossover import Linkage, cross, fit_linkage
-from raresmith.errors import DataError
+from raresmith.errors import DataError, NothingToMake
 from raresmith.neighbors import Candidates, Distance, processors
 from raresmith.random import Stream, hash64, uniform
 from raresmith.rotation import rotated
@@ -167,23 +167,28 @@ def smote(
     method: Method = "smote",
     groups: NDArray[np.intp] | None = None,
     places: tuple[NDArray[np.float64], ...] = (),
+    is_base: NDArray[np.bool_] | None = None,
 ) -> Smote:
     """The plan for a class whose rows are given as in `Smote`: as many copies of each row, give or take one.
 
-    Crossover does not part the columns of one of the `groups`; without them each column is one of its own. SMOTE-N
-    takes the `places` of `value_difference`.
+    Rows that are not marked in `is_base` are neighbours only; without it all are bases. Crossover does not part the
+    columns of one of the `groups`; without them each column is one of its own. SMOTE-N takes the `places` of
+    `value_difference`.
     """
     linkage = None
     if method == "crossover":
         groups = np.arange(len(columns)) if groups is None else groups
         linkage = fit_linkage(row_ids, columns, is_categorical, groups, random_state)
+    copies = np.zeros(len(row_ids), np.int64)
+    bases = np.arange(len(row_ids)) if is_base is None else np.flatnonzero(is_base)
+    copies[bases] = copies_per_base(row_ids[bases], n_to_make, random_state)
     return Smote(
         row_ids=row_ids,
         columns=columns,
         distance=Distance(is_categorical, category_weight(columns, is_categorical), places),
         k_neighbors=k_neighbors,
         random_state=random_state,
-        copies=copies_per_base(row_ids, n_to_make, random_state),
+        copies=copies,
         linkage=linkage,
     )
 
@@ -256,11 +261,13 @@ def usable_neighbors(
 
     Raises
     ------
+    NothingToMake
+        If a row stands alone.
     DataError
-        If a row stands alone, or if there are too few and the policy is to refuse.
+        If there are too few and the policy is to refuse.
     """
     if n_rows == 1:
-        raise DataError(
+        raise NothingToMake(
             f"class {class_name!r} has 1 train row, and SMOTE needs at least 2 to draw a row between them; "
             "leave the class out of oversample.sampling_strategy or give the run more of its rows"
         )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raresmith.config import Method
-from raresmith.errors import DataError
+from raresmith.errors import NothingToMake
 from raresmith.neighbors import Candidates, nearest_of
 from raresmith.smote import Smote, copies_per_base
 
@@ -88,19 +88,30 @@ def look_around(
 
 
 def surrounded(
-    plan: Smote, method: Method, n_to_make: int, m_neighbors: int, others: OtherClasses, name: str, n_threads: int = 1
+    plan: Smote,
+    method: Method,
+    n_to_make: int,
+    m_neighbors: int,
+    others: OtherClasses,
+    name: str,
+    n_threads: int = 1,
+    is_base: NDArray[np.bool_] | None = None,
 ) -> Smote:
     """The plan with its bases, and for borderline-2 its neighbours, chosen by the class's surroundings.
 
+    Bases are chosen among the rows marked in `is_base`, or without it among all.
+
     Raises
     ------
-    DataError
+    NothingToMake
         If there is no base to choose.
     """
     m, k = seen_by(method, plan.k_neighbors, m_neighbors), plan.k_neighbors
     n_rows = len(plan.row_ids)
     around = look_around(plan, np.arange(n_rows), max(m, k), others, n_threads)
     n_others = around.n_others(m)
+    if is_base is not None:
+        n_others[~is_base] = 0  # neither ADASYN nor Borderline starts from a row among its own
     if method == "adasyn":
         check_adasyn(int(n_others.sum()), int(n_others.max()), int(np.count_nonzero(n_others)), n_to_make, name)
         return replace(plan, copies=adasyn_copies(n_others, n_to_make, int(n_others.sum())))
@@ -126,9 +137,9 @@ def in_danger(n_others: NDArray[Any], m: int) -> NDArray[np.bool_]:
 
 
 def check_danger(n_in_danger: int, m: int, name: str) -> None:
-    """Raise DataError if no row of the class called `name` is in danger."""
+    """Raise NothingToMake if no row of the class called `name` is in danger."""
     if n_in_danger == 0:
-        raise DataError(
+        raise NothingToMake(
             f"no row of class {name!r} has at least half, but not all, of its {m} nearest rows in other classes, so "
             'borderline has none to start from; set oversample.method = "smote" or another oversample.m_neighbors'
         )
@@ -145,17 +156,17 @@ def adasyn_copies(n_others: NDArray[Any], n_to_make: int, total: int) -> NDArray
 
 
 def check_adasyn(total: int, most: int, n_bases: int, n_to_make: int, name: str) -> None:
-    """Raise DataError if ADASYN makes no row of the class called `name`.
+    """Raise NothingToMake if ADASYN makes no row of the class called `name`.
 
     Its rows have `total` rows of other classes among their nearest, one of them `most`, and `n_bases` at least one.
     """
     if total == 0:
-        raise DataError(
+        raise NothingToMake(
             f"no row of class {name!r} has a row of another class among its nearest, so ADASYN has nowhere to make "
             'rows; set oversample.method = "smote" or a larger oversample.k_neighbors'
         )
     if adasyn_copies(np.array([most]), n_to_make, total)[0] == 0:
-        raise DataError(
+        raise NothingToMake(
             f"ADASYN shares {n_to_make} rows of class {name!r} out among {n_bases} bases, and all shares round to 0; "
             'ask for more rows, or set oversample.method = "smote"'
         )

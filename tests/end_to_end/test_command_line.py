@@ -45,6 +45,11 @@ def said(capfd: pytest.CaptureFixture[str]) -> list[str]:
         ("id * 2.0D x ; int(id = 0) y", "[refine]\nstep = 5\n", "[refine] has unknown keys ['step']"),
         ("id * 2.0D x ; int(id = 0) y", "[oversample]\nk_neighbors = 0\n", "oversample.k_neighbors must be at least 1"),
         ("id * 2.0D x ; 1 y", "", "only the class '1'; there must be two classes"),
+        (
+            "1 Origin ; int(id = 0) y",
+            "",
+            "has the columns ['Origin'], which the tables quarantine and augmented add to",
+        ),
         ("array(id) x ; int(id = 0) y", "", "column 'x' is of type array<bigint>, which cannot be a feature"),
     ],
 )

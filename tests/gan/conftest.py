@@ -57,7 +57,9 @@ class Warehouse:
         folder.mkdir(parents=True, exist_ok=True)
         self.config_path = folder / "run.toml"
         self.configure(refine)
-        self._write("encoder", contracts.encoder(), {"run_id": ["r"], "document": [encoder.to_json()]})
+        self._write(
+            "encoder", contracts.encoder(), {"run_id": ["r"], "document": [encoder.to_json()], "settings": ["{}"]}
+        )
 
     def configure(self, refine: str) -> None:
         text = '[run]\nname = "r"\nwarehouse = "tables"\nrandom_state = 7\n[source]\npath = "x"\nlabel = "class"\n'
@@ -91,6 +93,7 @@ class Warehouse:
                 parts.append({"row_id": ids, "split": np.full(count, split), "label": np.full(count, label), **columns})
         names = parts[0].keys()
         columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
+        columns["run_id"] = np.full(len(columns["row_id"]), "r")
         self._write("features", contracts.features(self.encoder), columns)
 
     def write_synthetic(self, rows: dict[int, int], reverse: bool = False) -> None:

@@ -143,3 +143,16 @@ def test_as_many_rows_get_one_copy_more_for_any_remainder(spark, rows, fraud):
         counts = made.groupBy("base_row_id").count().toPandas().set_index("base_row_id")["count"]
         wanted = copies_per_base(fraud["row_id"].to_numpy(), n_to_make, 11)
         np.testing.assert_array_equal(fraud["row_id"].map(counts).fillna(0), wanted)
+
+
+def test_rows_are_made_of_the_bases_alone_and_drawn_towards_all_rows(spark, rows, fraud):
+    config = OversampleConfig(max_exact_bytes=2**20, sampling_strategy={"fraud": 20_000})
+    df = spark.createDataFrame(rows).repartition(3)
+    is_base = "pmod(row_id, 5) = 0"
+    made = oversample(df, ENCODER, config, random_state=11, run_id="run-1", bases=is_base).rows.toPandas()
+    bases = fraud["row_id"].to_numpy()[fraud["row_id"] % 5 == 0]
+    counts = made["base_row_id"].value_counts()
+    wanted = copies_per_base(bases, 20_000 - len(bases), 11)
+    np.testing.assert_array_equal(pd.Series(bases).map(counts).fillna(0), wanted)
+    assert len(made) == wanted.sum()
+    assert 0.7 < (made["neighbor_row_id"] % 5 != 0).mean() < 0.9

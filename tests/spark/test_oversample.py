@@ -1,11 +1,12 @@
 import dataclasses
+import typing
 
 import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
-from raresmith.config import OversampleConfig
+from raresmith.config import Method, OversampleConfig
 from raresmith.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import DataError
 from raresmith.smote import copies_per_base, smote
@@ -303,3 +304,51 @@ def test_a_row_id_that_comes_twice_is_refused(spark):
     rows["row_id"] = np.r_[np.arange(459), 458]
     with pytest.raises(DataError, match="row_id 458 comes twice"):
         made_of(spark, rows)
+
+
+BASES = "run_id = 'run-1'"
+
+
+@pytest.mark.parametrize(
+    ("method", "neighbors"),
+    [*((m, "exact") for m in typing.get_args(Method)), ("smote", "cells"), ("crossover", "cells")],
+)
+def test_rows_are_made_of_the_bases_alone_and_drawn_towards_all_rows(spark, method, neighbors):
+    rows = mixed_rows(n_fine=300, n_fraud=200)
+    rows["run_id"] = np.where(np.arange(len(rows)) % 2, "run-0", "run-1")
+    df = spark.createDataFrame(rows).repartition(3)
+    config = OversampleConfig(method=method, neighbors=neighbors)
+    made = collected(oversample(df, MIXED, config, 11, "run-1", BASES).rows)
+    of = rows.set_index("row_id")["run_id"]
+    assert set(made["base_row_id"].map(of)) == {"run-1"}
+    assert set(made["neighbor_row_id"].map(of)) == {"run-0", "run-1"}
+    # 150 - 100, by the counts of the bases; ADASYN rounds each base's share.
+    assert abs(len(made) - 50) <= (20 if method == "adasyn" else 0)
+    alone = oversample(df.where(BASES), MIXED, config, 11, "run-1").rows
+    if method in ("smote", "crossover"):
+        assert set(collected(alone)["row_id"]) == set(made["row_id"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_base", "reason"),
+    [
+        ({}, "label = 0", "the train rows hold only class 'fine'"),
+        ({}, "false", "the train rows hold no class at all"),
+        ({"sampling_strategy": 0.1}, "true", "there are 60 already"),
+        ({"method": "borderline-1", "m_neighbors": 1}, "row_id % 7 = 0", "no row of class 'fraud' has at least half"),
+        ({"sampling_strategy": {"fraud": 50}}, "true", ""),
+        ({"sampling_strategy": {"fraud": 50}}, "label = 0", "the train rows hold only class 'fine'"),
+    ],
+)
+def test_bases_that_allow_no_rows_are_no_error(spark, settings, is_base, reason):
+    df = spark.createDataFrame(mixed_rows())
+    made = oversample(df, MIXED, OversampleConfig(**settings), 11, "run-1", is_base)
+    assert made.rows.count() == 0
+    assert (reason in made.left_out[0]) if reason else not made.left_out
+
+
+def test_a_class_that_is_none_is_an_error_for_some_bases_too(spark):
+    df = spark.createDataFrame(mixed_rows())
+    config = OversampleConfig(sampling_strategy={"frod": 50})
+    with pytest.raises(DataError, match=r"names \['frod'\]"):
+        oversample(df, MIXED, config, 11, "run-1", "label = 0 OR row_id % 2 = 0")

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from raresmith.config import Config, parse_config
+from raresmith.spark.days import with_earlier_originals
 from raresmith.spark.prepare import Prepared, admitted, prepare
 from raresmith.spark.publish import as_originals, decode_made, without_copies
 from raresmith.spark.working import REASON
@@ -87,6 +88,20 @@ def test_a_made_row_that_did_not_move_is_left_out_as_a_copy(prepared: Prepared, 
     for shift, copies in ((0.0, True), (0.3, False)):
         rows = decode_made(made_from(prepared, shift), originals, prepared.encoder, config, "smote")
         assert (without_copies(rows, originals, prepared.encoder, config).count() == 0) is copies
+
+
+def test_a_made_row_that_equals_one_of_an_earlier_day_is_a_copy_too(prepared: Prepared, raw: DataFrame) -> None:
+    document = {
+        "run": {"name": "r", "warehouse": "w", "incremental": True},
+        "source": {"path": "/data/raw", "label": "label", "key": ["id"], "timestamp": "t", "ignore": ["card"]},
+    }
+    config = parse_config(document, Path("/conf/a.toml"), "2025-03-02")
+    made = decode_made(made_from(prepared, 0.0), passed(raw, config), prepared.encoder, config, "smote")
+    none_today = passed(raw, config).limit(0)
+    for day, copies in (("2025-03-01", True), ("2025-03-03", False)):
+        features = prepared.features.withColumn("run_id", F.lit(f"r-{day}"))
+        originals = with_earlier_originals(none_today, features, prepared.encoder, config)
+        assert (without_copies(made, originals, prepared.encoder, config).count() == 0) is copies
 
 
 def test_originals_keep_their_values_and_have_no_parent(prepared: Prepared, raw: DataFrame, config: Config) -> None:

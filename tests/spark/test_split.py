@@ -44,6 +44,22 @@ def test_the_split_of_a_row_does_not_depend_on_order_or_partitions(spark: SparkS
     assert split(df, SplitConfig()).exceptAll(split(df, SplitConfig(), random_state=1)).count() > 0
 
 
+@pytest.mark.parametrize("strategy", ["hash", "entity"])
+def test_fixed_cuts_give_a_row_its_side_whatever_the_other_rows_are(spark: SparkSession, strategy: str) -> None:
+    config = SplitConfig(strategy=strategy, entity="entity", fractions=(0.5, 0.2, 0.3))
+    df = rows(spark, 20_000, 20).withColumn("entity", F.col(ROW_ID) % 10_000)
+    whole, part = (
+        with_split(some, config, timestamp="t", positive=F.col(LABEL) == 1, random_state=0, fixed=True)
+        for some in (df, df.where(f"{LABEL} = 1 OR {ROW_ID} % 3 = 0"))
+    )
+    assert part.count() > 6000
+    assert part.exceptAll(whole).count() == 0
+    found = counts(whole, SPLIT)
+    assert [found[(name,)] for name in ("train", "validation", "test")] == [
+        pytest.approx(share, abs=400) for share in (10_010, 4_004, 6_006)
+    ]
+
+
 @pytest.mark.parametrize("random_state", [0, 1])
 def test_small_classes_are_cut_to_the_row_and_are_in_every_part(spark: SparkSession, random_state: int) -> None:
     sizes = (3, 4, 18, 300)

@@ -44,6 +44,8 @@ def launch(config: Config) -> StageReport:
     DataError
         With the trainer's own sentence where it refuses the data; RuntimeError with its last lines where it crashed.
     """
+    if config.run.incremental:
+        return StageReport(stage="refine", words=stage.LEFT_OUT)
     run = tables.refine_run(config)
     if stage.is_done(config, run) and tables.recorded(config, run) is not None:
         return stage.report(config, run, unchanged=True)

@@ -8,6 +8,10 @@ from raresmith.gan import tables
 from raresmith.runs import StageRun
 from raresmith.stages import StageReport
 
+LEFT_OUT = (
+    "           left out: refine makes all its rows anew, and run.incremental leaves those of other days as they are"
+)
+
 
 def is_done(config: Config, run: StageRun) -> bool:
     """Whether the newest rows of `refined` were made by an equal run."""

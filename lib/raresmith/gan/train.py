@@ -44,6 +44,8 @@ def refine(config: Config, process: Process) -> StageReport:
     DataError
         If a table is missing or holds what the networks cannot use, or the training does not stay finite.
     """
+    if config.run.incremental:
+        return StageReport(stage="refine", words=stage.LEFT_OUT)
     started = time.monotonic()
     settings, seed = config.refine, config.run.random_state
 

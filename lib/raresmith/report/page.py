@@ -236,7 +236,10 @@ def _provenance(data: ReportData) -> str:
         "configuration": data.config_hash,
         "random_state": str(data.random_state),
         "seeds of the forests": ", ".join(map(str, data.seeds)),
-        **{f"table {name}": f"version {version}" for name, version in data.table_versions.items()},
+        **{
+            f"table {name}": f"version {version}" if isinstance(version, int) else f"rows so far, {version}"
+            for name, version in data.table_versions.items()
+        },
         **dict(data.library_versions),
     }
     rows = "".join(f"<dt>{escape(k)}</dt><dd><code>{escape(v)}</code></dd>" for k, v in facts.items())

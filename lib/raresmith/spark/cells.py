@@ -34,10 +34,18 @@ class ClassRows:
     """The train rows of one class in Spark."""
 
     def __init__(
-        self, rows: DataFrame, features: FeatureColumns, class_name: str, n_rows: int, random_state: int
+        self,
+        rows: DataFrame,
+        features: FeatureColumns,
+        class_name: str,
+        n_rows: int,
+        random_state: int,
+        bases: str = "",
+        n_bases: int | None = None,
     ) -> None:
-        self.n_rows = n_rows
-        self.rows, self._features, self._name = features.of_rows(rows), features, class_name
+        """`bases` is the SQL condition of the rows that others are made of, `n_bases` how many there are."""
+        self.n_rows, self._n_bases = n_rows, n_rows if n_bases is None else n_bases
+        self.rows, self._features, self._name = features.of_rows(rows, bases), features, class_name
         self._random_state = random_state
         self._context = rows.sparkSession.sparkContext
 
@@ -95,7 +103,7 @@ class ClassRows:
 
         def make(batches: Batches) -> Batches:
             there = received(batches, features)
-            copies = np.where(there.at_home, copies_of(there.row_ids), 0)
+            copies = np.where(there.of_base, copies_of(there.row_ids), 0)
             in_cell = replace(sent_plan.value, row_ids=there.row_ids, columns=there.columns, copies=copies)
             yield from made_batches(in_cell, np.arange(in_cell.n_to_make), schema)
 
@@ -114,20 +122,21 @@ class ClassRows:
                 row_ids, columns = features.arrays(batch, name)
                 yield from copied_batches(row_ids, columns, copies_of(row_ids), random_state, schema)
 
-        return self.rows.mapInArrow(copy, made_schema(features))
+        return self.rows.where("is_base").mapInArrow(copy, made_schema(features))
 
     def _copies(self, n_to_make: int) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
         """How often each row is a base, as `copies_per_base` has it."""
-        whole, remaining = divmod(n_to_make, self.n_rows)
+        whole, remaining = divmod(n_to_make, self._n_bases)
         random_state = self._random_state
-        last = hash_of_rank(self.rows.select("row_id"), remaining, random_state)
+        last = hash_of_rank(self.rows.where("is_base").select("row_id"), remaining, random_state)
         return lambda row_ids: whole + (hash64(random_state, Stream.EXTRA_COPY, row_ids) <= last)
 
 
 def sent_to_cells(rows: DataFrame, features: FeatureColumns, name: str, cells: Broadcast[Cells]) -> DataFrame:
     """The rows, each as often as there are cells that it is a candidate in.
 
-    Columns cell, at_home (whether it is the row's home), label, row_id, and row: the features as bytes.
+    Columns cell, of_base (whether it is the row's home, and rows are to be made of the row), label, row_id, and row:
+    the features as bytes.
     """
 
     def send(batches: Batches) -> Batches:
@@ -136,13 +145,13 @@ def sent_to_cells(rows: DataFrame, features: FeatureColumns, name: str, cells: B
             of_rows = cells.value.of(row_ids, columns)
             packed_rows = packed(columns)
             for nth, cell in enumerate(of_rows.T):
-                at_home = pa.array(np.full(len(row_ids), nth == 0))
+                of_base = batch.column("is_base") if nth == 0 else pa.array(np.zeros(len(row_ids), bool))
                 yield pa.RecordBatch.from_arrays(
-                    [pa.array(cell.astype(np.int32)), at_home, batch.column("label"), pa.array(row_ids), packed_rows],
-                    ["cell", "at_home", "label", "row_id", "row"],
+                    [pa.array(cell.astype(np.int32)), of_base, batch.column("label"), pa.array(row_ids), packed_rows],
+                    ["cell", "of_base", "label", "row_id", "row"],
                 )
 
-    return rows.mapInArrow(send, "cell int, at_home boolean, label int, row_id bigint, row binary")
+    return rows.mapInArrow(send, "cell int, of_base boolean, label int, row_id bigint, row binary")
 
 
 class Received(NamedTuple):
@@ -151,7 +160,7 @@ class Received(NamedTuple):
     row_ids: NDArray[np.int64]
     """Ascending."""
     columns: NDArray[Any]
-    at_home: NDArray[np.bool_]
+    of_base: NDArray[np.bool_]
     labels: NDArray[np.int32]
 
 
@@ -159,9 +168,9 @@ def received(batches: Iterable[pa.RecordBatch], features: FeatureColumns) -> Rec
     """The rows of the batches."""
     table = pa.Table.from_batches([batch for batch in batches if batch.num_rows])
     parts = [unpacked(part, len(features.names), features.dtype) for part in table.column("row").chunks]
-    row_ids, at_home, labels = (table.column(name).to_numpy() for name in ("row_id", "at_home", "label"))
+    row_ids, of_base, labels = (table.column(name).to_numpy() for name in ("row_id", "of_base", "label"))
     order = np.argsort(row_ids, kind="stable")
-    return Received(row_ids[order], np.concatenate(parts, axis=1)[:, order], at_home[order], labels[order])
+    return Received(row_ids[order], np.concatenate(parts, axis=1)[:, order], of_base[order], labels[order])
 
 
 def n_tasks(cells: Cells, context: SparkContext) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from raresmith.encoder import Encoder
 from raresmith.errors import DataError
@@ -54,9 +55,13 @@ class FeatureColumns:
         """What a row and its id take."""
         return 8 + len(self.names) * int(self.dtype.itemsize)
 
-    def of_rows(self, rows: DataFrame) -> DataFrame:
-        """row_id, these columns, by number since mapInArrow refuses names with a dot, and label."""
-        return rows.select("row_id", *[col(name).alias(f"feature_{f}") for f, name in enumerate(self.names)], "label")
+    def of_rows(self, rows: DataFrame, bases: str = "") -> DataFrame:
+        """row_id, these columns, by number since mapInArrow refuses names with a dot, label and is_base.
+
+        `bases` is the SQL condition of the rows that others are made of; empty means all.
+        """
+        columns = [col(name).alias(f"feature_{f}") for f, name in enumerate(self.names)]
+        return rows.select("row_id", *columns, "label", F.expr(bases or "true").alias("is_base"))
 
     def arrays(self, table: pa.Table | pa.RecordBatch, class_name: str) -> Arrays:
         """What `of_rows` gives, as arrays.

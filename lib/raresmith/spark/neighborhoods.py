@@ -68,7 +68,7 @@ def _cell_by_cell(
 
     def look(batches: Batches) -> Batches:
         there = received(batches, features)
-        bases = np.flatnonzero(there.at_home)
+        bases = np.flatnonzero(there.of_base)
         yield _seen(Candidates(there.columns, distance), bases, there.row_ids, there.columns, there.labels, k)
 
     sent = sent_to_cells(table.rows, features, "any", context.broadcast(fit.cells))

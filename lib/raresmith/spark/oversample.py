@@ -6,12 +6,14 @@ makes it.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark import Broadcast, StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -20,9 +22,9 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from raresmith.cells import SEND_SECONDS, Fit
 from raresmith.config import SURROUNDED, OversampleConfig
 from raresmith.encoder import Encoder
-from raresmith.errors import DataError
+from raresmith.errors import DataError, NothingToMake
 from raresmith.neighbors import processors
-from raresmith.sampling_strategy import rows_to_make
+from raresmith.sampling_strategy import for_batch, rows_to_make
 from raresmith.smote import Smote, fit_cells, in_cells, smote, usable_neighbors
 from raresmith.spark.cells import ClassRows
 from raresmith.spark.class_rows import Arrays, FeatureColumns
@@ -47,6 +49,8 @@ class Oversampled:
     that is found."""
     removed: DataFrame | None = None
     """The `removed` table where rows are taken out."""
+    left_out: tuple[str, ...] = ()
+    """Why no rows are made of a class whose bases are only some of its rows: a sentence each."""
     kept: tuple[DataFrame, ...] = ()
     """What is kept until the rows are written."""
 
@@ -57,9 +61,11 @@ class Oversampled:
 
 
 def oversample(
-    features: DataFrame, encoder: Encoder, config: OversampleConfig, random_state: int, run_id: str
+    features: DataFrame, encoder: Encoder, config: OversampleConfig, random_state: int, run_id: str, bases: str = ""
 ) -> Oversampled:
     """Rows made from the train rows of `features`; they are the same however these are partitioned.
+
+    `bases` is as in `made_rows`.
 
     Raises
     ------
@@ -68,10 +74,11 @@ def oversample(
     """
     train = features.where(col("split") == "train")
     columns, classes = FeatureColumns.of(encoder), encoder.label.classes
-    made = made_rows(train, columns, classes, config, random_state)
+    made = made_rows(train, columns, classes, config, random_state, bases)
     if config.removes:
         less = reduced(train, made.rows, columns, classes, config, random_state)
-        made = Oversampled(
+        made = replace(
+            made,
             rows=less.made,
             measures={**made.measures, **less.measures},
             removed=less.removed.withColumn("run_id", F.lit(run_id)),
@@ -96,6 +103,7 @@ def made_rows(
     classes: tuple[str, ...],
     config: OversampleConfig,
     random_state: int,
+    bases: str = "",
 ) -> Oversampled:
     """Made rows: row_id, those of their parents, gap, label and the features.
 
@@ -103,6 +111,10 @@ def made_rows(
     ----------
     train : DataFrame with row_id, label and the features
         The label is a position in `classes`.
+    bases
+        SQL condition of the rows that others are made of, which are neighbours like all the others: how many rows to
+        make is told by them, and where that is none or they have no neighbour, the result says why. Empty means all
+        rows, and an error instead.
 
     Raises
     ------
@@ -111,27 +123,48 @@ def made_rows(
         where the method or exact neighbours need it in memory, cells find too few neighbours, a row_id comes twice, or
         a feature is null, NaN, infinite or beyond 1e150.
     """
-    counts = {classes[row["label"]]: row["count"] for row in train.groupBy("label").count().collect()}
+    counted = train.groupBy("label").agg(
+        F.count(F.lit(1)).alias("rows"), F.count_if(F.expr(bases or "true")).alias("bases")
+    )
+    found = {classes[row["label"]]: row for row in counted.collect()}
     # Ties between classes are decided by their order, which a shuffle does not keep.
-    counts = {name: counts[name] for name in classes if name in counts}
-    wanted = {name: n for name, n in rows_to_make(counts, config.sampling_strategy).items() if n > 0}
-    sources = [
-        _Class(train, features, config, random_state, name, classes.index(name), counts[name], n_to_make)
-        for name, n_to_make in wanted.items()
-    ]
-    for source in sources:
-        source.check()
+    counts = {name: int(found[name]["bases"]) for name in classes if name in found}
+    strategy = for_batch(config.sampling_strategy, counts, classes) if bases else config.sampling_strategy
+    left_out: list[str] = []
+    wanted: dict[str, int] = {}
+    with _told_in(left_out, bases):
+        wanted = {name: n for name, n in rows_to_make(counts, strategy).items() if n > 0}
+    sources = []
+    for name, n_to_make in wanted.items():
+        place, n_rows = classes.index(name), int(found[name]["rows"])
+        source = _Class(train, features, config, random_state, name, place, n_rows, n_to_make, bases, counts[name])
+        with _told_in(left_out, bases):
+            source.check()
+            sources.append(source)
     parts = [train.sparkSession.createDataFrame([], made_schema(features)).withColumn("label", F.lit(0))]
     measures, kept = {}, []
     for source in sources:
-        made, fit = source.made()
+        with _told_in(left_out, bases):
+            made, fit = source.made()
+            parts.append(made.withColumn("label", F.lit(source.label)))
+            if config.method != "random":
+                recall = {"recall": 1.0} if fit is None else fit.measures()
+                measures[source.name] = {"neighbors": source.neighbors, **recall}
         kept += source.kept
-        parts.append(made.withColumn("label", F.lit(source.label)))
-        if config.method != "random":
-            found = {"recall": 1.0} if fit is None else fit.measures()
-            measures[source.name] = {"neighbors": source.neighbors, **found}
     # The empty first part is there for its schema only.
-    return Oversampled(rows=reduce(DataFrame.union, parts[1:] or parts), measures=measures, kept=tuple(kept))
+    rows = reduce(DataFrame.union, parts[1:] or parts)
+    return Oversampled(rows=rows, measures=measures, left_out=tuple(left_out), kept=tuple(kept))
+
+
+@contextmanager
+def _told_in(left_out: list[str], bases: str) -> Iterator[None]:
+    """Where only some rows are bases, note in `left_out` why there is nothing to make, and go on."""
+    try:
+        yield
+    except NothingToMake as error:
+        if not bases:
+            raise
+        left_out.append(str(error))
 
 
 @dataclass(frozen=True)
@@ -146,6 +179,9 @@ class _Class:
     label: int
     n_rows: int
     n_to_make: int
+    bases: str
+    """SQL condition of the rows that others are made of; empty means all."""
+    n_bases: int
     kept: list[DataFrame] = field(default_factory=list)
     """What making its rows keeps in Spark."""
 
@@ -202,10 +238,12 @@ class _Class:
 
     def _made_from_memory(self) -> tuple[DataFrame, Fit | None]:
         config, fit = self.config, None
-        plan = self._plan(self._collected(), self.n_to_make)
+        rows = self._collected()
+        is_base = self._is_base(rows[0])
+        plan = self._plan(rows, self.n_to_make, is_base)
         if config.method in SURROUNDED:
-            others = _OtherClasses(self)
-            plan = surrounded(plan, config.method, self.n_to_make, config.m_neighbors, others, self.name, processors())
+            asked = config.method, self.n_to_make, config.m_neighbors
+            plan = surrounded(plan, *asked, _OtherClasses(self), self.name, processors(), is_base)
         elif config.neighbors in ("cells", "partition"):
             plan, fit = in_cells(plan, config.neighbors, config.min_recall, self.name)
         spark = self.train.sparkSession
@@ -224,7 +262,7 @@ class _Class:
         config, k = self.config, self.k_neighbors
         if config.method in SURROUNDED:
             n = max(k, seen_by(config.method, k, config.m_neighbors))
-            table = self.features.of_rows(self.train)
+            table = self.features.of_rows(self.train, self.bases)
             sample = rows.with_neighbors(row_ids, columns, k, plan.distance, table, n)
         else:
             sample = rows.with_neighbors(row_ids, columns, k, plan.distance)
@@ -239,7 +277,8 @@ class _Class:
         return made_of_bases(bases, *named, *how, self.n_to_make, config.m_neighbors), fit
 
     def _in_spark(self) -> ClassRows:
-        return ClassRows(self.rows, self.features, self.name, self.n_rows, self.random_state)
+        known = self.name, self.n_rows, self.random_state
+        return ClassRows(self.rows, self.features, *known, self.bases, self.n_bases)
 
     @cached_property
     def _places(self) -> tuple[np.ndarray, ...]:
@@ -248,7 +287,7 @@ class _Class:
             return ()
         return category_places(*code_counts(self.train, self.features, self.label))
 
-    def _plan(self, rows: Arrays, n_to_make: int) -> Smote:
+    def _plan(self, rows: Arrays, n_to_make: int, is_base: NDArray[np.bool_] | None = None) -> Smote:
         return smote(
             *rows,
             np.array(self.features.categorical),
@@ -258,7 +297,14 @@ class _Class:
             self.config.method,
             np.array(self.features.groups),
             self._places,
+            is_base,
         )
+
+    def _is_base(self, row_ids: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        if not self.bases:
+            return None
+        bases = self.rows.where(self.bases).select("row_id").toArrow()
+        return np.isin(row_ids, bases.column(0).to_numpy())
 
     def _collected(self) -> Arrays:
         """Row ids, ascending, and features."""

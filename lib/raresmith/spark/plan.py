@@ -4,8 +4,10 @@ from pyspark.sql import SparkSession
 
 from raresmith.cells import n_parts
 from raresmith.config import Config, OversampleConfig
-from raresmith.sampling_strategy import rows_to_keep, rows_to_make
-from raresmith.spark.prepare import feature_columns, fit_label
+from raresmith.errors import NothingToMake
+from raresmith.sampling_strategy import for_batch, rows_to_keep, rows_to_make
+from raresmith.spark.days import kept_encoder
+from raresmith.spark.prepare import feature_columns, fit_label, known_label
 from raresmith.spark.source import check_columns, read_source, source_exists
 from raresmith.spark.tables import col
 from raresmith.spark.windows import window_feature_names
@@ -29,9 +31,13 @@ def plan(spark: SparkSession, config: Config) -> str:
     counted = raw.groupBy(col(config.source.label).cast("string").alias("class")).count().limit(1000).collect()
     counts = {row["class"]: int(row["count"]) for row in counted}
     rows = sum(counts.values())
-    label = fit_label(
-        {k: v for k, v in counts.items() if k is not None}, raw.schema[config.source.label].dataType, config
+    kept = kept_encoder(spark, config, raw.schema)
+    label = (
+        known_label(counts, kept, config)
+        if kept
+        else fit_label(counts, raw.schema[config.source.label].dataType, config)
     )
+    counts = {**dict.fromkeys(label.classes, 0), **counts}
     n_features = (
         len(feature_columns(raw.schema, config))
         + len(config.prepare.calendar)
@@ -56,18 +62,27 @@ def plan(spark: SparkSession, config: Config) -> str:
         lines.append("           split: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
     share = train if train is not None else 1.0
     in_train = {text: int(counts[text] * share) for text in label.classes}
-    made = rows_to_make(in_train, config.oversample.sampling_strategy)
+    made, strategy = {}, config.oversample.sampling_strategy
+    if config.run.incremental:
+        strategy = for_batch(strategy, in_train, label.classes)
+    try:
+        made = rows_to_make(in_train, strategy)
+    except NothingToMake as error:
+        if not config.run.incremental:
+            raise
+        lines.append(f"oversample no rows: {error}")
     limit = "at most " if train is None else "about "
     for text, count in made.items():
         rows_of = f"{limit}{count:,} rows of class {text!r} from {limit}{in_train[text]:,}"
         lines.append(f"oversample {rows_of}; {_neighbors(in_train[text], n_features, config.oversample)}")
     if config.oversample.removes:
         lines.append(f"           {_removals({n: in_train[n] + made.get(n, 0) for n in in_train}, config.oversample)}")
-    refine = config.refine
-    lines.append(
-        f"refine     {refine.steps:,} steps of {refine.batch_size} rows on {refine.nproc_per_node} processes, "
-        f"a checkpoint every {refine.checkpoint_every:,}; {limit}{sum(made.values()):,} rows out"
-    )
+    if not config.run.incremental:
+        refine = config.refine
+        lines.append(
+            f"refine     {refine.steps:,} steps of {refine.batch_size} rows on {refine.nproc_per_node} processes, "
+            f"a checkpoint every {refine.checkpoint_every:,}; {limit}{sum(made.values()):,} rows out"
+        )
     forests = len(config.evaluate.strategies) * len(config.evaluate.seeds)
     lines.append(
         f"evaluate   {forests} forests of {config.evaluate.num_trees} trees, depth {config.evaluate.max_depth}, "

@@ -13,7 +13,7 @@ from raresmith.encoder import Encoder, Label
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.calendar_features import with_calendar
 from raresmith.spark.encode import FLOAT32_MAX, as_number, encode, fit_encoder, is_categorical
-from raresmith.spark.row_id import with_row_id
+from raresmith.spark.row_id import with_row_id, without_known
 from raresmith.spark.source import MALFORMED
 from raresmith.spark.split import with_split
 from raresmith.spark.tables import col
@@ -198,29 +198,50 @@ def fit_label(counts: dict[str | None, int], kind: t.DataType, config: Config) -
     return Label(name=name, type=kind.simpleString(), classes=tuple(ordered), positive=positive)
 
 
-def prepare(raw: DataFrame, config: Config) -> Prepared:
+def known_label(counts: dict[str | None, int], kept: Encoder, config: Config) -> Label:
+    """The label of an encoder that is kept, which must know all classes of the table."""
+    unknown = sorted({text for text in counts if text is not None} - set(kept.label.classes))
+    if unknown:
+        raise DataError(
+            f"column {kept.label.name!r} of {config.source.path} holds the classes {unknown[:20]}, but the encoder of "
+            f"{config.run.warehouse} knows only {list(kept.label.classes)}; mend the rows or take another run.warehouse"
+        )
+    return kept.label
+
+
+def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: DataFrame | None = None) -> Prepared:
     """Judge, split and encode the raw table.
 
     The split is decided before anything is learnt; windows look back over all rows that passed, for that is what is
     known when a transaction happens; the encoder sees the train rows only.
 
+    Parameters
+    ----------
+    kept
+        The encoder of an earlier run, to encode with instead of fitting one.
+    known : DataFrame with row_id
+        Rows of other runs, which are set aside where they come again.
+
     Raises
     ------
     DataError
-        If the table is empty, has no two classes, or breaks a rule that the configuration refuses.
+        If the table is empty, has no two classes, or one that `kept` does not know, or breaks a rule that the
+        configuration refuses.
     """
     raw_schema = t.StructType([f for f in raw.schema.fields if f.name != MALFORMED])
     made_names = [*config.prepare.calendar, *window_feature_names(config.prepare.windows)]
     if clash := sorted(set(made_names) & set(raw.columns)):
         raise ConfigError(f"the table has the columns {clash}, which prepare would make; rename or ignore them")
     judged = admitted(raw, config)
+    if known is not None:
+        judged = without_known(judged, known)
     label_column = raw_schema[config.source.label]
     used = feature_columns(raw_schema, config)
     counts, reasons, has_nulls = _audit(judged, label_column.name)
     if not counts and not reasons:
         raise DataError(f"{config.source.path} has no rows")
     _refuse(reasons, config)
-    label = fit_label(counts, label_column.dataType, config)
+    label = known_label(counts, kept, config) if kept else fit_label(counts, label_column.dataType, config)
 
     # Telling the reason takes all columns of a row; where there is none, a job reads those alone that it needs.
     passed = (judged.where(col(REASON).isNull()) if reasons else judged).drop(REASON, COMPLETE, MALFORMED)
@@ -232,7 +253,7 @@ def prepare(raw: DataFrame, config: Config) -> Prepared:
     rows = with_windows(rows, config.prepare.windows, config.source.timestamp, is_positive)
     rows = with_split(
         rows, config.split, timestamp=config.source.timestamp, positive=is_positive,
-        random_state=config.run.random_state,
+        random_state=config.run.random_state, fixed=config.run.incremental,
     )  # fmt: skip
     if config.split.strategy == "time":  # the other strategies leave no row out
         rows = rows.where(col(SPLIT).isNotNull())
@@ -244,7 +265,7 @@ def prepare(raw: DataFrame, config: Config) -> Prepared:
         slim = slim.persist()
         cached.append(slim)
     train = slim.where(col(SPLIT) == "train")
-    encoder = fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare)
+    encoder = kept or fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare)
     observed = Observation() if has_nulls else None
     features = encode(_observed(slim, used, observed) if observed else slim, encoder)
     quarantine = judged.where(col(REASON).isNotNull()).select(

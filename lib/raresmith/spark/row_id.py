@@ -78,6 +78,25 @@ def with_row_id(
     return marked.where(~F.col(_IS_REPEATED)).select(*kept).unionByName(together.select(*kept))
 
 
+def without_known(judged: DataFrame, known: DataFrame) -> DataFrame:
+    """`judged` with the REASON "row of an earlier run" for rows that `known` holds.
+
+    Parameters
+    ----------
+    judged : DataFrame with ROW_ID and REASON
+    known : DataFrame with row_id
+    """
+    again = known.select(F.col("row_id").alias(ROW_ID)).join(judged.select(ROW_ID), ROW_ID, "left_semi")
+    some = again.limit(MOST_BROADCAST + 1).toArrow()
+    if some.num_rows == 0:
+        return judged
+    if some.num_rows <= MOST_BROADCAST:
+        again = F.broadcast(judged.sparkSession.createDataFrame(some))
+    marked = judged.join(again.withColumn(_IS_REPEATED, F.lit(True)), ROW_ID, "left")
+    reason = F.coalesce(col(REASON), F.when(F.col(_IS_REPEATED), F.lit("row of an earlier run")))
+    return marked.withColumn(REASON, reason).select(*[col(name) for name in judged.columns])
+
+
 def _shown_distinct(ids: DataFrame) -> bool:
     """Whether bitmaps show that no id repeats; False, which says nothing, where they would be larger than the ids."""
     block = F.shiftright(ROW_ID, BLOCK_BITS)

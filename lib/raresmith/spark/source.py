@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
 
 from raresmith.config import Config, SourceConfig
+from raresmith.contracts import ADDED
 from raresmith.errors import ConfigError, DataError
 
 MALFORMED = "_malformed_record"
@@ -110,25 +111,29 @@ def _check_distinct(schema: t.StructType, path: str) -> None:
 
 def _check_schema(found: t.StructType, wished: t.StructType, config: SourceConfig) -> None:
     """Refuse a table that drifted from source.schema: one sentence for all that differs."""
+    # The columns of a CSV file have no types of their own.
+    if faults := drift(found, wished, typed=config.format != "csv"):
+        raise DataError(
+            f"the columns of {config.path} differ from source.schema: {'; '.join(faults)}; "
+            "mend the table or change source.schema"
+        )
+
+
+def drift(found: t.StructType, wished: t.StructType, *, typed: bool = True) -> list[str]:
+    """In what the columns differ, whatever their order; their types too where they are `typed`."""
     types = {f.name: f.dataType for f in found.fields}
     recased = {name.lower(): name for name in types}
     faults = []
     for f in wished.fields:
         if f.name in types:
-            # The columns of a CSV file have no types of their own.
-            if types[f.name] != f.dataType and config.format != "csv":
+            if typed and types[f.name] != f.dataType:
                 faults.append(f"{f.name!r} is {types[f.name].simpleString()} instead of {f.dataType.simpleString()}")
         elif f.name.lower() in recased:
             faults.append(f"{f.name!r} is written {recased[f.name.lower()]!r}")
         else:
             faults.append(f"{f.name!r} is missing")
     wished_names = {name.lower() for name in wished.names}
-    faults += [f"{name!r} is not expected" for name in types if name.lower() not in wished_names]
-    if faults:
-        raise DataError(
-            f"the columns of {config.path} differ from source.schema: {'; '.join(faults)}; "
-            "mend the table or change source.schema"
-        )
+    return faults + [f"{name!r} is not expected" for name in types if name.lower() not in wished_names]
 
 
 def check_columns(config: Config, schema: t.StructType) -> None:
@@ -163,6 +168,11 @@ def check_columns(config: Config, schema: t.StructType) -> None:
                     f"{key} names the column {name!r}, which {source.path} lacks{hint or '; its columns are '}"
                     f"{'' if hint else schema.names}"
                 )
+    if taken := [name for name in schema.names if name.lower() in ADDED]:
+        raise ConfigError(
+            f"{source.path} has the columns {taken}, which the tables quarantine and augmented add to the raw ones; "
+            "rename them"
+        )
     types = {f.name: f.dataType for f in schema.fields}
     label = types[source.label]
     if not isinstance(label, (t.StringType, t.BooleanType, t.IntegralType, t.FractionalType)):

@@ -22,7 +22,9 @@ _HASH = "__split_hash"
 _KNOWN_ENTITY, _KNOWN_SINCE = "__split_known_entity", "__split_known_since"
 
 
-def with_split(df: DataFrame, split: SplitConfig, *, timestamp: str, positive: Column, random_state: int) -> DataFrame:
+def with_split(
+    df: DataFrame, split: SplitConfig, *, timestamp: str, positive: Column, random_state: int, fixed: bool = False
+) -> DataFrame:
     """`df` with SPLIT: "train", "validation", "test", or null for a row that is in none.
 
     hash cuts each class at hashes of the row id, so that its shares are exact to the row in a class of up to about a
@@ -40,20 +42,27 @@ def with_split(df: DataFrame, split: SplitConfig, *, timestamp: str, positive: C
         Boolean condition of the class that makes an entity known; used with split.known_entity.
     random_state
         Seed of the hashes.
+    fixed
+        hash and entity cut at the same hashes whatever the rows: one that comes another day has the side that it would
+        have had today, and the shares are those of `split.fractions` up to chance.
     """
     if split.strategy == "time":
         return _by_time(df, split, timestamp, positive)
     row_hash = F.xxhash64(F.lit(random_state), F.lit("row"), col(ROW_ID))
     if split.strategy == "hash":
         hashed = df.withColumn(_HASH, row_hash)
+    else:
+        entity = col(split.entity)
+        entity_hash = F.xxhash64(F.lit(random_state), F.lit("entity"), entity)
+        hashed = df.withColumn(_HASH, F.when(entity.isNull(), row_hash).otherwise(entity_hash))
+    if fixed:
+        side = _side(*fixed_cuts(split.fractions))
+    elif split.strategy == "hash":
         places = _places(hashed, col(LABEL), row_by_row=True)
         cuts = {label: cut_points(found, split.fractions) for label, found in places.items()}
         sides = [F.when(col(LABEL).eqNullSafe(F.lit(label)), _side(*cut)) for label, cut in cuts.items()]
         side = F.coalesce(*sides, F.lit(None).cast("string"))
     else:
-        entity = col(split.entity)
-        entity_hash = F.xxhash64(F.lit(random_state), F.lit("entity"), entity)
-        hashed = df.withColumn(_HASH, F.when(entity.isNull(), row_hash).otherwise(entity_hash))
         places = _places(hashed, F.lit(0), row_by_row=False)
         side = _side(*cut_points(places.get(0, []), split.fractions))
     return hashed.withColumn(SPLIT, side).drop(_HASH)
@@ -95,6 +104,12 @@ def cut_points(places: Sequence[Place], fractions: Sequence[float]) -> tuple[int
     train = nearest(fractions[0], least, end - 2 * least)
     validation = nearest(fractions[0] + fractions[1], train + least, end - least)
     return places[train][1], places[validation][1]
+
+
+def fixed_cuts(fractions: Sequence[float]) -> tuple[int, int]:
+    """The last hash of train and the last of validation, by shares of all hashes."""
+    train, validation = (round(2**64 * share) - 2**63 for share in (fractions[0], fractions[0] + fractions[1]))
+    return train, validation
 
 
 def _side(last_train: int, last_validation: int) -> Column:

@@ -18,7 +18,7 @@ from raresmith.errors import ConfigError, DataError
 from raresmith.evaluation import Evaluation
 from raresmith.report.page import ReportData, render_report, write_report
 from raresmith.runs import StageRun, library_versions, stage_run
-from raresmith.spark import tables
+from raresmith.spark import days, tables
 from raresmith.spark.evaluate import evaluate
 from raresmith.spark.oversample import oversample
 from raresmith.spark.prepare import admitted, prepare
@@ -50,8 +50,24 @@ def read_encoder(spark: SparkSession, config: Config) -> Encoder:
     return Encoder.from_json(row["document"])
 
 
+def _input(spark: SparkSession, config: Config, table: str) -> str | int:
+    """What changes when the rows of `table` change that a stage reads: its version, or a hash of the days so far."""
+    if not config.run.incremental:
+        return tables.table_version(spark, location(config, table))
+    stage = {"features": "prepare", "synthetic": "oversample"}[table]
+    return days.identity_so_far(tables.read_table(spark, location(config, "runs")), stage, config)
+
+
 def _done(spark: SparkSession, config: Config, run: StageRun, table: str) -> StageReport | None:
     """The report of a stage whose `table` was made by an equal run, or None."""
+    if own := days.own_rows(config):
+        # The newest commit may be another day's, so the rows themselves are held against the note of them.
+        recorded = _recorded(spark, config, run)
+        if recorded is None or not tables.table_exists(spark, location(config, table)):
+            return None
+        if tables.hash_of(spark, location(config, table), own) != recorded["content_hash"]:
+            return None
+        return StageReport(stage=run.stage, rows=_counts(recorded["row_counts"]), unchanged=True)
     if tables.newest_fingerprint(spark, location(config, table)) != run.fingerprint:
         return None
     recorded = _recorded(spark, config, run)
@@ -147,22 +163,36 @@ def _prepare(spark: SparkSession, config: Config) -> StageReport:
     started = time.monotonic()
     raw = read_source(spark, config.source)
     check_columns(config, raw.schema)
+    kept = days.kept_encoder(spark, config, raw.schema)
     run = stage_run(config, "prepare", {"source": source_identity(spark, config.source)})
     if report := _done(spark, config, run, "features"):
         return report
-    prepared = prepare(raw, config)
+    prepared = prepare(raw, config, kept, _other_rows(spark, config))
     encoder, columns = prepared.encoder, tables.raw_columns(prepared.raw_schema)
-    document = spark.createDataFrame([(run.run_id, encoder.to_json())], "run_id string, document string")
+    named, own = F.lit(run.run_id).alias("run_id"), days.own_rows(config)
     # Each takes Delta a second of waiting, which two at once share.
     with ThreadPoolExecutor() as pool:
         quarantine = pool.submit(
-            tables.write_table, prepared.quarantine, contracts.quarantine(columns), location(config, "quarantine"), run
+            tables.write_table,
+            prepared.quarantine.select("*", named),
+            contracts.quarantine(columns),
+            location(config, "quarantine"),
+            run,
+            replace_where=own,
         )
-        pool.submit(tables.write_table, document, contracts.encoder(), location(config, "encoder"), run).result()
+        if kept is None:
+            document = [(run.run_id, encoder.to_json(), json.dumps(days.settings(config)))]
+            fitted = spark.createDataFrame(document, "run_id string, document string, settings string")
+            pool.submit(tables.write_table, fitted, contracts.encoder(), location(config, "encoder"), run).result()
         quarantined = quarantine.result().rows
     # The features come last: where they name this run, the other two are there as well.
     written = tables.write_table(
-        prepared.features, contracts.features(encoder), location(config, "features"), run, **prepared.notes
+        prepared.features.select("*", named),
+        contracts.features(encoder),
+        location(config, "features"),
+        run,
+        replace_where=own,
+        **prepared.notes,
     )
     prepared.release()
     rows = {"features": written.rows, "quarantine": quarantined}
@@ -170,15 +200,25 @@ def _prepare(spark: SparkSession, config: Config) -> StageReport:
     return _finish(spark, config, run, rows, "features", written, started=started, words=words, set_aside=set_aside)
 
 
+def _other_rows(spark: SparkSession, config: Config) -> DataFrame | None:
+    """The features of all other runs that this one must leave alone, or None."""
+    if not config.run.incremental or not tables.table_exists(spark, location(config, "features")):
+        return None
+    return tables.read_table(spark, location(config, "features")).where(F.col("run_id") != config.run_id)
+
+
 def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
     """features → synthetic."""
     started = time.monotonic()
     features = tables.read_table(spark, location(config, "features"))
-    run = stage_run(config, "oversample", {"features": tables.table_version(spark, location(config, "features"))})
+    run = stage_run(config, "oversample", {"features": _input(spark, config, "features")})
     if report := _done(spark, config, run, "synthetic"):
         return report
     encoder = read_encoder(spark, config)
-    made = oversample(features, encoder, config.oversample, config.run.random_state, run.run_id)
+    own = days.own_rows(config)
+    made = oversample(
+        days.so_far(features, config), encoder, config.oversample, config.run.random_state, run.run_id, own
+    )
     rows = {}
     if made.removed is not None:
         # Before the made rows: where these name the run, the others are there as well.
@@ -186,7 +226,12 @@ def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
         rows["removed"] = taken.rows
     # In the commit as well, so that they are not lost where the process ends before the note of them.
     written = tables.write_table(
-        made.rows, contracts.synthetic(encoder), location(config, "synthetic"), run, measures=made.measures
+        made.rows,
+        contracts.synthetic(encoder),
+        location(config, "synthetic"),
+        run,
+        replace_where=own,
+        measures=made.measures,
     )
     made.release()
     _check_parents(spark, config)
@@ -198,19 +243,19 @@ def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
         "synthetic",
         written,
         started=started,
-        words=_words(made.measures),
+        words="\n".join([*_words(made.measures), *(f"no rows made: {reason}" for reason in made.left_out)]),
         measures=made.measures,
     )
 
 
-def _words(measures: dict[str, Any]) -> str:
+def _words(measures: dict[str, Any]) -> list[str]:
     """How many of the true neighbours are found, where it is not all."""
-    return "\n".join(
+    return [
         f"{name if name == 'cleaning' else f'class {name}'}: {found['recall']:.3f} of the true neighbours found, "
         f"in {found['cells']:,} cells"
         for name, found in measures.items()
         if found["neighbors"] != "exact"
-    )
+    ]
 
 
 def _check_parents(spark: SparkSession, config: Config) -> None:
@@ -221,7 +266,7 @@ def _check_parents(spark: SparkSession, config: Config) -> None:
           (SELECT base_row_id AS parent FROM {synthetic} UNION ALL SELECT neighbor_row_id FROM {synthetic}) AS parents
         LEFT ANTI JOIN {features} AS train ON train.row_id = parents.parent AND train.split = 'train'
         """,
-        synthetic=tables.read_table(spark, location(config, "synthetic")),
+        synthetic=tables.read_table(spark, location(config, "synthetic")).where(days.own_rows(config) or "true"),
         features=tables.read_table(spark, location(config, "features")),
     ).first()
     assert strangers is not None
@@ -239,12 +284,13 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
         MADE_TABLES[strategy] for strategy in config.evaluate.strategies if strategy in MADE_TABLES
     }
     wanted |= {"removed"} if config.oversample.removes else set()
-    read = {name: tables.read_table(spark, location(config, name)) for name in sorted(wanted)}
-    run = stage_run(config, "evaluate", {name: tables.table_version(spark, location(config, name)) for name in read})
+    read = {name: days.so_far(tables.read_table(spark, location(config, name)), config) for name in sorted(wanted)}
+    run = stage_run(config, "evaluate", {name: _input(spark, config, name) for name in read})
     recorded = _recorded(spark, config, run)
     page = f"{config.run.warehouse}/report/{run.run_id}.html"
     if recorded is not None:
-        words = f"{tables.newest_notes(spark, location(config, 'metrics')).get('verdict', '')}\nReport: {page}"
+        verdict = tables.newest_notes(spark, location(config, "metrics"), run.run_id).get("verdict", "")
+        words = f"{verdict}\nReport: {page}"
         return StageReport(stage="evaluate", rows=_counts(recorded["row_counts"]), unchanged=True, words=words)
     encoder = read_encoder(spark, config)
     evaluation = evaluate(
@@ -330,12 +376,13 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
     started = time.monotonic()
     source = config.publish.source
     made_table = MADE_TABLES[source]
-    made = tables.read_table(spark, location(config, made_table))
+    own = days.own_rows(config)
+    made = tables.read_table(spark, location(config, made_table)).where(own or "true")
     raw = read_source(spark, config.source)
     inputs: dict[str, str | int] = {
         "source": source_identity(spark, config.source),
-        made_table: tables.table_version(spark, location(config, made_table)),
-        "features": tables.table_version(spark, location(config, "features")),
+        made_table: _input(spark, config, made_table),
+        "features": _input(spark, config, "features"),
     }
     if config.oversample.removes:
         inputs["removed"] = tables.table_version(spark, location(config, "removed"))
@@ -348,16 +395,20 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
             F.col("row_id").alias("synthetic_row_id"), "base_row_id"
         )
         made = made.join(parents, "synthetic_row_id", "left")
+    features = tables.read_table(spark, location(config, "features"))
     passed = admitted(raw, config).where(tables.col(REASON).isNull()).drop(REASON, COMPLETE)
+    if own:
+        # Without those that an earlier run had brought already.
+        passed = passed.join(features.where(own).select(F.col("row_id").alias(ROW_ID)), ROW_ID, "left_semi")
     decoded = decode_made(made, passed, encoder, config, origin=source)
     decoded_rows = decoded.count()
-    kept = decoded if source == "random" else without_copies(decoded, passed, encoder, config)
+    held_against = days.with_earlier_originals(passed, features, encoder, config) if own else passed
+    kept = decoded if source == "random" else without_copies(decoded, held_against, encoder, config)
     out = kept.select(decoded.columns)
     taken_out = {}
     if config.publish.originals != "none":
         originals = passed
         if config.publish.originals == "train":
-            features = tables.read_table(spark, location(config, "features"))
             train = features.where(F.col("split") == "train").select(F.col("row_id").alias(ROW_ID))
             originals = passed.join(train, ROW_ID, "left_semi")
         if config.oversample.removes:
@@ -366,8 +417,8 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
             originals = originals.join(removed.select(F.col("row_id").alias(ROW_ID)), ROW_ID, "left_anti")
         out = as_originals(originals, encoder, run.run_id).unionByName(out)
     contract = contracts.augmented(tables.raw_columns(raw_schema(encoder)))
-    written = tables.write_table(out, contract, location(config, "augmented"), run)
-    augmented = tables.read_table(spark, location(config, "augmented"))
+    written = tables.write_table(out, contract, location(config, "augmented"), run, replace_where=own)
+    augmented = tables.read_table(spark, location(config, "augmented")).where(own or "true")
     by_origin = {row["origin"]: int(row["count"]) for row in augmented.groupBy("origin").count().collect()}
     rows = {"augmented": written.rows, **by_origin, COPIES: decoded_rows - by_origin.get(source, 0), **taken_out}
     return _finish(spark, config, run, rows, "augmented", written, started=started)

@@ -61,8 +61,8 @@ def surrounded_bases(
             own, passing = _own_and_others(runs)
             if not own:
                 continue
-            row_ids, columns, at_home, _ = received(own, features)
-            bases = np.flatnonzero(at_home)
+            row_ids, columns, of_base, _ = received(own, features)
+            bases = np.flatnonzero(of_base)
             in_cell = replace(sent_plan.value, row_ids=row_ids, columns=columns)
             others = _Passing((_arrays(batch, n_features, dtype) for batch in passing), method == "borderline-2")
             around = look_around(in_cell, bases, max(m, k), others)
@@ -111,7 +111,7 @@ def made_of_bases(
 
     Raises
     ------
-    DataError
+    NothingToMake
         If there is no base.
     """
     found = bases.agg(F.count("row_id"), F.coalesce(F.sum("n_others"), F.lit(0)), F.max("n_others")).first()

@@ -72,11 +72,14 @@ def newest_fingerprint(spark: SparkSession, location: str) -> str | None:
     return None
 
 
-def newest_notes(spark: SparkSession, location: str) -> dict[str, Any]:
-    """The notes that the stage run left in the commit that wrote the rows at `location`."""
-    for commit in DeltaTable.forPath(spark, location).history(20).select("userMetadata").collect():
+def newest_notes(spark: SparkSession, location: str, run_id: str = "") -> dict[str, Any]:
+    """The notes that the newest stage run, or that called `run_id`, left in the commit of its rows at `location`."""
+    history = DeltaTable.forPath(spark, location).history(*([] if run_id else [20]))
+    for commit in history.select("userMetadata").collect():
         if commit["userMetadata"]:
-            return dict(json.loads(commit["userMetadata"]).get("notes", {}))
+            document = json.loads(commit["userMetadata"])
+            if not run_id or document.get("run_id") == run_id:
+                return dict(document.get("notes", {}))
     return {}
 
 
@@ -131,6 +134,12 @@ def content_hash(df: DataFrame) -> str:
     return f"{total % 2**64:016x}-{rows}"
 
 
+def hash_of(spark: SparkSession, location: str, condition: str = "") -> str:
+    """The content hash of the rows at `location` that meet `condition`, without run_id."""
+    df = spark.read.format("delta").load(location)
+    return content_hash((df.where(condition) if condition else df).drop("run_id"))
+
+
 def write_table(
     df: DataFrame, table: contracts.Table, location: str, run: StageRun, *, replace_where: str = "", **notes: Any
 ) -> Written:
@@ -165,7 +174,7 @@ def write_table(
     changed = [(f.name, f.dataType) for f in found] != [(f.name, f.dataType) for f in df.schema]
     try:
         with _no_dictionary(spark, [c.name for c in table.columns if not c.repeats]):
-            if changed and not replace_where:
+            if changed and not (replace_where and _holds_others(spark, location, replace_where)):
                 _replace(df, table, location, options)
             else:
                 writer = df.write.format("delta").mode("overwrite").options(**options)
@@ -190,8 +199,7 @@ def read_back(spark: SparkSession, location: str, run: StageRun, condition: str 
     DataError
         If it is not as many rows as the commit says.
     """
-    df = spark.read.format("delta").load(location)
-    digest = content_hash((df.where(condition) if condition else df).drop("run_id"))
+    digest = hash_of(spark, location, condition)
     rows = int(digest.rpartition("-")[2])
     for commit in DeltaTable.forPath(spark, location).history(20).collect():
         if commit["userMetadata"]:
@@ -221,6 +229,11 @@ def _current_version(spark: SparkSession, location: str) -> int:
     row = DeltaTable.forPath(spark, location).history(1).select("version").first()
     assert row is not None
     return int(row["version"])
+
+
+def _holds_others(spark: SparkSession, location: str, condition: str) -> bool:
+    """Whether the table has rows that do not meet `condition`."""
+    return not spark.read.format("delta").load(location).where(f"NOT ({condition})").isEmpty()
 
 
 def _properties(table: contracts.Table) -> dict[str, str]:
