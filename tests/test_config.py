@@ -137,6 +137,10 @@ def test_an_incremental_run_does_without_the_refined_rows() -> None:
         ),
         ({"evaluate": {"entity": "c"}}, r"evaluate.entity, for a day's table does not hold the entities of earlier"),
         ({"evaluate": {"strategies": ["none", "refined"]}}, r'"refined" in evaluate.strategies, for refine makes all'),
+        (
+            {"oversample": {"cleaning": "enn"}},
+            r"oversample.undersampling_strategy or cleaning, for they look at all rows",
+        ),
         ({"publish": {"source": "refined"}}, r'publish.source = "refined", for refine makes .*; set "smote"'),
     ],
 )
