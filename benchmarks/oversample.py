@@ -210,13 +210,16 @@ def write_features(path: Path, n_minority: int, n_majority: int) -> None:
 
 
 SPARK = [
-    # minority and majority rows, rows to make, neighbors, least recall
-    (5_000, 500_000, 495_000, "exact", 0.95),
-    (20_000, 20_000, 40_000, "exact", 0.95),
-    (100_000, 20_000, 200_000, "cells", 0.98),
-    (400_000, 20_000, 800_000, "cells", 0.95),
+    # method, minority and majority rows, rows to make, neighbors, least recall
+    ("smote", 5_000, 500_000, 495_000, "exact", 0.95),
+    ("smote", 20_000, 20_000, 40_000, "exact", 0.95),
+    ("smote", 100_000, 20_000, 200_000, "cells", 0.98),
+    ("smote", 400_000, 20_000, 800_000, "cells", 0.95),
+    ("adasyn", 100_000, 300_000, 200_000, "exact", 0.95),
+    ("adasyn", 100_000, 300_000, 200_000, "cells", 0.95),
+    ("borderline-1", 400_000, 2_000_000, 800_000, "cells", 0.95),
 ]
-LARGE = (4_000_000, 20_000, 8_000_000, "auto", 0.95)
+LARGE = ("smote", 4_000_000, 20_000, 8_000_000, "auto", 0.95)
 
 
 def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
@@ -229,11 +232,15 @@ def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
         folder = Path(temporary)
         spark = open_spark("benchmark oversample", folder, driver_memory="4g")
         contract = contracts.synthetic(encoder())
-        for n_minority, n_majority, n_to_make, neighbors, min_recall in [*SPARK, *([LARGE] if large else [])]:
-            source = folder / f"features-{n_minority}"
+        for case, asked in enumerate([*SPARK, *([LARGE] if large else [])]):
+            method, n_minority, n_majority, n_to_make, neighbors, min_recall = asked
+            source = folder / f"features-{case}"
             write_features(source, n_minority, n_majority)
             config = OversampleConfig(
-                sampling_strategy={"1": n_minority + n_to_make}, neighbors=neighbors, min_recall=min_recall
+                method=method,
+                sampling_strategy={"1": n_minority + n_to_make},
+                neighbors=neighbors,
+                min_recall=min_recall,
             )
             told: dict[str, Any] = {}
 
@@ -242,21 +249,25 @@ def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
                 made = oversample(spark.read.parquet(str(source)), encoder(), config, 0, target.name)
                 told.update(made.measures["1"])
                 write_table(made.rows, contract, str(target), run)
+                made.release()
 
             def scan(target: Path, rows: Path) -> None:
                 spark.read.format("delta").load(str(rows)).write.format("delta").save(str(target))
 
             # The compilers of Java take some turns to be done.
-            make(folder / f"warm-{n_minority}")
+            make(folder / f"warm-{case}")
             for turn in range(3 if n_minority <= 100_000 else 0):
-                make(folder / f"warm-{n_minority}-{turn}")
+                make(folder / f"warm-{case}-{turn}")
             measured: dict[str, list[Any]] = {"scan": [], "ours": []}
             for turn in range(turns if n_minority < 10**6 else 1):
-                target = folder / f"made-{n_minority}-{turn}"
+                target = folder / f"made-{case}-{turn}"
                 measured["ours"].append(measure(spark, lambda t=target: make(t)))
-                rows = folder / f"warm-{n_minority}"
+                rows = folder / f"warm-{case}"
                 measured["scan"].append(measure(spark, lambda t=target, r=rows: scan(t.with_suffix(".scan"), r)))
-            result = {"task": f"{n_minority:,} of {n_minority + n_majority:,} rows, {n_to_make:,} more", **told}
+            result = {
+                "task": f"{method}, {n_minority:,} of {n_minority + n_majority:,} rows, {n_to_make:,} more",
+                **told,
+            }
             for way, runs in measured.items():
                 result[f"{way}_seconds"] = statistics.median(run.seconds for run in runs)
                 result[f"{way}_cpu_seconds"] = statistics.median(run.cpu_seconds or 0 for run in runs)
