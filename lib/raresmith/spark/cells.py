@@ -24,7 +24,7 @@ from raresmith.spark.class_rows import Arrays, FeatureColumns, packed, unpacked
 from raresmith.spark.made_rows import copied_batches, made_batches, made_schema
 from raresmith.spark.nearest import features_of, nearest_in_table
 
-_TASKS_PER_CORE = 4
+TASKS_PER_CORE = 4
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -76,7 +76,7 @@ class ClassRows:
         """The made rows; `plan` says how, with none of the class's rows in it."""
         features, name = self._features, self._name
         schema = to_arrow_schema(made_schema(features))
-        copies_of = self._copies(n_to_make)
+        copies_of = self.copies(n_to_make)
         sent_cells, sent_plan = self._context.broadcast(cells), self._context.broadcast(plan)
 
         def send(batches: Batches) -> Batches:
@@ -108,14 +108,14 @@ class ClassRows:
 
         sent = self._rows.mapInArrow(send, "cell int, at_home boolean, row_id bigint, row binary")
         # Told how many, Spark does not merge partitions whose bytes are few; what they cost is their pairs.
-        tasks = min(len(cells), self._context.defaultParallelism * _TASKS_PER_CORE)
+        tasks = min(len(cells), self._context.defaultParallelism * TASKS_PER_CORE)
         return sent.repartition(tasks, "cell").groupBy("cell").applyInArrow(make, made_schema(features))
 
     def copied(self, n_to_make: int) -> DataFrame:
         """The class's rows again, each equally often but for one, as made rows that are their own neighbours."""
         features, name, random_state = self._features, self._name, self._random_state
         schema = to_arrow_schema(made_schema(features))
-        copies_of = self._copies(n_to_make)
+        copies_of = self.copies(n_to_make)
 
         def copy(batches: Batches) -> Batches:
             for batch in batches:
@@ -124,7 +124,7 @@ class ClassRows:
 
         return self._rows.mapInArrow(copy, made_schema(features))
 
-    def _copies(self, n_to_make: int) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+    def copies(self, n_to_make: int) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
         """How often each row is a base, as `copies_per_base` has it."""
         whole, remaining = divmod(n_to_make, self.n_rows)
         last, random_state = self._hash_of_rank(remaining), self._random_state

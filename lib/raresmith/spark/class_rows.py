@@ -54,9 +54,9 @@ class FeatureColumns:
         """What a row and its id take."""
         return 8 + len(self.names) * int(self.dtype.itemsize)
 
-    def of_rows(self, rows: DataFrame) -> DataFrame:
-        """row_id and these columns, by number: mapInArrow refuses names with a dot."""
-        return rows.select("row_id", *[col(name).alias(f"feature_{f}") for f, name in enumerate(self.names)])
+    def of_rows(self, rows: DataFrame, *more: str) -> DataFrame:
+        """row_id, these columns by number, for mapInArrow refuses names with a dot, and `more` columns."""
+        return rows.select("row_id", *[col(name).alias(f"feature_{f}") for f, name in enumerate(self.names)], *more)
 
     def arrays(self, table: pa.Table | pa.RecordBatch, class_name: str) -> Arrays:
         """What `of_rows` gives, as arrays.

@@ -29,6 +29,7 @@ from raresmith.spark.class_rows import Arrays, FeatureColumns
 from raresmith.spark.code_counts import code_counts
 from raresmith.spark.made_rows import made_batches, made_schema
 from raresmith.spark.nearest import features_of, nearest_in_table
+from raresmith.spark.sampler_cells import MADE_BY, sampler_rows
 from raresmith.spark.tables import col
 from raresmith.surroundings import surrounded
 from raresmith.value_difference import category_places
@@ -61,7 +62,7 @@ def oversample(
         "base_row_id",
         "neighbor_row_id",
         "gap",
-        F.lit(config.method).alias("method"),
+        (col(MADE_BY) if config.method == "imblearn" else F.lit(config.method)).alias("method"),
         "label",
         F.lit(run_id).alias("run_id"),
         *[col(name) for name in encoder.names],
@@ -94,6 +95,9 @@ def made_rows(
     # Ties between classes are decided by their order, which a shuffle does not keep.
     counts = {name: counts[name] for name in classes if name in counts}
     wanted = {name: n for name, n in rows_to_make(counts, config.sampling_strategy).items() if n > 0}
+    if config.method == "imblearn":
+        rows, measures = sampler_rows(train, features, classes, counts, wanted, config, random_state)
+        return Oversampled(rows=rows, measures=measures)
     sources = [
         _Class(train, features, config, random_state, name, classes.index(name), counts[name], n_to_make)
         for name, n_to_make in wanted.items()

@@ -16,6 +16,7 @@ from raresmith.config import Config
 from raresmith.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
 from raresmith.evaluation import Evaluation
+from raresmith.imblearn_sampler import check_sampler
 from raresmith.report.page import ReportData, render_report, write_report
 from raresmith.runs import StageRun, library_versions, stage_run
 from raresmith.spark import tables
@@ -117,6 +118,8 @@ def check(spark: SparkSession, config: Config) -> None:
     """
     if config.simulate is None or source_exists(spark, config.source.path):
         check_columns(config, read_source(spark, config.source).schema)
+    if config.oversample.method == "imblearn":
+        check_sampler(config.oversample)
 
 
 def simulate_stage(spark: SparkSession, config: Config) -> StageReport:
@@ -184,6 +187,10 @@ def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
         made.rows, contracts.synthetic(encoder), location(config, "synthetic"), run, measures=made.measures
     )
     _check_parents(spark, config)
+    words = _words(made.measures)
+    if config.oversample.method == "imblearn":
+        synthetic = tables.read_table(spark, location(config, "synthetic"))
+        words = _sampler_words(made.measures, synthetic, encoder.label.classes)
     return _finish(
         spark,
         config,
@@ -192,7 +199,7 @@ def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
         "synthetic",
         written,
         started=started,
-        words=_words(made.measures),
+        words=words,
         measures=made.measures,
     )
 
@@ -202,8 +209,23 @@ def _words(measures: dict[str, Any]) -> str:
     return "\n".join(
         f"class {name}: {found['recall']:.3f} of the true neighbours found, in {found['cells']:,} cells"
         for name, found in measures.items()
-        if found["neighbors"] != "exact"
+        if found.get("neighbors", "exact") != "exact"
     )
+
+
+def _sampler_words(measures: dict[str, Any], synthetic: DataFrame, classes: tuple[str, ...]) -> str:
+    """Where the sampler worked, and how many of the rows are SMOTE's because it refused a cell or made too few."""
+    counted = synthetic.where(F.col("method") == "smote").groupBy("label").count().collect()
+    by_smote = {classes[row["label"]]: row["count"] for row in counted}
+    lines = []
+    for name, found in measures.items():
+        line = f"class {name}: {found['sampler']} in {found['cells']:,} cells"
+        if found["kept_of_others"] < 1:
+            line += f", which see {found['kept_of_others']:.1%} of the rows of other classes"
+        if name in by_smote:
+            line += f"; {by_smote[name]:,} rows are made by smote, where it refused a cell or made too few"
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _check_parents(spark: SparkSession, config: Config) -> None:
