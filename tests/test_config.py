@@ -53,7 +53,7 @@ def test_every_shipped_configuration_loads(name: str) -> None:
                     "sampler_params": {"random_state": 1, "n_jobs": 2},
                 }
             },
-            r"oversample.sampler_params names \['n_jobs', 'random_state'\], which raresmith sets itself; leave them out",
+            r"oversample.sampler_params names \['n_jobs', 'random_state'\], which raresmith sets itself; leave",
         ),
         (
             {"oversample": {"method": "imblearn", "sampler": "SMOTE", "sampler_params": {"k_neighbors": [1]}}},

@@ -22,7 +22,7 @@ def test_a_center_with_too_few_rows_of_the_class_joins_the_nearest_that_has_them
     assert regions.parts.tolist() == [1, 1]
     assert regions.kept.tolist() == [1] * 6
     assert regions.kept_of_others == 1
-    assert regions.heaviest == 339
+    assert regions.largest == 339
 
 
 def test_a_class_with_too_few_rows_in_all_has_one_cell():
@@ -36,7 +36,7 @@ def test_of_a_cell_that_grew_all_rows_of_the_class_and_first_of_all_those_around
     assert len(regions) == 1
     # 2,000 rows fit: 500 of the class, 1,000 around them, and 500 of the 5,000 elsewhere.
     np.testing.assert_allclose(regions.kept, [1, 0.1, 0.1, 0.1, 0.1, 0.1])
-    assert regions.heaviest == 2000
+    assert regions.largest == 2000
     ids, columns = np.arange(10_000), np.repeat(ON_A_LINE[:, [0, 1]], 5000, axis=1)
     others = regions.of(ids, columns, np.zeros(10_000, bool))
     assert (others[:5000] == 0).all()
@@ -62,6 +62,6 @@ def test_every_cell_has_the_rows_it_needs_and_room_for_them(seed, n_centers, sca
     regions = fit_regions(centers, distance, own, others.astype(float), 16, 1000, 3)
     n_own = np.bincount(regions.region, weights=own)
     assert n_own.min() >= min(16, own.sum())
-    assert regions.heaviest <= 2000
+    assert regions.largest <= 2000
     assert ((regions.kept >= 0) & (regions.kept <= 1)).all()
     assert (n_own / regions.parts).max() <= 1000

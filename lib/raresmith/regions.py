@@ -27,7 +27,7 @@ class Regions:
     kept: NDArray[np.float64]
     """Share of the rows of other classes around each centre that are kept; those of the class all are."""
     random_state: int
-    heaviest: int
+    largest: int
     """Rows of the largest cell, about."""
     kept_of_others: float
     """Share of all rows of other classes that are kept, about."""
@@ -88,7 +88,7 @@ def fit_regions(
         parts=parts,
         kept=kept,
         random_state=random_state,
-        heaviest=round(float(((n_own + n_kept) / parts).max())),
+        largest=round(float(((n_own + n_kept) / parts).max())),
         kept_of_others=float(n_kept.sum() / max(others.sum(), 1)),
     )
 

@@ -65,7 +65,7 @@ def test_a_table_of_one_cell_gets_the_rows_that_imbalanced_learn_makes_of_it(spa
     rows = rows_of(n_fraud=200, n_fine=1800)
     made = made_of(spark, rows, sampler=name, cell_rows=2000, sampling_strategy={"fraud": 700})
     assert made.measures["fraud"] == {
-        "sampler": name, "cells": 1, "heaviest_cell": 2000, "kept_of_others": 1.0,
+        "sampler": name, "cells": 1, "largest_cell": 2000, "kept_of_others": 1.0,
     }  # fmt: skip
     in_order = rows.sort_values("row_id")
     x, y = in_order[ENCODER.names].to_numpy(), in_order["label"].to_numpy()
@@ -92,7 +92,7 @@ def test_the_table_has_the_columns_of_the_contract_and_exactly_as_many_rows_as_a
     assert (expected["base_row_id"] != expected["neighbor_row_id"]).all()
     told = oversampled.measures["fraud"]
     assert 3 < told["cells"] < 13
-    assert told["heaviest_cell"] <= 2000
+    assert told["largest_cell"] <= 2000
     assert (expected["method"] == "imblearn").mean() > 0.9
 
 
@@ -143,7 +143,7 @@ def test_a_rare_class_keeps_all_its_rows_and_sees_a_share_of_the_others(spark):
     made = made_of(spark, rows, sampler="SMOTE", sampling_strategy={"fraud": 220})
     told = made.measures["fraud"]
     assert told["cells"] == 1
-    assert told["heaviest_cell"] == 2000
+    assert told["largest_cell"] == 2000
     assert told["kept_of_others"] == pytest.approx(1980 / 11_980, abs=0.02)
     rows_made = collected(made)
     assert len(rows_made) == 200

@@ -73,7 +73,7 @@ def sampler_rows(
         measures[name] = {
             "sampler": config.sampler,
             "cells": len(regions),
-            "heaviest_cell": regions.heaviest,
+            "largest_cell": regions.largest,
             "kept_of_others": round(regions.kept_of_others, 4),
         }
     return reduce(DataFrame.union, parts), measures

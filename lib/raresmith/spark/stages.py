@@ -219,11 +219,12 @@ def _sampler_words(measures: dict[str, Any], synthetic: DataFrame, classes: tupl
     by_smote = {classes[row["label"]]: row["count"] for row in counted}
     lines = []
     for name, found in measures.items():
-        line = f"class {name}: {found['sampler']} in {found['cells']:,} cells"
+        cells = "one cell" if found["cells"] == 1 else f"{found['cells']:,} cells"
+        line = f"class {name}: {found['sampler']} in {cells}"
         if found["kept_of_others"] < 1:
             line += f", which see {found['kept_of_others']:.1%} of the rows of other classes"
         if name in by_smote:
-            line += f"; {by_smote[name]:,} rows are made by smote, where it refused a cell or made too few"
+            line += f"; {by_smote[name]:,} rows are smote's, where it refused a cell or made too few"
         lines.append(line)
     return "\n".join(lines)
 
