@@ -40,6 +40,26 @@ def test_every_shipped_configuration_loads(name: str) -> None:
             {"oversample": {"method": "crossover"}, "evaluate": {"strategies": ["none", "smote"]}},
             r"evaluate.strategies names 'smote' but oversample.method is 'crossover'; name that",
         ),
+        ({"oversample": {"method": "imblearn"}}, r"oversample.sampler must name a class of imblearn.over_sampling"),
+        (
+            {"oversample": {"sampler": "SVMSMOTE"}},
+            r'oversample.sampler and .*sampler_params need oversample.method = "imblearn", got \'smote\'; set that',
+        ),
+        (
+            {
+                "oversample": {
+                    "method": "imblearn",
+                    "sampler": "SMOTE",
+                    "sampler_params": {"random_state": 1, "n_jobs": 2},
+                }
+            },
+            r"oversample.sampler_params names \['n_jobs', 'random_state'\], which raresmith sets itself; leave",
+        ),
+        (
+            {"oversample": {"method": "imblearn", "sampler": "SMOTE", "sampler_params": {"k_neighbors": [1]}}},
+            r"oversample.sampler_params.k_neighbors must be .*a number or text, got \[1\]",
+        ),
+        ({"oversample": {"cell_rows": 999}}, r"oversample.cell_rows must be at least 1000, got 999"),
         ({"publish": {"source": "crossover"}}, r"publish.source names 'crossover' but oversample.method is 'smote'"),
         ({"evaluate": {"num_trees": 0}}, r"evaluate.num_trees must be from 1 to 10000, got 0"),
         ({"prepare": {"normalise": "zscore"}}, r"prepare.normalise must be one of 'standard'.*got 'zscore'"),
@@ -141,6 +161,7 @@ def test_an_incremental_run_does_without_the_refined_rows() -> None:
             {"oversample": {"cleaning": "enn"}},
             r"oversample.undersampling_strategy or cleaning, for they look at all rows",
         ),
+        ({"oversample": {"method": "imblearn", "sampler": "SMOTE"}}, 'oversample.method = "imblearn", whose samplers'),
         ({"publish": {"source": "refined"}}, r'publish.source = "refined", for refine makes .*; set "smote"'),
     ],
 )

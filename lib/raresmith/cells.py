@@ -24,7 +24,8 @@ N_QUERIES = 1000
 
 _MAX_FAN_OUT = 16
 _SMALLEST_CELL = 1024
-_SAMPLE_PER_CELL = 16
+SAMPLE_PER_CELL = 16
+"""Sampled rows around each centre that is fitted on them, on average."""
 _ROUNDS = 4
 _CHUNK_ROWS = 2**16
 _CELL_BYTES = 2**28
@@ -123,7 +124,7 @@ class Members:
 
 def sample_size(n_rows: int, row_bytes: int) -> int:
     """Rows to sample of a class of `n_rows`: enough for cells of 4,096 rows, within 128 MiB."""
-    return min(n_rows, max(10_000, n_rows // 4096 * _SAMPLE_PER_CELL), max(N_QUERIES, 2**27 // row_bytes))
+    return min(n_rows, max(10_000, n_rows // 4096 * SAMPLE_PER_CELL), max(N_QUERIES, 2**27 // row_bytes))
 
 
 def sampled(
@@ -192,9 +193,12 @@ def choose_cells(
     n_features, n_sampled = sample.columns.shape
     best, least, highest = None, np.inf, 0.0
     # From the smallest cells on, until larger ones cost more.
-    n_centers = max(1, min(n_rows // _SMALLEST_CELL, n_sampled // _SAMPLE_PER_CELL))
+    n_centers = max(1, min(n_rows // _SMALLEST_CELL, n_sampled // SAMPLE_PER_CELL))
     while n_centers >= 1:
-        centers, sizes = _fit_centers(sample, distance, n_centers, random_state)
+        k = sample.near_row_ids.shape[1]
+        # So many sampled rows are rows of the class, so every home has the neighbours that it needs.
+        columns, sizes = fit_centers(sample.row_ids, sample.columns, distance, n_centers, k + 1, random_state)
+        centers = Candidates(columns, distance)
         # Several where no centre could part a heap of equal rows.
         parts = np.maximum(1, np.round(sizes * n_centers / (2 * n_sampled))).astype(np.int64)
         cells = Cells(centers=centers, fan_out=min(len(centers), _MAX_FAN_OUT), parts=parts, random_state=random_state)
@@ -218,18 +222,22 @@ def choose_cells(
     return best
 
 
-def _fit_centers(
-    sample: Sample, distance: Distance, n_centers: int, random_state: int
-) -> tuple[Candidates, NDArray[np.int64]]:
-    """Centres, and how many sampled rows are nearest to each.
+def fit_centers(
+    row_ids: NDArray[np.int64],
+    columns: NDArray[Any],
+    distance: Distance,
+    n_centers: int,
+    fewest: int,
+    random_state: int,
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """About `n_centers` centres, of shape (n_features, n_centers), and how many of the rows are nearest to each.
 
-    By some rounds of Lloyd's k-means that part heavy cells and give up light ones.
+    By some rounds of Lloyd's k-means that part heavy cells and give up light ones: every centre has at least `fewest`
+    rows and a quarter of the mean.
     """
-    columns, k = sample.columns, sample.near_row_ids.shape[1]
-    order = np.argsort(hash64(random_state, Stream.CENTER, sample.row_ids), kind="stable")
+    order = np.argsort(hash64(random_state, Stream.CENTER, row_ids), kind="stable")
     mean = len(order) / n_centers
-    # So many sampled rows are rows of the class, so every home has the neighbours that it needs.
-    fewest = min(max(k + 1, mean / 4), len(order))
+    least = min(max(fewest, mean / 4), len(order))
     centers = columns[:, np.sort(order[:n_centers])]
     for _ in range(_ROUNDS):
         # Numbered again, without the cells that no row calls home.
@@ -239,10 +247,10 @@ def _fit_centers(
         centers = np.concatenate([_means(columns, home, distance.is_categorical), columns[:, first[heavy]]], axis=1)
     while True:
         counts = np.bincount(_homes(columns, centers, distance), minlength=centers.shape[1])
-        if counts.min() >= fewest:
-            return Candidates(centers, distance), counts
+        if counts.min() >= least:
+            return centers, counts
         # The lightest half of the light ones at a time, since their rows fill up the others.
-        light = np.flatnonzero(counts < fewest)
+        light = np.flatnonzero(counts < least)
         light = light[np.argsort(counts[light], kind="stable")][: -(-len(light) // 2)]
         centers = np.delete(centers, light, axis=1)
 

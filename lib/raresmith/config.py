@@ -19,7 +19,7 @@ from raresmith.errors import ConfigError
 T = TypeVar("T")
 Normalisation = Literal["standard", "minmax", "robust", "quantile", "log", "none"]
 ValuePolicy = Literal["impute", "quarantine", "refuse"]
-Method = Literal["smote", "smoten", "crossover", "borderline-1", "borderline-2", "adasyn", "random"]
+Method = Literal["smote", "smoten", "crossover", "borderline-1", "borderline-2", "adasyn", "random", "imblearn"]
 SURROUNDED: tuple[Method, ...] = ("borderline-1", "borderline-2", "adasyn")
 """The methods that look at other classes."""
 Strategy = Literal["none", "class_weight", "random", "reduced", Method, "refined"]
@@ -227,7 +227,8 @@ class OversampleConfig:
     """smote: Chawla et al. 2002; tables with categorical features as SMOTE-NC does. smoten: the same paper's SMOTE-N,
     for tables of categories only. crossover: each column whole from the row or from its neighbour, so that every value
     is a real one (docs/methods.md). borderline-1 and -2: Han et al. 2005, from rows among rows of other classes.
-    adasyn: He et al. 2008, the more the more of these are near. random: real rows again."""
+    adasyn: He et al. 2008, the more the more of these are near. random: real rows again. imblearn: `sampler` of
+    imbalanced-learn, run on one spatial cell of the table at a time."""
     sampling_strategy: float | str | dict[str, int] = "auto"
     """As in imbalanced-learn: minority ÷ majority after resampling (two classes), one of "minority", "not minority",
     "not majority", "all", "auto", or the wished number of rows per class."""
@@ -257,6 +258,14 @@ class OversampleConfig:
     max_exact_bytes: int = 128 * 2**20
     """Most bytes of one class's rows that are sent to every executor, whose Python workers take three times as much
     each; a larger class is sent cell by cell."""
+    sampler: str = ""
+    """Class of imblearn.over_sampling, such as "SVMSMOTE" or "KMeansSMOTE" (method "imblearn")."""
+    sampler_params: dict[str, bool | int | float | str] = field(default_factory=dict)
+    """Its keywords, where imbalanced-learn's defaults are not to be; without them it takes k_neighbors and m_neighbors
+    from here."""
+    cell_rows: int = 20_000
+    """Rows of a cell that the sampler sees, about, and never more than twice as many; at least 1,000. A table with no
+    more train rows is one cell."""
 
     def __post_init__(self) -> None:
         words = ("minority", "not minority", "not majority", "all", "auto")
@@ -276,6 +285,24 @@ class OversampleConfig:
             self.max_exact_bytes >= 2**20,
             f"oversample.max_exact_bytes must be at least {2**20}, got {self.max_exact_bytes}",
         )
+        if self.method == "imblearn":
+            _require(
+                bool(self.sampler),
+                'oversample.sampler must name a class of imblearn.over_sampling, such as "SVMSMOTE", when '
+                'oversample.method is "imblearn"',
+            )
+        else:
+            _require(
+                not self.sampler and not self.sampler_params,
+                f'oversample.sampler and oversample.sampler_params need oversample.method = "imblearn", got '
+                f"{self.method!r}; set that, or leave them out",
+            )
+        ours = ("sampling_strategy", "random_state", "n_jobs", "categorical_features")
+        _require(
+            not (taken := sorted(set(ours) & self.sampler_params.keys())),
+            f"oversample.sampler_params names {taken}, which raresmith sets itself; leave them out",
+        )
+        _require(self.cell_rows >= 1000, f"oversample.cell_rows must be at least 1000, got {self.cell_rows}")
 
     @property
     def removes(self) -> bool:
@@ -491,6 +518,9 @@ class Config:
             ),
             '"refined" in evaluate.strategies, for refine makes all its rows anew; leave it out': (
                 "refined" in self.evaluate.strategies
+            ),
+            'oversample.method = "imblearn", whose samplers take all rows of a class as bases; set another': (
+                self.oversample.method == "imblearn"
             ),
             "oversample.undersampling_strategy or cleaning, for they look at all rows; leave them out": (
                 self.oversample.removes

@@ -116,9 +116,14 @@ def synthetic(encoder: Encoder) -> Table:
             Column(
                 name="gap",
                 type="double",
-                comment="share of the way from base to neighbour; for crossover share of the columns",
+                comment="share of the way from base to neighbour; for crossover of the columns, for imblearn of the "
+                "distances to both that the base's is",
             ),
-            Column(name="method", type="string", comment="oversampling method"),
+            Column(
+                name="method",
+                type="string",
+                comment="oversampling method; smote where a sampler of imblearn made too few",
+            ),
             _label(encoder),
             _RUN_ID,
             *_feature_columns(encoder),

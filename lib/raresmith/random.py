@@ -36,6 +36,8 @@ class Stream(IntEnum):
     CENTER = 10
     PART = 11
     HALF = 12
+    SAMPLER = 13
+    THIN = 14
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:

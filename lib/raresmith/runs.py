@@ -102,7 +102,8 @@ def fingerprint_of(metadata: str | None) -> str | None:
 def library_versions() -> dict[str, str]:
     """Versions of the installed libraries that decide what comes out."""
     found = {}
-    for name in ("raresmith", "pyspark", "delta-spark", "torch", "deltalake", "numpy", "numba", "pyarrow"):
+    arrays = ("numpy", "numba", "pyarrow", "scikit-learn", "imbalanced-learn")
+    for name in ("raresmith", "pyspark", "delta-spark", "torch", "deltalake", *arrays):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -25,11 +25,13 @@ source = "smote"
 """
 
 
-def folder(tmp_path: Path, spark: SparkSession, sql: str, rows: int = 40, more: str = "") -> Path:
+def folder(
+    tmp_path: Path, spark: SparkSession, sql: str, rows: int = 40, more: str = "", method: str = "smote"
+) -> Path:
     """A raw table of the SQL columns `sql` and the configuration to run it."""
     spark.range(rows).selectExpr("id", *sql.split(" ; ")).write.parquet(str(tmp_path / "raw"))
     path = tmp_path / "r.toml"
-    path.write_text(CONFIG + more)
+    path.write_text(CONFIG.replace('"smote"', f'"{method}"') + more)
     return path
 
 
@@ -105,6 +107,51 @@ def test_constant_columns_and_equal_rows_go_all_the_way_through_smote(
     features = spark.read.format("delta").load(str(tmp_path / "warehouse" / "features"))
     train = {row["label"]: row["count"] for row in features.where("split = 'train'").groupBy("label").count().collect()}
     assert synthetic.count() == train[0] - train[1]
+
+
+def test_an_unknown_sampler_is_refused_before_anything_is_written(
+    tmp_path: Path, spark: SparkSession, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = "[oversample]\nmethod = 'imblearn'\nsampler = 'SVMSMOT'\n"
+    path = folder(tmp_path, spark, "id * 2.0D x ; int(id = 0) y", more=settings, method="imblearn")
+    for command in ("run", "plan"):
+        assert main([command, str(path)]) == 2
+        assert "oversample.sampler must be one of ['ADASYN', " in said(capfd)[0]
+    assert not (tmp_path / "warehouse").exists()
+
+
+@pytest.mark.parametrize(
+    ("sampler", "told"),
+    [
+        ("SVMSMOTE", "class 1: SVMSMOTE in one cell\n"),
+        # No part of the table is half of the class.
+        (
+            "KMeansSMOTE",
+            "class 1: KMeansSMOTE in one cell; 120 rows are smote's, where it refused a cell or made too few",
+        ),
+    ],
+)
+def test_a_sampler_of_imbalanced_learn_goes_all_the_way_through_and_tells_what_it_refused(
+    tmp_path: Path, spark: SparkSession, capfd: pytest.CaptureFixture[str], sampler: str, told: str
+) -> None:
+    settings = f"[oversample]\nmethod = 'imblearn'\nsampler = '{sampler}'\nsampling_strategy = {{ 1 = 180 }}\n"
+    sql = "sin(id) x ; cos(3 * id) z ; int(id % 4 = 0) y"
+    path = folder(tmp_path, spark, sql, rows=400, more=settings, method="imblearn")
+    assert main(["plan", str(path)]) == 0
+    assert f"; {sampler} of imbalanced-learn in at most about 1 cells of 240 rows or fewer" in capfd.readouterr().out
+    for stage in ("prepare", "oversample", "publish"):
+        assert main([stage, str(path)]) == 0
+    out = capfd.readouterr().out
+    assert "120 synthetic" in out
+    assert told in out
+    synthetic = spark.read.format("delta").load(str(tmp_path / "warehouse" / "synthetic"))
+    method = "smote" if "smote's" in told else "imblearn"
+    assert [row[:] for row in synthetic.groupBy("method").count().collect()] == [(method, 120)]
+    augmented = spark.read.format("delta").load(str(tmp_path / "warehouse" / "augmented"))
+    assert augmented.where("origin = 'imblearn'").count() > 100
+    capfd.readouterr()
+    assert main(["oversample", str(path)]) == 0
+    assert "nothing changed" in capfd.readouterr().out
 
 
 def test_a_stage_before_its_input_is_there_says_which_table_is_missing(

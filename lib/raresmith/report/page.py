@@ -21,6 +21,7 @@ EXPLAINED = {
     "borderline-1": "with SMOTE rows of rows in danger",
     "borderline-2": "with SMOTE rows of rows in danger, towards any class",
     "adasyn": "with ADASYN rows",
+    "imblearn": "with the rows of a sampler of imbalanced-learn",
     "refined": "with the rows that the GAN refined",
 }
 

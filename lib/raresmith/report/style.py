@@ -37,7 +37,8 @@ stroke-linecap:round}
 .dots{fill:none;stroke:var(--k);stroke-width:3.4;stroke-linecap:round;opacity:.55}
 .dots.behind{stroke:var(--behind);opacity:.8}
 .k-none{--k:var(--none)}.k-class_weight{--k:var(--class_weight)}.k-random{--k:var(--random)}
-.k-smote,.k-crossover,.k-borderline-1,.k-borderline-2,.k-adasyn{--k:var(--smote)}.k-refined{--k:var(--refined)}
+.k-smote,.k-crossover,.k-borderline-1,.k-borderline-2,.k-adasyn,.k-imblearn{--k:var(--smote)}
+.k-refined{--k:var(--refined)}
 .chip{display:inline-block;width:11px;height:11px;border-radius:3px;background:var(--k);margin-right:8px}
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;list-style:none;margin:0 0 10px;padding:0;font-size:14px}
 .wide{overflow-x:auto}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["ADASYN", "SMOTE", "SMOTEN", "BorderlineSMOTE", "Crossover", "RandomOverSampler"]
+__all__ = ["ADASYN", "SMOTE", "SMOTEN", "BorderlineSMOTE", "Crossover", "ImblearnSampler", "RandomOverSampler"]
 
 
 def __getattr__(name: str) -> Any:

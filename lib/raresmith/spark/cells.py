@@ -25,7 +25,7 @@ from raresmith.spark.class_rows import Arrays, FeatureColumns, packed, unpacked
 from raresmith.spark.made_rows import copied_batches, made_batches, made_schema
 from raresmith.spark.nearest import features_of, nearest_in_table
 
-_TASKS_PER_CORE = 4
+TASKS_PER_CORE = 4
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -98,7 +98,7 @@ class ClassRows:
         """The made rows; `plan` says how, with none of the class's rows in it."""
         features = self._features
         schema = to_arrow_schema(made_schema(features))
-        copies_of = self._copies(n_to_make)
+        copies_of = self.copies(n_to_make)
         sent_plan = self._context.broadcast(plan)
 
         def make(batches: Batches) -> Batches:
@@ -115,7 +115,7 @@ class ClassRows:
         """The class's rows again, each equally often but for one, as made rows that are their own neighbours."""
         features, name, random_state = self._features, self._name, self._random_state
         schema = to_arrow_schema(made_schema(features))
-        copies_of = self._copies(n_to_make)
+        copies_of = self.copies(n_to_make)
 
         def copy(batches: Batches) -> Batches:
             for batch in batches:
@@ -124,7 +124,7 @@ class ClassRows:
 
         return self.rows.where("is_base").mapInArrow(copy, made_schema(features))
 
-    def _copies(self, n_to_make: int) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+    def copies(self, n_to_make: int) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
         """How often each row is a base, as `copies_per_base` has it."""
         whole, remaining = divmod(n_to_make, self._n_bases)
         random_state = self._random_state
@@ -175,7 +175,7 @@ def received(batches: Iterable[pa.RecordBatch], features: FeatureColumns) -> Rec
 
 def n_tasks(cells: Cells, context: SparkContext) -> int:
     """Tasks for the cells. Told how many, Spark does not merge those with few bytes; what they cost is their pairs."""
-    return min(len(cells), context.defaultParallelism * _TASKS_PER_CORE)
+    return min(len(cells), context.defaultParallelism * TASKS_PER_CORE)
 
 
 def hash_of_rank(ids: DataFrame, rank: int, random_state: int, stream: Stream = Stream.EXTRA_COPY) -> int:

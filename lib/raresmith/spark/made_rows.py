@@ -32,8 +32,8 @@ def made_schema(features: FeatureColumns) -> StructType:
 
 def made_batches(plan: Smote, numbers: NDArray[np.int64], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The made rows with these numbers."""
-    for few in _slices(numbers, schema):
-        yield _batch(plan.rows(few), schema)
+    for few in slices(numbers, schema):
+        yield made_batch(plan.rows(few), schema)
 
 
 def copied_batches(
@@ -45,11 +45,11 @@ def copied_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Each row `copies` times, as a made row that is its own neighbour; columns of shape (n_features, n_rows)."""
     ends = np.cumsum(copies)
-    for few in _slices(np.arange(ends[-1] if len(ends) else 0), schema):
+    for few in slices(np.arange(ends[-1] if len(ends) else 0), schema):
         base = np.searchsorted(ends, few, side="right")
         ids = row_ids[base]
         copy = few - (ends - copies)[base]
-        yield _batch(
+        yield made_batch(
             MadeRows(
                 row_id=made_row_id(random_state, ids, copy),
                 base_row_id=ids,
@@ -61,13 +61,15 @@ def copied_batches(
         )
 
 
-def _slices(numbers: NDArray[np.int64], schema: pa.Schema) -> Iterator[NDArray[np.int64]]:
+def slices(numbers: NDArray[np.int64], schema: pa.Schema) -> Iterator[NDArray[np.int64]]:
+    """The numbers in parts so small that a batch of as many rows is."""
     size = max(1, min(_BATCH_ROWS, _BATCH_BYTES // (8 * len(schema))))
     for start in range(0, len(numbers), size):
         yield numbers[start : start + size]
 
 
-def _batch(made: MadeRows, schema: pa.Schema) -> pa.RecordBatch:
+def made_batch(made: MadeRows, schema: pa.Schema) -> pa.RecordBatch:
+    """Made rows as a batch of `schema`, that of `made_schema`."""
     values = [made.row_id, made.base_row_id, made.neighbor_row_id, made.gap, *made.columns]
     # Ends that fit in 32 bits keep the value between them when it is rounded to 32 bits.
     cast = [pa.array(column, field.type, safe=False) for column, field in zip(values, schema, strict=True)]

@@ -27,6 +27,10 @@ _PARAMS = {
     "m_neighbors": "mNeighbors",
     "min_recall": "minRecall",
     "neighbors": "neighbors",
+    # The longer one first, for the shorter is part of it.
+    "sampler_params": "samplerParams",
+    "sampler": "sampler",
+    "cell_rows": "cellRows",
 }
 
 
@@ -339,3 +343,54 @@ class BorderlineSMOTE(_Oversampler):
         if method not in ("borderline-1", "borderline-2"):
             raise ConfigError(f'kind must be "borderline-1" or "borderline-2", got {method!r}')
         return replace(super()._config(), method=method, m_neighbors=self.getOrDefault(self.mNeighbors))
+
+
+class ImblearnSampler(_Oversampler):
+    """A sampler of imbalanced-learn, run on one spatial cell of the table at a time (docs/methods.md)."""
+
+    _method: ClassVar[Method] = "imblearn"
+
+    sampler: Param[Any] = Param(
+        Params._dummy(), "sampler", "class of imblearn.over_sampling, such as SVMSMOTE", TypeConverters.toString
+    )
+    samplerParams: Param[Any] = Param(
+        Params._dummy(), "samplerParams", "keywords of the sampler: numbers, text, true or false", dict
+    )
+    mNeighbors: Param[Any] = Param(
+        Params._dummy(), "mNeighbors", "the sampler's m_neighbors, where it has them (>= 1)", TypeConverters.toInt
+    )
+    cellRows: Param[Any] = Param(
+        Params._dummy(), "cellRows", "rows of a cell, about, and at most twice as many (>= 1000)", TypeConverters.toInt
+    )
+
+    @keyword_only
+    def __init__(
+        self,
+        *,
+        sampler: str = "SVMSMOTE",
+        samplerParams: dict[str, bool | int | float | str] | None = None,
+        samplingStrategy: float | str | dict[str, int] = "auto",
+        kNeighbors: int = 5,
+        mNeighbors: int = 10,
+        cellRows: int = 20_000,
+        categoricalFeatures: list[int] | None = None,
+        featuresCol: str = "features",
+        inputCols: list[str] | None = None,
+        labelCol: str = "label",
+        rowIdCol: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self._setDefault(sampler="SVMSMOTE", samplerParams={}, mNeighbors=10, cellRows=20_000)
+        self._take(self._input_kwargs)
+
+    def _config(self) -> OversampleConfig:
+        return OversampleConfig(
+            method=self._method,
+            sampling_strategy=self.getOrDefault(self.samplingStrategy),
+            k_neighbors=self.getOrDefault(self.kNeighbors),
+            sampler=self.getOrDefault(self.sampler),
+            sampler_params=self.getOrDefault(self.samplerParams),
+            m_neighbors=self.getOrDefault(self.mNeighbors),
+            cell_rows=self.getOrDefault(self.cellRows),
+        )

@@ -32,6 +32,7 @@ from raresmith.spark.code_counts import code_counts
 from raresmith.spark.made_rows import made_batches, made_schema
 from raresmith.spark.nearest import features_of, nearest_in_table
 from raresmith.spark.reduce import reduced
+from raresmith.spark.sampler_cells import MADE_BY, sampler_rows
 from raresmith.spark.surrounded_cells import made_of_bases, surrounded_bases
 from raresmith.spark.tables import col
 from raresmith.surroundings import seen_by, surrounded
@@ -89,7 +90,7 @@ def oversample(
         "base_row_id",
         "neighbor_row_id",
         "gap",
-        F.lit(config.method).alias("method"),
+        (col(MADE_BY) if config.method == "imblearn" else F.lit(config.method)).alias("method"),
         "label",
         F.lit(run_id).alias("run_id"),
         *[col(name) for name in encoder.names],
@@ -134,6 +135,9 @@ def made_rows(
     wanted: dict[str, int] = {}
     with _told_in(left_out, bases):
         wanted = {name: n for name, n in rows_to_make(counts, strategy).items() if n > 0}
+    if config.method == "imblearn":
+        rows, measures = sampler_rows(train, features, classes, counts, wanted, config, random_state)
+        return Oversampled(rows=rows, measures=measures)
     sources = []
     for name, n_to_make in wanted.items():
         place, n_rows = classes.index(name), int(found[name]["rows"])

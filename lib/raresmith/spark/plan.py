@@ -5,6 +5,7 @@ from pyspark.sql import SparkSession
 from raresmith.cells import n_parts
 from raresmith.config import Config, OversampleConfig
 from raresmith.errors import NothingToMake
+from raresmith.imblearn_sampler import check_sampler
 from raresmith.sampling_strategy import for_batch, rows_to_keep, rows_to_make
 from raresmith.spark.days import kept_encoder
 from raresmith.spark.prepare import feature_columns, fit_label, known_label
@@ -28,6 +29,8 @@ def plan(spark: SparkSession, config: Config) -> str:
         return "\n".join(lines)
     raw = read_source(spark, config.source)
     check_columns(config, raw.schema)
+    if config.oversample.method == "imblearn":
+        check_sampler(config.oversample)
     counted = raw.groupBy(col(config.source.label).cast("string").alias("class")).count().limit(1000).collect()
     counts = {row["class"]: int(row["count"]) for row in counted}
     rows = sum(counts.values())
@@ -74,7 +77,11 @@ def plan(spark: SparkSession, config: Config) -> str:
     limit = "at most " if train is None else "about "
     for text, count in made.items():
         rows_of = f"{limit}{count:,} rows of class {text!r} from {limit}{in_train[text]:,}"
-        lines.append(f"oversample {rows_of}; {_neighbors(in_train[text], n_features, config.oversample)}")
+        if config.oversample.method == "imblearn":
+            where = _cells(sum(in_train.values()), n_features, config.oversample)
+        else:
+            where = _neighbors(in_train[text], n_features, config.oversample)
+        lines.append(f"oversample {rows_of}; {where}")
     if config.oversample.removes:
         lines.append(f"           {_removals({n: in_train[n] + made.get(n, 0) for n in in_train}, config.oversample)}")
     if not config.run.incremental:
@@ -118,6 +125,16 @@ def _neighbors(n_rows: int, n_features: int, config: OversampleConfig) -> str:
     if fits:
         return f"{found}; {_human(size)} sent to each executor (limit {_human(config.max_exact_bytes)})"
     return f"{found}; {_human(size)}, more than {_human(config.max_exact_bytes)}, sent from cell to cell"
+
+
+def _cells(n_rows: int, n_features: int, config: OversampleConfig) -> str:
+    """Where the sampler of imbalanced-learn works, and what a task holds."""
+    n_cells = max(1, round(n_rows / config.cell_rows))
+    most = min(n_rows, 2 * config.cell_rows)
+    return (
+        f"{config.sampler} of imbalanced-learn in at most about {n_cells:,} cells of {most:,} rows or fewer, "
+        f"{_human(most * (8 + 4 * n_features))} each"
+    )
 
 
 def _bytes(spark: SparkSession, files: list[str]) -> int:

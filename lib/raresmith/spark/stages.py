@@ -16,6 +16,7 @@ from raresmith.config import Config
 from raresmith.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
 from raresmith.evaluation import Evaluation
+from raresmith.imblearn_sampler import check_sampler
 from raresmith.report.page import ReportData, render_report, write_report
 from raresmith.runs import StageRun, library_versions, stage_run
 from raresmith.spark import days, tables
@@ -133,6 +134,8 @@ def check(spark: SparkSession, config: Config) -> None:
     """
     if config.simulate is None or source_exists(spark, config.source.path):
         check_columns(config, read_source(spark, config.source).schema)
+    if config.oversample.method == "imblearn":
+        check_sampler(config.oversample)
 
 
 def simulate_stage(spark: SparkSession, config: Config) -> StageReport:
@@ -235,6 +238,10 @@ def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
     )
     made.release()
     _check_parents(spark, config)
+    words = _words(made.measures)
+    if config.oversample.method == "imblearn":
+        synthetic = tables.read_table(spark, location(config, "synthetic"))
+        words += _sampler_words(made.measures, synthetic, encoder.label.classes)
     return _finish(
         spark,
         config,
@@ -243,7 +250,7 @@ def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
         "synthetic",
         written,
         started=started,
-        words="\n".join([*_words(made.measures), *(f"no rows made: {reason}" for reason in made.left_out)]),
+        words="\n".join([*words, *(f"no rows made: {reason}" for reason in made.left_out)]),
         measures=made.measures,
     )
 
@@ -254,8 +261,26 @@ def _words(measures: dict[str, Any]) -> list[str]:
         f"{name if name == 'cleaning' else f'class {name}'}: {found['recall']:.3f} of the true neighbours found, "
         f"in {found['cells']:,} cells"
         for name, found in measures.items()
-        if found["neighbors"] != "exact"
+        if found.get("neighbors", "exact") != "exact"
     ]
+
+
+def _sampler_words(measures: dict[str, Any], synthetic: DataFrame, classes: tuple[str, ...]) -> list[str]:
+    """Where the sampler worked, and how many of the rows are SMOTE's because it refused a cell or made too few."""
+    counted = synthetic.where(F.col("method") == "smote").groupBy("label").count().collect()
+    by_smote = {classes[row["label"]]: row["count"] for row in counted}
+    lines = []
+    for name, found in measures.items():
+        if "sampler" not in found:
+            continue
+        cells = "one cell" if found["cells"] == 1 else f"{found['cells']:,} cells"
+        line = f"class {name}: {found['sampler']} in {cells}"
+        if found["kept_of_others"] < 1:
+            line += f", which see {found['kept_of_others']:.1%} of the rows of other classes"
+        if name in by_smote:
+            line += f"; {by_smote[name]:,} rows are smote's, where it refused a cell or made too few"
+        lines.append(line)
+    return lines
 
 
 def _check_parents(spark: SparkSession, config: Config) -> None:
