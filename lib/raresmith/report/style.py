@@ -4,10 +4,10 @@
 CSS = """
 :root{--page:#fbfbfa;--card:#fff;--ink:#1d2126;--soft:#5b6470;--line:#e2e4e8;--grid:#eceef1;--rest:#c9ced6;
 --behind:#c3c8d0;--none:#4b5563;--class_weight:#0072b2;--random:#e69f00;--smote:#009e73;--refined:#cc5f9a;
---gain:#087f5b;--loss:#b42318;--even:#5b6470;--hot:#d55e00}
+--reduced:#8a5a2b;--gain:#087f5b;--loss:#b42318;--even:#5b6470;--hot:#d55e00}
 @media (prefers-color-scheme:dark){:root{--page:#14171b;--card:#1c2026;--ink:#e8eaed;--soft:#a3abb6;--line:#323842;
 --grid:#2a3038;--rest:#4a525e;--behind:#4d5561;--none:#c3c9d2;--class_weight:#56b4e9;--random:#f0b83d;--smote:#3ccfa0;
---refined:#ea8fc0;--gain:#4cd3a5;--loss:#ff8a7a;--even:#a3abb6;--hot:#ff9248}}
+--refined:#ea8fc0;--reduced:#d0a074;--gain:#4cd3a5;--loss:#ff8a7a;--even:#a3abb6;--hot:#ff9248}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,
 "Helvetica Neue",Arial,sans-serif}
@@ -37,8 +37,8 @@ stroke-linecap:round}
 .dots{fill:none;stroke:var(--k);stroke-width:3.4;stroke-linecap:round;opacity:.55}
 .dots.behind{stroke:var(--behind);opacity:.8}
 .k-none{--k:var(--none)}.k-class_weight{--k:var(--class_weight)}.k-random{--k:var(--random)}
-.k-smote,.k-crossover,.k-borderline-1,.k-borderline-2,.k-adasyn,.k-imblearn{--k:var(--smote)}
-.k-refined{--k:var(--refined)}
+.k-smote,.k-smoten,.k-crossover,.k-borderline-1,.k-borderline-2,.k-adasyn,.k-imblearn{--k:var(--smote)}
+.k-refined{--k:var(--refined)}.k-reduced{--k:var(--reduced)}
 .chip{display:inline-block;width:11px;height:11px;border-radius:3px;background:var(--k);margin-right:8px}
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;list-style:none;margin:0 0 10px;padding:0;font-size:14px}
 .wide{overflow-x:auto}
