@@ -307,11 +307,13 @@ def test_a_row_id_that_comes_twice_is_refused(spark):
 
 
 BASES = "run_id = 'run-1'"
+DRAWN = sorted(set(typing.get_args(Method)) - {"random", "smoten", "imblearn"})
+"""Methods that draw towards neighbours and take numbers."""
 
 
 @pytest.mark.parametrize(
     ("method", "neighbors"),
-    [*((m, "exact") for m in typing.get_args(Method)), ("smote", "cells"), ("crossover", "cells")],
+    [*((method, "exact") for method in DRAWN), ("smote", "cells"), ("crossover", "cells"), ("adasyn", "cells")],
 )
 def test_rows_are_made_of_the_bases_alone_and_drawn_towards_all_rows(spark, method, neighbors):
     rows = mixed_rows(n_fine=300, n_fraud=200)
@@ -327,6 +329,15 @@ def test_rows_are_made_of_the_bases_alone_and_drawn_towards_all_rows(spark, meth
     alone = oversample(df.where(BASES), MIXED, config, 11, "run-1").rows
     if method in ("smote", "crossover"):
         assert set(collected(alone)["row_id"]) == set(made["row_id"])
+
+
+def test_only_the_bases_are_repeated(spark):
+    rows = mixed_rows(n_fine=300, n_fraud=200)
+    rows["run_id"] = np.where(np.arange(len(rows)) % 2, "run-0", "run-1")
+    made = oversample(spark.createDataFrame(rows), MIXED, OversampleConfig(method="random"), 11, "run-1", BASES).rows
+    found = collected(made)["base_row_id"]
+    assert found.map(rows.set_index("row_id")["run_id"]).eq("run-1").all()
+    assert len(found) == 50
 
 
 @pytest.mark.parametrize(
