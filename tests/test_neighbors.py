@@ -225,3 +225,26 @@ def test_directions_to_compare_rows_in_first_change_nothing(data, seed):
     )
     np.testing.assert_array_equal(turned[0], plain[0])
     np.testing.assert_array_equal(turned[1], plain[1])
+
+
+@given(seed=st.integers(0, 2**32 - 1), data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_what_the_first_candidates_tell_loses_no_neighbor(seed, data):
+    """Enough rows for a first look, among them heaps of equal rows, far bunches, and numbers far from zero."""
+    rng = np.random.default_rng(seed)
+    n_rows, n_features = data.draw(st.integers(1600, 2400)), data.draw(st.integers(1, 6))
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]))
+    kind = data.draw(st.sampled_from(["grid", "bunches", "offset", "few differ"]))
+    rows = {
+        "grid": rng.integers(0, 6, (n_rows, n_features)),
+        "bunches": rng.standard_normal((n_rows, n_features)) * 1e-3 + rng.integers(0, 3, (n_rows, 1)) * 1e4,
+        "offset": rng.standard_normal((n_rows, n_features)) + 1e6,
+        "few differ": np.where(rng.random((n_rows, n_features)) < 0.001, rng.standard_normal((n_rows, n_features)), 0),
+    }[kind].astype(dtype)
+    is_categorical = rng.random(n_features) < 0.3
+    rows[:, is_categorical] = rng.integers(2, 5, (n_rows, is_categorical.sum()))
+    k = data.draw(st.integers(1, 7))
+    found, squared = nearest(np.ascontiguousarray(rows.T), np.arange(n_rows), k, Distance(is_categorical, 0.5))
+    expected, expected_squared = by_hand(rows, k, is_categorical, 0.5)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(squared, expected_squared)

@@ -29,7 +29,7 @@ def tile_width(itemsize: int) -> int:
 
 
 @intrinsic
-def judge(typing, tiles, tile, halves, half, rows, row, limits, limit, n_numeric, n_codes, half_weight, masks):  # type: ignore[no-untyped-def]
+def judge(typing, tiles, tile, halves, half, rows, row, n_numeric, n_codes, half_weight, limits, limit, masks):  # type: ignore[no-untyped-def]
     """Set `masks` (GROUP int64) to the candidates within each row's limit, bit j for candidate j.
 
     Returns the rows that have any, bit q for row q.
@@ -46,10 +46,27 @@ def judge(typing, tiles, tile, halves, half, rows, row, limits, limit, n_numeric
     """
     number = tiles.dtype
     i64 = types.int64
-    signature = i64(tiles, i64, halves, i64, rows, i64, limits, i64, i64, i64, number, masks)
+    signature = i64(tiles, i64, halves, i64, rows, i64, i64, i64, number, limits, i64, masks)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _Judgement(context, builder, signature, arguments, number).write()
+        return _Sums(context, builder, signature, arguments, number).judge(arguments[9], arguments[10], arguments[11])
+
+    return signature, generate
+
+
+@intrinsic
+def take_least(typing, tiles, tile, halves, half, rows, row, n_numeric, n_codes, half_weight, least):  # type: ignore[no-untyped-def]
+    """Lower `least` to each row's sums of the candidates of a tile, where they are less.
+
+    As `judge`; `least` holds a number for each place of a tile, GROUP times one after the other.
+    """
+    number = tiles.dtype
+    i64 = types.int64
+    signature = types.void(tiles, i64, halves, i64, rows, i64, i64, i64, number, least)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _Sums(context, builder, signature, arguments, number).take_least(arguments[9])
+        return context.get_dummy_value()
 
     return signature, generate
 
@@ -64,8 +81,8 @@ def lowest_bit(typing, mask):  # type: ignore[no-untyped-def]
     return types.int64(types.int64), generate
 
 
-class _Judgement:
-    """Writes the instructions of one call of `judge`."""
+class _Sums:
+    """Writes the instructions for the sums of GROUP rows with a tile of candidates, and what becomes of them."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any, number: Any) -> None:
         self.builder = builder
@@ -79,16 +96,46 @@ class _Judgement:
             f"llvm.fmuladd.v{self.lanes}f{number.bitwidth}",
         )
 
-        def pointer(i: int) -> Any:
-            return context.make_array(signature.args[i])(context, builder, arguments[i]).data
-
-        self.tile, self.half, self.row, self.limit = (
-            builder.gep(pointer(i), [arguments[i + 1]]) for i in range(0, 8, 2)
+        self.pointers = {
+            array: context.make_array(kind)(context, builder, array).data
+            for array, kind in zip(arguments, signature.args, strict=True)
+            if isinstance(kind, types.Array)
+        }
+        self.tile, self.half, self.row = (
+            builder.gep(self.pointers[arguments[i]], [arguments[i + 1]]) for i in range(0, 6, 2)
         )
-        self.n_numeric, self.n_codes, self.half_weight = arguments[8:11]
-        self.masks = pointer(11)
+        self.n_numeric, self.n_codes, self.half_weight = arguments[6:9]
 
-    def write(self) -> Any:
+    def judge(self, limits: Any, limit: Any, masks: Any) -> Any:
+        """Set the masks of the candidates within the limits; the rows that have any."""
+        builder = self.builder
+        limits = builder.gep(self.pointers[limits], [limit])
+        sums = self._sums()
+        found = self._int(0)
+        for q in range(GROUP):
+            most = self._splat(builder.load(builder.gep(limits, [self._int(q)])))
+            mask = self._int(0)
+            for v in range(_VECTORS):
+                # Not a number, where a sum overflowed: within.
+                within = builder.fcmp_unordered("<=", sums[q * _VECTORS + v], most)
+                bits = builder.zext(builder.bitcast(within, ir.IntType(self.lanes)), ir.IntType(64))
+                mask = builder.or_(mask, builder.shl(bits, self._int(v * self.lanes)))
+            builder.store(mask, builder.gep(self.pointers[masks], [self._int(q)]))
+            some = builder.zext(builder.icmp_signed("!=", mask, self._int(0)), ir.IntType(64))
+            found = builder.or_(found, builder.shl(some, self._int(q)))
+        return found
+
+    def take_least(self, least: Any) -> None:
+        """Lower the numbers of `least` to the sums."""
+        builder = self.builder
+        for i, total in enumerate(self._sums()):
+            before = self._load(self.pointers[least], self._int(i * self.lanes))
+            # Not a number is never the less one.
+            lower = builder.select(builder.fcmp_ordered("<", total, before), total, before)
+            start = builder.gep(self.pointers[least], [self._int(i * self.lanes)])
+            builder.store(lower, builder.bitcast(start, self.vector.as_pointer()), align=self.bytes)
+
+    def _sums(self) -> list[Any]:
         builder = self.builder
         halves = [self._load(self.half, self._int(v * self.lanes)) for v in range(_VECTORS)]
         sums = self._loop(self._int(0), self.n_numeric, halves * GROUP, self._add_product)
@@ -98,20 +145,7 @@ class _Judgement:
         def add_mismatch(total: Any, x: Any, y: Any) -> Any:
             return builder.fadd(total, builder.select(builder.fcmp_unordered("!=", x, y), weight, zero))
 
-        sums = self._loop(self.n_numeric, builder.add(self.n_numeric, self.n_codes), sums, add_mismatch)
-        found = self._int(0)
-        for q in range(GROUP):
-            limit = self._splat(builder.load(builder.gep(self.limit, [self._int(q)])))
-            mask = self._int(0)
-            for v in range(_VECTORS):
-                # Not a number, where a sum overflowed: within.
-                within = builder.fcmp_unordered("<=", sums[q * _VECTORS + v], limit)
-                bits = builder.zext(builder.bitcast(within, ir.IntType(self.lanes)), ir.IntType(64))
-                mask = builder.or_(mask, builder.shl(bits, self._int(v * self.lanes)))
-            builder.store(mask, builder.gep(self.masks, [self._int(q)]))
-            some = builder.zext(builder.icmp_signed("!=", mask, self._int(0)), ir.IntType(64))
-            found = builder.or_(found, builder.shl(some, self._int(q)))
-        return found
+        return self._loop(self.n_numeric, builder.add(self.n_numeric, self.n_codes), sums, add_mismatch)
 
     def _add_product(self, total: Any, x: Any, y: Any) -> Any:
         return self.builder.call(self.multiply_add, [x, y, total])

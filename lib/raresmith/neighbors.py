@@ -18,11 +18,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from raresmith.microkernel import GROUP, judge, lowest_bit, tile_width
+from raresmith.microkernel import GROUP, judge, lowest_bit, take_least, tile_width
 
 _PACKED_ROWS = 2**13
 _BLOCK_BYTES = 2**17
 """Tiles that all queries see before the next ones are loaded; they stay in a core's second cache."""
+
+
+_FIRST_TILES = 16
+"""Looked at once before the search, to know how far the nearest are at most."""
 
 
 def processors() -> int:
@@ -70,6 +74,45 @@ def _limit(distance, square, slack, floor):  # type: ignore[no-untyped-def]
 
 
 @_compiled
+def _first_look(  # type: ignore[no-untyped-def]
+    tiles, halves, width, n_numeric, n_categorical, half_weight, unit, slack, floor, packed, squares, k, furthest
+):
+    """Lower `furthest` to squared distances within which the k nearest candidates lie for sure.
+
+    Of the first candidates the least sum in each place of a tile is kept. The k nearest are at most as far as those
+    with the k + 1 least of these: one of them may be the row itself.
+    """
+    largest = 0.0
+    for candidate in range(_FIRST_TILES * width):
+        if halves[candidate] < np.inf:
+            largest = max(largest, np.float64(halves[candidate]))
+    n_features = n_numeric + n_categorical
+    least = np.empty(GROUP * width).astype(tiles.dtype)
+    nearest = np.empty(k + 1)
+    for start in range(0, len(furthest), GROUP):
+        least[:] = np.inf
+        for tile in range(_FIRST_TILES):
+            take_least(
+                tiles, tile * n_features * width, halves, tile * width, packed, start * n_features, n_numeric,
+                n_categorical, half_weight, least,
+            )  # fmt: skip
+        for q in range(start, min(start + GROUP, len(furthest))):
+            nearest[:] = np.inf
+            for place in range(width):
+                total = np.float64(least[(q - start) * width + place])
+                if total < nearest[k]:
+                    p = k
+                    while p > 0 and nearest[p - 1] > total:
+                        nearest[p] = nearest[p - 1]
+                        p -= 1
+                    nearest[p] = total
+            # What the sums were lowered by to be on the safe side, and may have lost by rounding.
+            error = slack * (np.abs(squares[q]) + 2 * largest) + floor
+            bound = (2 * nearest[k] + squares[q] + 4 * error) * (1 + 2 * slack)
+            furthest[q] = min(furthest[q], bound / unit)
+
+
+@_compiled
 def _search(  # type: ignore[no-untyped-def]
     tiles,
     halves,
@@ -102,13 +145,32 @@ def _search(  # type: ignore[no-untyped-def]
         limits[q] = _limit(furthest[q] * unit, squares[q], slack, floor)
     half_weight = np.full(1, weight * unit / 2).astype(tiles.dtype)[0]
     masks = np.zeros(GROUP, np.int64)
+    if n_directions == n_numeric and n_tiles >= 3 * _FIRST_TILES and k < width // 2:
+        # Else most of the time would go to the first candidates, while little can be ruled out.
+        _first_look(
+            tiles,
+            halves,
+            width,
+            n_numeric,
+            n_categorical,
+            half_weight,
+            unit,
+            slack,
+            floor,
+            packed,
+            squares,
+            k,
+            furthest,
+        )
+        for q in range(n_queries):
+            limits[q] = _limit(furthest[q] * unit, squares[q], slack, floor)
     for first in range(0, n_tiles, block):
         for group in range(n_groups):
             start = group * GROUP
             for tile in range(first, min(first + block, n_tiles)):
                 hits = judge(
-                    tiles, tile * n_features * width, halves, tile * width, packed, start * n_features, limits, start,
-                    n_directions, n_categorical, half_weight, masks,
+                    tiles, tile * n_features * width, halves, tile * width, packed, start * n_features,
+                    n_directions, n_categorical, half_weight, limits, start, masks,
                 )  # fmt: skip
                 while hits != 0:
                     q = start + lowest_bit(hits)
