@@ -59,12 +59,12 @@ def evaluate(
     features: DataFrame,
     synthetic: DataFrame | None,
     refined: DataFrame | None,
-    removed: DataFrame | None,
     encoder: Encoder,
     config: EvaluateConfig,
     *,
     run_id: str,
     random_state: int,
+    removed: DataFrame | None = None,
     cards: DataFrame | None = None,
 ) -> Evaluation:
     """The figures of a forest for each strategy and seed, and the verdict.

@@ -322,11 +322,11 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
         read["features"],
         read.get("synthetic"),
         read.get("refined"),
-        read.get("removed"),
         encoder,
         config.evaluate,
         run_id=run.run_id,
         random_state=config.run.random_state,
+        removed=read.get("removed"),
         cards=_cards(spark, config),
     )
     contract = contracts.metrics()
