@@ -73,6 +73,11 @@ spark.stop()
             id="by surroundings, cell by cell",
         ),
         pytest.param(
+            12_000,
+            {"sampling_strategy": {"fraud": 20_000}, "method": "imblearn", "sampler": "SMOTE", "cell_rows": 1000},
+            id="by imbalanced-learn",
+        ),
+        pytest.param(
             60,
             {"sampling_strategy": {"fraud": 4060}, "cleaning": "enn", "undersampling_strategy": {"fraud": 3000}},
             id="less what is taken out",

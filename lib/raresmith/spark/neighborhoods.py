@@ -40,10 +40,10 @@ def _in_memory(table: ClassRows, features: FeatureColumns, k: int) -> DataFrame:
     context = table.rows.sparkSession.sparkContext
     collected = table.rows.toArrow()
     row_ids, columns = features.arrays(collected, "any")
-    labels = collected.column("label").to_numpy()
     order = np.argsort(row_ids, kind="stable")
-    distance = _distance(columns[:, order], features)
-    sent = context.broadcast((row_ids[order], columns[:, order], labels[order]))
+    row_ids, columns = row_ids[order], columns[:, order]
+    distance = _distance(columns, features)
+    sent = context.broadcast((row_ids, columns, collected.column("label").to_numpy()[order]))
     tasks = min(context.defaultParallelism, len(row_ids))
 
     def look(batches: Batches) -> Batches:
