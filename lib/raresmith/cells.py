@@ -55,9 +55,21 @@ class Cells:
     def of(self, row_ids: NDArray[np.int64], columns: NDArray[Any], n_threads: int = 1) -> NDArray[np.int64]:
         """The cells of each row, home first, of shape (n_rows, fan_out), from 0 to len(self) - 1."""
         center, _ = self.centers.nearest(columns, self.fan_out, n_threads=n_threads)
-        dealt = hash64(self.random_state, Stream.PART, row_ids).view(np.uint64)[:, None]
-        part = (dealt % self.parts[center].astype(np.uint64)).astype(np.int64)
-        return (np.cumsum(self.parts) - self.parts)[center] + part
+        return dealt(center, self.parts, row_ids[:, None], self.random_state)
+
+
+def home(centers: Candidates, columns: NDArray[Any], n_threads: int = 1) -> NDArray[np.int64]:
+    """The nearest centre of each row."""
+    return centers.nearest(columns, 1, n_threads=n_threads)[0][:, 0]
+
+
+def dealt(
+    group: NDArray[np.int64], parts: NDArray[np.int64], row_ids: NDArray[np.int64], random_state: int
+) -> NDArray[np.int64]:
+    """The cell of rows of these groups, where those of group g are dealt into `parts[g]` cells by their row_id."""
+    hashes = hash64(random_state, Stream.PART, row_ids).view(np.uint64)
+    part = (hashes % parts[group].astype(np.uint64)).astype(np.int64)
+    return (np.cumsum(parts) - parts)[group] + part
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -241,22 +253,19 @@ def fit_centers(
     centers = columns[:, np.sort(order[:n_centers])]
     for _ in range(_ROUNDS):
         # Numbered again, without the cells that no row calls home.
-        home = np.unique(_homes(columns, centers, distance), return_inverse=True)[1]
-        heavy = np.bincount(home) > 1.5 * mean
-        first = order[np.unique(home[order], return_index=True)[1]]
-        centers = np.concatenate([_means(columns, home, distance.is_categorical), columns[:, first[heavy]]], axis=1)
+        at_home = np.unique(home(Candidates(centers, distance), columns, processors()), return_inverse=True)[1]
+        heavy = np.bincount(at_home) > 1.5 * mean
+        first = order[np.unique(at_home[order], return_index=True)[1]]
+        centers = np.concatenate([_means(columns, at_home, distance.is_categorical), columns[:, first[heavy]]], axis=1)
     while True:
-        counts = np.bincount(_homes(columns, centers, distance), minlength=centers.shape[1])
+        at_home = home(Candidates(centers, distance), columns, processors())
+        counts = np.bincount(at_home, minlength=centers.shape[1])
         if counts.min() >= least:
             return centers, counts
         # The lightest half of the light ones at a time, since their rows fill up the others.
         light = np.flatnonzero(counts < least)
         light = light[np.argsort(counts[light], kind="stable")][: -(-len(light) // 2)]
         centers = np.delete(centers, light, axis=1)
-
-
-def _homes(columns: NDArray[Any], centers: NDArray[Any], distance: Distance) -> NDArray[np.int64]:
-    return Candidates(centers, distance).nearest(columns, 1, n_threads=processors())[0][:, 0]
 
 
 def _means(columns: NDArray[Any], home: NDArray[np.int64], is_categorical: NDArray[np.bool_]) -> NDArray[Any]:
@@ -278,19 +287,19 @@ def _fits(cells: Cells, sample: Sample) -> list[Fit]:
     """What the sample tells of the cells, for each fan-out from 1 to that of `cells`."""
     k = sample.near_row_ids.shape[1]
     of_rows = cells.of(sample.row_ids, sample.columns, processors())
-    home = of_rows[:, 0]
+    homes = of_rows[:, 0]
     near = sample.near_columns.reshape(len(sample.columns), -1)
     of_near = cells.of(sample.near_row_ids.ravel(), near)
     # A row at no distance is as good as the one that has its place in the order of row_id.
     center = np.repeat(np.arange(len(cells.parts)), cells.parts)
-    asked = np.repeat(home[sample.queries], k)[:, None]
+    asked = np.repeat(homes[sample.queries], k)[:, None]
     equal = (sample.near_distances.ravel() == 0)[:, None] & (center[of_near] == center[asked])
     found = np.maximum.accumulate((of_near == asked) | equal, axis=1).mean(axis=0)
-    at_home = np.bincount(home, minlength=len(cells)) / len(home)
+    at_home = np.bincount(homes, minlength=len(cells)) / len(homes)
     fits = []
     candidates = np.zeros(len(cells))
     for fan_out in range(1, cells.fan_out + 1):
-        candidates += np.bincount(of_rows[:, fan_out - 1], minlength=len(cells)) / len(home)
+        candidates += np.bincount(of_rows[:, fan_out - 1], minlength=len(cells)) / len(homes)
         work = at_home * candidates
         fits.append(
             Fit(

@@ -32,7 +32,7 @@ class CellRows:
     """The rows of a cell, of all classes; row_ids ascending, columns of shape (n_features, n_rows)."""
 
     row_ids: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int32]
     columns: NDArray[Any]
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raresmith.cells import dealt, home
 from raresmith.neighbors import Candidates, Distance, processors
-from raresmith.random import Stream, hash64, uniform
+from raresmith.random import Stream, uniform
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,16 +39,9 @@ class Regions:
     def of(self, row_ids: NDArray[np.int64], columns: NDArray[Any], is_own: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The cell of each row, from 0 to len(self) - 1, or -1 where it is not kept."""
         center = home(self.centers, columns)
-        region = self.region[center]
-        dealt = hash64(self.random_state, Stream.PART, row_ids).view(np.uint64)
-        part = (dealt % self.parts[region].astype(np.uint64)).astype(np.int64)
+        cell = dealt(self.region[center], self.parts, row_ids, self.random_state)
         kept = is_own | (uniform(self.random_state, Stream.THIN, row_ids) < self.kept[center])
-        return np.where(kept, (np.cumsum(self.parts) - self.parts)[region] + part, -1)
-
-
-def home(centers: Candidates, columns: NDArray[Any], n_threads: int = 1) -> NDArray[np.int64]:
-    """The nearest centre of each row."""
-    return centers.nearest(columns, 1, n_threads=n_threads)[0][:, 0]
+        return np.where(kept, cell, -1)
 
 
 def fit_regions(

@@ -36,13 +36,7 @@ def rows_to_make(counts: Mapping[str, int], strategy: float | str | dict[str, in
     if isinstance(strategy, dict):
         return _wished(counts, strategy)
     if isinstance(strategy, str):
-        names = {
-            "minority": [minority],
-            "not minority": [name for name in counts if name != minority],
-            "not majority": [name for name in counts if name != majority],
-            "auto": [name for name in counts if name != majority],
-            "all": list(counts),
-        }[strategy]
+        names = _named("not majority" if strategy == "auto" else strategy, counts, minority, majority)
         return {name: counts[majority] - counts[name] for name in names}
     return _share(counts, majority, strategy)
 
@@ -67,14 +61,7 @@ def rows_to_keep(counts: Mapping[str, int], strategy: float | str | dict[str, in
     majority, minority = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
     key = "oversample.undersampling_strategy"
     if isinstance(strategy, str):
-        names = {
-            "none": [],
-            "majority": [majority],
-            "not minority": [name for name in counts if name != minority],
-            "auto": [name for name in counts if name != minority],
-            "not majority": [name for name in counts if name != majority],
-            "all": list(counts),
-        }[strategy]
+        names = _named("not minority" if strategy == "auto" else strategy, counts, minority, majority)
         return dict.fromkeys(names, counts[minority])
     if isinstance(strategy, dict):
         if unknown := [name for name in strategy if name not in counts]:
@@ -104,6 +91,18 @@ def for_batch(
         return strategy
     present = {name: wished for name, wished in strategy.items() if name not in classes or counts.get(name)}
     return {name: max(wished, counts.get(name, 0)) for name, wished in present.items()}
+
+
+def _named(word: str, counts: Mapping[str, int], minority: str, majority: str) -> list[str]:
+    """The classes that a word of imbalanced-learn means."""
+    return {
+        "none": [],
+        "minority": [minority],
+        "majority": [majority],
+        "not minority": [name for name in counts if name != minority],
+        "not majority": [name for name in counts if name != majority],
+        "all": list(counts),
+    }[word]
 
 
 def _wished(counts: Mapping[str, int], strategy: dict[str, int]) -> dict[str, int]:

@@ -5,8 +5,9 @@ for the true neighbours of some sampled rows, for the bases that get one copy mo
 rows. What comes back to the driver is bounded each time.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark import Broadcast, SparkContext
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from raresmith.cells import N_QUERIES, Cells, Sample, sample_size
@@ -22,10 +22,13 @@ from raresmith.neighbors import Distance
 from raresmith.random import Stream, hash64
 from raresmith.smote import Smote
 from raresmith.spark.class_rows import Arrays, FeatureColumns, packed, unpacked
+from raresmith.spark.hash_rank import hash_of_rank
 from raresmith.spark.made_rows import copied_batches, made_batches, made_schema
 from raresmith.spark.nearest import features_of, nearest_in_table
 
-TASKS_PER_CORE = 4
+_TASKS_PER_CORE = 4
+SENT = "cell int, of_base boolean, label int, row_id bigint, row binary"
+"""A row on its way to a cell."""
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -83,14 +86,13 @@ class ClassRows:
             found = nearest_in_table(table, self._features, self._name, asked, n, distance)
             near, distances = np.c_[near, found[0]], np.c_[distances, found[1]]
         distinct, place = np.unique(near, return_inverse=True)
+        searched = self.rows if table is None else table
         return Sample(
             row_ids=row_ids,
             columns=columns,
             queries=queries,
             near_row_ids=near,
-            near_columns=features_of(self.rows if table is None else table, self._features, self._name, distinct)[
-                :, place
-            ],
+            near_columns=features_of(searched, self._features, self._name, distinct)[:, place],
             near_distances=distances,
         )
 
@@ -126,10 +128,7 @@ class ClassRows:
 
     def copies(self, n_to_make: int) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
         """How often each row is a base, as `copies_per_base` has it."""
-        whole, remaining = divmod(n_to_make, self._n_bases)
-        random_state = self._random_state
-        last = hash_of_rank(self.rows.where("is_base").select("row_id"), remaining, random_state)
-        return lambda row_ids: whole + (hash64(random_state, Stream.EXTRA_COPY, row_ids) <= last)
+        return even_copies(self.rows.where("is_base"), self._n_bases, n_to_make, self._random_state)
 
 
 def sent_to_cells(rows: DataFrame, features: FeatureColumns, name: str, cells: Broadcast[Cells]) -> DataFrame:
@@ -151,7 +150,7 @@ def sent_to_cells(rows: DataFrame, features: FeatureColumns, name: str, cells: B
                     ["cell", "of_base", "label", "row_id", "row"],
                 )
 
-    return rows.mapInArrow(send, "cell int, of_base boolean, label int, row_id bigint, row binary")
+    return rows.mapInArrow(send, SENT)
 
 
 class Received(NamedTuple):
@@ -173,32 +172,22 @@ def received(batches: Iterable[pa.RecordBatch], features: FeatureColumns) -> Rec
     return Received(row_ids[order], np.concatenate(parts, axis=1)[:, order], of_base[order], labels[order])
 
 
-def n_tasks(cells: Cells, context: SparkContext) -> int:
+def n_tasks(cells: Sized, context: SparkContext) -> int:
     """Tasks for the cells. Told how many, Spark does not merge those with few bytes; what they cost is their pairs."""
-    return min(len(cells), context.defaultParallelism * TASKS_PER_CORE)
+    return min(len(cells), context.defaultParallelism * _TASKS_PER_CORE)
 
 
-def hash_of_rank(ids: DataFrame, rank: int, random_state: int, stream: Stream = Stream.EXTRA_COPY) -> int:
-    """The hash that so many of these row_ids do not exceed; below all where it is none."""
-    if rank == 0:
-        return -(2**63)
+def even_copies(
+    bases: DataFrame, n_bases: int, n_to_make: int, random_state: int
+) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+    """How often each of these rows is a base: equally often but for one, which the hash of its row_id decides."""
+    whole, remaining = divmod(n_to_make, n_bases)
+    hashes = bases.select("row_id").mapInArrow(partial(_hashed, random_state=random_state), "hash bigint")
+    last = hash_of_rank(hashes, remaining)
+    return lambda row_ids: whole + (hash64(random_state, Stream.EXTRA_COPY, row_ids) <= last)
 
-    def count(batches: Batches) -> Batches:
-        for batch in batches:
-            buckets = hash64(random_state, stream, batch.column(0).to_numpy()) >> 48
-            found, counts = np.unique(buckets, return_counts=True)
-            yield pa.RecordBatch.from_arrays([pa.array(found), pa.array(counts)], ["bucket", "rows"])
 
-    counted = ids.mapInArrow(count, "bucket bigint, rows bigint").groupBy("bucket").agg(F.sum("rows").alias("rows"))
-    table = counted.orderBy("bucket").toArrow()
-    ends = np.cumsum(table.column(1).to_numpy())
-    place = int(np.searchsorted(ends, rank))
-    bucket, before = table.column(0).to_numpy()[place], ends[place - 1] if place else 0
-
-    def pick(batches: Batches) -> Batches:
-        for batch in batches:
-            hashes = hash64(random_state, stream, batch.column(0).to_numpy())
-            yield pa.RecordBatch.from_arrays([pa.array(hashes[hashes >> 48 == bucket])], ["hash"])
-
-    hashes = ids.mapInArrow(pick, "hash bigint").toArrow().column(0).to_numpy()
-    return int(np.sort(hashes)[rank - before - 1])
+def _hashed(batches: Batches, random_state: int) -> Batches:
+    for batch in batches:
+        hashes = hash64(random_state, Stream.EXTRA_COPY, batch.column(0).to_numpy())
+        yield pa.RecordBatch.from_arrays([pa.array(hashes)], ["hash"])

@@ -242,8 +242,7 @@ class _Class:
 
     def _made_from_memory(self) -> tuple[DataFrame, Fit | None]:
         config, fit = self.config, None
-        rows = self._collected()
-        is_base = self._is_base(rows[0])
+        rows, is_base = self._collected()
         plan = self._plan(rows, self.n_to_make, is_base)
         if config.method in SURROUNDED:
             asked = config.method, self.n_to_make, config.m_neighbors
@@ -304,22 +303,17 @@ class _Class:
             is_base,
         )
 
-    def _is_base(self, row_ids: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-        if not self.bases:
-            return None
-        bases = self.rows.where(self.bases).select("row_id").toArrow()
-        return np.isin(row_ids, bases.column(0).to_numpy())
-
-    def _collected(self) -> Arrays:
-        """Row ids, ascending, and features."""
-        row_ids, columns = self.features.arrays(self.features.of_rows(self.rows).toArrow(), self.name)
+    def _collected(self) -> tuple[Arrays, NDArray[np.bool_]]:
+        """Row ids, ascending, and features; and which of the rows are bases."""
+        table = self.features.of_rows(self.rows, self.bases).toArrow()
+        row_ids, columns = self.features.arrays(table, self.name)
         order = np.argsort(row_ids, kind="stable")
         row_ids = row_ids[order]
         if (twice := np.flatnonzero(np.diff(row_ids) == 0)).size:
             raise DataError(f"row_id {row_ids[twice[0]]} comes twice; give each row an id of its own")
         for column in columns:
             column[:] = column[order]
-        return row_ids, columns
+        return (row_ids, columns), table.column("is_base").to_numpy()[order]
 
 
 class _OtherClasses:

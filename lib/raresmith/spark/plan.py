@@ -96,7 +96,8 @@ def plan(spark: SparkSession, config: Config) -> str:
         f"{config.evaluate.max_bins} bins; {config.evaluate.bootstrap} resamples for the intervals"
     )
     originals = {"all": rows, "train": int(rows * share), "none": 0}[config.publish.originals]
-    lines.append(f"publish    {originals:,} original and {limit}{sum(made.values()):,} made rows")
+    fewer = ", less those taken out," if originals and config.oversample.removes else ""
+    lines.append(f"publish    {originals:,} original{fewer} and {limit}{sum(made.values()):,} made rows")
     return "\n".join(lines)
 
 

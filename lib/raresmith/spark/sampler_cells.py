@@ -17,15 +17,15 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StringType, StructType
 
-from raresmith.cells import SAMPLE_PER_CELL, fit_centers
+from raresmith.cells import SAMPLE_PER_CELL, fit_centers, home
 from raresmith.config import OversampleConfig
 from raresmith.errors import DataError
 from raresmith.imblearn_sampler import CellRows, check_sampler, fewest_own, made_in_cell
 from raresmith.neighbors import Candidates, Distance
-from raresmith.regions import Regions, fit_regions, home
+from raresmith.regions import Regions, fit_regions
 from raresmith.smote import category_weight, usable_neighbors
-from raresmith.spark.cells import TASKS_PER_CORE, ClassRows
-from raresmith.spark.class_rows import FeatureColumns, packed, unpacked
+from raresmith.spark.cells import SENT, ClassRows, n_tasks, received
+from raresmith.spark.class_rows import FeatureColumns, packed
 from raresmith.spark.made_rows import made_batch, made_schema, slices
 from raresmith.spark.tables import col
 
@@ -122,19 +122,19 @@ class _Train:
                 labels = batch.column("label")
                 cells = sent_regions.value.of(row_ids, columns, labels.to_numpy() == label)
                 yield pa.RecordBatch.from_arrays(
-                    [pa.array(cells.astype(np.int32)), labels, pa.array(row_ids), packed(columns)],
-                    ["cell", "label", "row_id", "row"],
+                    [
+                        pa.array(cells.astype(np.int32)),
+                        batch.column("is_base"),
+                        labels,
+                        batch.column(0),
+                        packed(columns),
+                    ],
+                    ["cell", "of_base", "label", "row_id", "row"],
                 ).filter(pa.array(cells >= 0))
 
         def make(batches: Batches) -> Batches:
-            received = [batch for batch in batches if batch.num_rows]
-            row_ids = np.concatenate([batch.column("row_id").to_numpy() for batch in received])
-            labels = np.concatenate([batch.column("label").to_numpy() for batch in received])
-            parts = [unpacked(batch.column("row"), len(features.names), features.dtype) for batch in received]
-            order = np.argsort(row_ids, kind="stable")
-            cell = CellRows(
-                row_ids=row_ids[order], labels=labels[order], columns=np.concatenate(parts, axis=1)[:, order]
-            )
+            there = received(batches, features)
+            cell = CellRows(row_ids=there.row_ids, labels=there.labels, columns=there.columns)
             own = cell.row_ids[cell.labels == label]
             if (twice := np.flatnonzero(np.diff(own) == 0)).size:
                 raise DataError(f"row_id {own[twice[0]]} comes twice; give each row an id of its own")
@@ -147,10 +147,12 @@ class _Train:
                 for few in slices(np.arange(batch.num_rows), schema):
                     yield whole.slice(int(few[0]), len(few))
 
-        sent = features.of_rows(self._train).mapInArrow(send, "cell int, label int, row_id bigint, row binary")
-        # Told how many, Spark does not merge partitions whose bytes are few; what they cost is the sampler.
-        tasks = min(len(regions), self._context.defaultParallelism * TASKS_PER_CORE)
-        return sent.repartition(tasks, "cell").groupBy("cell").applyInArrow(make, _schema(features))
+        sent = features.of_rows(self._train).mapInArrow(send, SENT)
+        return (
+            sent.repartition(n_tasks(regions, self._context), "cell")
+            .groupBy("cell")
+            .applyInArrow(make, _schema(features))
+        )
 
     def _fitted(self) -> tuple[NDArray[Any], Distance, NDArray[Any]]:
         """Centres, the distance, and about how many rows are nearest to each centre."""

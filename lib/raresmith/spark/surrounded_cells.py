@@ -20,9 +20,8 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from raresmith.cells import Cells
 from raresmith.config import Method
 from raresmith.neighbors import Candidates, NearestSoFar
-from raresmith.random import Stream, hash64
 from raresmith.smote import Smote, all_found, from_neighbors
-from raresmith.spark.cells import Batches, hash_of_rank, n_tasks, received, sent_to_cells
+from raresmith.spark.cells import Batches, even_copies, n_tasks, received, sent_to_cells
 from raresmith.spark.class_rows import Arrays, FeatureColumns, packed, unpacked
 from raresmith.spark.made_rows import made_batches, made_schema
 from raresmith.spark.nearest import in_chunks
@@ -117,14 +116,12 @@ def made_of_bases(
     found = bases.agg(F.count("row_id"), F.coalesce(F.sum("n_others"), F.lit(0)), F.max("n_others")).first()
     assert found is not None
     n_bases, total, most = found
-    random_state, k, n_features = plan.random_state, plan.k_neighbors, len(features.names)
-    whole, last = 0, 0
+    k, n_features = plan.k_neighbors, len(features.names)
     if method == "adasyn":
         check_adasyn(total, most, n_bases, n_to_make, name)
     else:
         check_danger(n_bases, seen_by(method, k, m_neighbors), name)
-        whole, remaining = divmod(n_to_make, n_bases)
-        last = hash_of_rank(bases.select("row_id"), remaining, random_state)
+        copies_of = even_copies(bases, n_bases, n_to_make, plan.random_state)
     schema = to_arrow_schema(made_schema(features))
     sent_plan = bases.sparkSession.sparkContext.broadcast(plan)
 
@@ -136,7 +133,7 @@ def made_of_bases(
             if method == "adasyn":
                 copies = adasyn_copies(batch.column("n_others").to_numpy(), n_to_make, total)
             else:
-                copies = whole + (hash64(random_state, Stream.EXTRA_COPY, row_ids) <= last)
+                copies = copies_of(row_ids)
             near_rows = unpacked(batch.column("near_rows"), k * n_features, features.dtype)
             of_batch = from_neighbors(
                 sent_plan.value,
