@@ -22,6 +22,8 @@ class Stream(IntEnum):
     CATEGORY = 4
     WEIGHTS = 5
     MIX = 6
+    MASK = 7
+    COLUMNS = 8
 
 
 def _signed(value: int) -> int:

@@ -1,0 +1,143 @@
+"""Columns as tokens: a category or a frequent number is one of its own, other numbers share bins of equal counts."""
+
+from itertools import accumulate
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+_FEW = 64
+"""A number with at most so many values has a token for each."""
+_BINS = 32
+_ROWS_PER_BIN = 5
+_FREQUENT = 0.02
+"""Share of the rows from which on a value has a token of its own."""
+_CODES = 256
+_PLACES = 32
+"""Values of a token that one is drawn from, or between."""
+_MOVED = 2.0
+
+
+class Tokens(nn.Module):  # type: ignore[misc]
+    """The tokens of each column, numbered one column after the other: first those of numbers, then those of codes.
+
+    Fitted on rows; a number's tokens cover the whole line, so that any row has tokens. What a token stands for is kept
+    as at most 32 of its values, at equal distances in rank.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_rows, n_numeric)
+    codes : ndarray of shape (n_rows, n_categorical)
+        From 0 to below its size.
+    on_grid
+        Whether a number's values lie on a grid (whole numbers, cents), so that none between two of them is right.
+    sizes
+        Codes of each category.
+    """
+
+    def __init__(
+        self, numbers: NDArray[np.float32], codes: NDArray[np.int64], on_grid: list[bool], sizes: list[int]
+    ) -> None:
+        super().__init__()
+        edges, of_code, counts, places = [], [], [], []
+        for x in numbers.T:
+            column_edges, groups = _cut(np.sort(x))
+            edges.append(torch.from_numpy(column_edges))
+            counts.append([len(group) for group in groups])
+            places += [_places(group) for group in groups]
+        for x, size in zip(codes.T, sizes, strict=True):
+            token_of, groups = _grouped(np.sort(x), size)
+            of_code.append(torch.from_numpy(token_of))
+            counts.append([len(group) for group in groups])
+            places += [_places(group) for group in groups]
+        self.sizes = [len(column) for column in counts]
+        """Tokens of each column."""
+        self.starts = [0, *accumulate(self.sizes)]
+        self.register_buffer("edges", _padded(edges, torch.inf))
+        self.register_buffer("of_code", _padded(of_code, 0).long())
+        self.register_buffer("places", _padded([torch.from_numpy(p) for p in places], 0.0))
+        self.register_buffer("n_places", torch.tensor([len(p) for p in places]))
+        on_grid = [*on_grid, *[True] * len(sizes)]
+        self.register_buffer("between", ~torch.tensor(on_grid).repeat_interleave(torch.tensor(self.sizes)))
+        self.register_buffer("counts", torch.tensor([float(n) for column in counts for n in column]))
+        self.register_buffer("first", torch.tensor(self.starts[:-1]))
+        self.is_number = [True] * len(edges) + [False] * len(of_code)
+        """Of each column."""
+
+    def __len__(self) -> int:
+        return self.starts[-1]
+
+    def of(self, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Tokens (n, columns) of rows."""
+        of_numbers = torch.searchsorted(self.edges, numbers.T.contiguous(), right=True).T
+        of_codes = self.of_code.gather(1, codes.T).T
+        return torch.cat([of_numbers, of_codes], dim=1) + self.first
+
+    def values(self, tokens: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+        """A value of each token: a number, or the place of a code in its block."""
+        n = self.n_places[tokens]
+        picked = self.places[tokens, torch.minimum((uniform * n).long(), n - 1)]
+        return torch.where(self.between[tokens], self._at(tokens, uniform * (n - 1)), picked)
+
+    def moved(self, numbers: torch.Tensor, tokens: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+        """Numbers (n, numeric) that lie on no grid moved by up to _MOVED places, but not out of their token."""
+        tokens = tokens[:, : numbers.shape[1]]
+        n = self.n_places[tokens]
+        places = torch.where(torch.arange(self.places.shape[1]) < n[..., None], self.places[tokens], torch.inf)
+        at = (places < numbers[..., None]).sum(dim=2) + _MOVED * (2 * uniform - 1)
+        at = torch.minimum(at.abs(), 2 * (n - 1) - at).clamp(min=0)
+        return torch.where(self.between[tokens] & (n > 1), self._at(tokens, at), numbers)
+
+    def _at(self, tokens: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+        """The value at a place, between two of them if it is no whole number."""
+        low = torch.minimum(at.long(), (self.n_places[tokens] - 2).clamp(min=0))
+        left = self.places[tokens, low]
+        right = self.places[tokens, torch.minimum(low + 1, self.n_places[tokens] - 1)]
+        return left + (at - low) * (right - left)
+
+    def ranks(self) -> torch.Tensor:
+        """Share of its column's rows below the middle of each token; of codes too, where it means nothing."""
+        parts = [column.cumsum(0) - column / 2 for column in self.counts.split(self.sizes)]
+        return torch.cat([part / column.sum() for part, column in zip(parts, self.counts.split(self.sizes), strict=True)])
+
+def _cut(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+    """Edges between the tokens of sorted numbers, and the numbers of each."""
+    values, counts = np.unique(x, return_counts=True)
+    if len(values) <= _FEW:
+        edges = (values[:-1] + values[1:]) / 2
+    else:
+        single = values[counts >= max(_FREQUENT * len(x), _ROWS_PER_BIN)]
+        rest = x[~np.isin(x, single)]
+        n_bins = max(2, min(_BINS, len(rest) // _ROWS_PER_BIN))
+        even = rest[np.arange(1, n_bins) * len(rest) // n_bins] if len(rest) else rest
+        edges = np.unique(np.concatenate([even, single, np.nextafter(single, np.float32(np.inf))]))
+        # A token without rows goes to the one above it, the last to the one below.
+        edges = edges[np.bincount(np.searchsorted(edges, x, side="right"), minlength=len(edges) + 1)[:-1] > 0]
+        if len(edges) and edges[-1] > x[-1]:
+            edges = edges[:-1]
+    return edges, np.split(x, np.searchsorted(x, edges, side="left"))
+
+
+def _grouped(x: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """The token of each of `size` codes, and the sorted codes of each: the most frequent alone, all others together."""
+    counts = np.bincount(x, minlength=size)
+    order = np.argsort(-counts, kind="stable")
+    n_alone = min(int((counts > 0).sum()), _CODES)
+    token_of = np.full(size, n_alone - 1)
+    token_of[order[:n_alone]] = np.arange(n_alone)
+    tokens = token_of[x]
+    return token_of, [x[tokens == token] for token in range(n_alone)]
+
+
+def _places(group: NDArray[np.float32] | NDArray[np.int64]) -> NDArray[np.float32]:
+    """At most _PLACES of sorted values, at equal distances in rank."""
+    at = np.round(np.linspace(0, len(group) - 1, min(len(group), _PLACES))).astype(int)
+    return np.asarray(group[at] if len(np.unique(group)) > 1 else group[:1], np.float32)
+
+
+def _padded(parts: list[torch.Tensor], value: float) -> torch.Tensor:
+    """One row for each part, filled up with `value`."""
+    if not parts:
+        return torch.zeros((0, 0))
+    return nn.utils.rnn.pad_sequence(parts, batch_first=True, padding_value=value)
