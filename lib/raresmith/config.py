@@ -312,8 +312,11 @@ class OversampleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RefineConfig:
-    """`[refine]`: the GAN and how torchrun starts it."""
+    """`[refine]`: the model and how torchrun starts it."""
 
+    model: Literal["gan", "wgan_gp", "vae"] = "gan"
+    """gan (Goodfellow et al. 2014), wgan_gp (Gulrajani et al. 2017, a step is one of its critic), vae (Kingma, Welling
+    2014)."""
     architecture: Literal["small", "smotified"] = "small"
     """small: generator d-32-64-128-d, discriminator d-128-64-32-32-16-1; smotified: d-128-256-512-1024-d and
     d-512-256-128-1 (Sharma et al. 2022, IEEE Access 10:30655)."""

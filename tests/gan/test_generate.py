@@ -3,17 +3,20 @@ import pytest
 import torch
 from tests.gan.conftest import make_encoder
 
+from raresmith.config import RefineConfig
+from raresmith.encoder import Encoder
+from raresmith.gan.family import FAMILY, make_model
 from raresmith.gan.generate import BLOCK, PIECE, blocks, pieces, refined_row_ids
-from raresmith.gan.model import Gan, Rows
+from raresmith.gan.model import Model, Rows, Setting
 from raresmith.gan.representation import Representation
 
 CPU = torch.device("cpu")
 
 
-def make_gan(latent: str, architecture: str = "small") -> Gan:
-    return Gan(
-        Representation(make_encoder(5, 2)), architecture=architecture, latent=latent, classes=(1, 2), seed=3, device=CPU
-    )
+def make(latent: str, model: str = "gan", architecture: str = "small", encoder: Encoder | None = None) -> Model:
+    representation = Representation(encoder or make_encoder(5, 2))
+    setting = Setting(representation=representation, latent=latent, classes=(1, 2), seed=3, device=CPU)
+    return make_model(setting, RefineConfig(model=model, architecture=architecture))
 
 
 def make_rows(n: int) -> tuple[Rows, np.ndarray]:
@@ -28,8 +31,9 @@ def make_rows(n: int) -> tuple[Rows, np.ndarray]:
 
 @pytest.mark.parametrize("architecture", ["small", "smotified"])
 @pytest.mark.parametrize("latent", ["synthetic", "noise"])
-def test_a_refined_row_does_not_depend_on_the_rows_beside_it(latent, architecture):
-    gan, (rows, ids) = make_gan(latent, architecture), make_rows(700)
+@pytest.mark.parametrize("model", FAMILY)
+def test_a_refined_row_does_not_depend_on_the_rows_beside_it(model, latent, architecture):
+    gan, (rows, ids) = make(latent, model, architecture), make_rows(700)
     torch.set_num_threads(1)
     whole = torch.cat([made for _, made, _, _ in blocks(gan, rows, ids)])
     order = torch.randperm(700, generator=torch.Generator().manual_seed(1))[:123]
@@ -38,8 +42,19 @@ def test_a_refined_row_does_not_depend_on_the_rows_beside_it(latent, architectur
     assert len(torch.unique(whole, dim=0)) == 700
 
 
-def test_made_rows_are_valid_and_scored():
-    gan, (rows, ids) = make_gan("synthetic"), make_rows(BLOCK + 10)
+@pytest.mark.parametrize("model", FAMILY)
+def test_rows_of_categories_alone_are_made_and_scored(model):
+    made = make("synthetic", model, encoder=make_encoder(0, 2))
+    _, ids = make_rows(50)
+    rows = Rows(torch.zeros(50, 0), torch.tensor([[1, 6]]).repeat(50, 1), torch.zeros(50, dtype=torch.int64))
+    for _, refined, scores, _ in blocks(made, rows, ids):
+        assert torch.equal(refined[:, :4].sum(1), torch.ones(50))
+        assert ((scores >= 0) & (scores <= 1)).all()
+
+
+@pytest.mark.parametrize("model", FAMILY)
+def test_made_rows_are_valid_and_scored(model):
+    gan, (rows, ids) = make("synthetic", model), make_rows(BLOCK + 10)
     sizes = []
     for part, made, scores, outside in blocks(gan, rows, ids):
         sizes.append(part.stop - part.start)

@@ -82,7 +82,7 @@ def test_every_synthetic_row_comes_back_valid_with_its_class_and_parent(on_two_r
     for name in ("n0", "n1", "n2", "n3"):
         values = rows[name].to_numpy()
         assert np.abs(values).max() <= 3 and values.std() > 0
-    assert set(rows["model"].to_pylist()) == {"small from synthetic"}
+    assert set(rows["model"].to_pylist()) == {"gan, small, from synthetic"}
     assert set(rows["run_id"].to_pylist()) == {"r"}
 
 
@@ -97,6 +97,22 @@ def test_two_ranks_train_as_one_does_on_the_same_batches(on_two_ranks, tmp_path)
     for name, tensor in one.items():
         np.testing.assert_allclose(two[name], tensor, atol=0.1, err_msg=name)
     assert refined(alone)["row_id"] == refined(on_two_ranks)["row_id"]
+
+
+@pytest.mark.parametrize("model", ["wgan_gp", "vae"])
+def test_the_other_models_train_on_two_ranks_as_on_one(model, tmp_path):
+    houses = [mixed(tmp_path / name) for name in ("one", "two")]
+    for house in houses:
+        house.configure(f'{SETTINGS}\nmodel = "{model}"'.replace("steps = 400", "steps = 40"))
+    assert main([str(houses[0].config_path)]) == 0
+    finished(torchrun(houses[1], 2))
+    one, two = (card(house) for house in houses)
+    assert one["loss_names"] == two["loss_names"] and len(one["losses"]) == 2
+    np.testing.assert_allclose(one["losses"], two["losses"], rtol=1e-4)
+    for name, tensor in weights(houses[0]).items():
+        np.testing.assert_allclose(weights(houses[1])[name], tensor, atol=0.02, err_msg=name)
+    rows = refined(houses[1])
+    assert len(rows) == 5500 and rows["n0"].to_numpy().std() > 0
 
 
 def test_a_killed_rank_goes_on_and_ends_with_the_same_weights_to_the_bit(on_two_ranks, tmp_path):
@@ -218,7 +234,7 @@ def test_noise_makes_rows_without_a_parent(warehouse):
     rows = refined(house)
     assert len(rows) == 100
     assert rows["synthetic_row_id"].null_count == 100
-    assert set(rows["model"].to_pylist()) == {"small from noise"}
+    assert set(rows["model"].to_pylist()) == {"gan, small, from noise"}
     assert len(set(rows["n0"].to_pylist())) > 50
 
 

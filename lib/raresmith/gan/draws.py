@@ -21,6 +21,7 @@ class Stream(IntEnum):
     LATENT = 3
     CATEGORY = 4
     WEIGHTS = 5
+    MIX = 6
 
 
 def _signed(value: int) -> int:

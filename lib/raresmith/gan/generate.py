@@ -15,7 +15,7 @@ from raresmith.contracts import Table
 from raresmith.errors import DataError
 from raresmith.gan import draws
 from raresmith.gan.folder import Folder
-from raresmith.gan.model import Gan, Rows
+from raresmith.gan.model import Model, Rows
 from raresmith.gan.shares import parted
 from raresmith.gan.tables import arrow_schema
 from raresmith.random import Stream, hash64
@@ -35,60 +35,61 @@ def pieces(total: int, rank: int, world_size: int) -> list[tuple[int, int, str]]
     return [(low, min(low + PIECE, last), f"rows-{low:012d}.parquet") for low in range(first, last, PIECE)]
 
 
-def blocks(gan: Gan, rows: Rows, row_ids: NDArray[np.int64]) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor, int]]:
+def blocks(
+    model: Model, rows: Rows, row_ids: NDArray[np.int64]
+) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor, int]]:
     """For each block of `rows`: which rows, the refined rows (n, width), their scores, and how many numbers lay out of
     range.
 
     A refined row is a function of the weights, its synthetic row and the seed.
     """
-    gan.generator.eval()
-    gan.discriminator.eval()
-    counters = torch.from_numpy(row_ids).to(gan.device)
+    model.train(False)
+    counters = torch.from_numpy(row_ids).to(model.device)
     with torch.inference_mode():
         for first in range(0, len(rows), BLOCK):
             n = min(BLOCK, len(rows) - first)
             # The last block is filled up with its first row.
-            indices = torch.full((BLOCK,), first, device=gan.device)
-            indices[:n] = torch.arange(first, first + n, device=gan.device)
+            indices = torch.full((BLOCK,), first, device=model.device)
+            indices[:n] = torch.arange(first, first + n, device=model.device)
             block, keys = rows.take(indices), counters[indices]
-            raw = gan.activate(gan.generator(gan.latents(block, keys)), keys)
-            refined, _ = gan.representation.clamp(raw)
-            scores = torch.sigmoid(gan.discriminator(gan.conditioned(refined, block.classes)))
+            raw = model.generated(block, keys)
+            refined, _ = model.representation.clamp(raw)
+            scores = model.scores(refined, block.classes)
             if not torch.isfinite(raw).all():
                 raise DataError(
-                    "the generator makes numbers that are not finite; lower refine.learning_rate or refine.steps"
+                    "the model makes numbers that are not finite; lower refine.learning_rate or refine.steps"
                 )
-            yield slice(first, first + n), refined[:n], scores[:n], gan.representation.clamp(raw[:n])[1]
+            yield slice(first, first + n), refined[:n], scores[:n], model.representation.clamp(raw[:n])[1]
 
 
 def write_shard(
     folder: Folder,
     name: str,
     contract: Table,
-    gan: Gan,
+    model: Model,
     rows: Rows,
     row_ids: NDArray[np.int64],
     *,
-    model: str,
+    called: str,
     run_id: str,
 ) -> int:
     """Refine `rows` into the Parquet file `name`, in the columns of `refined`; return how many numbers were clamped."""
     schema = arrow_schema(contract)
-    labels = np.array(gan.classes, dtype=np.int32)[rows.classes.cpu().numpy()]
-    made_ids = refined_row_ids(row_ids, run_id, gan.seed)
+    labels = np.array(model.classes, dtype=np.int32)[rows.classes.cpu().numpy()]
+    made_ids = refined_row_ids(row_ids, run_id, model.seed)
     clamped = 0
     buffer = io.BytesIO()
     with pq.ParquetWriter(buffer, schema) as writer:
-        for part, refined, scores, outside in blocks(gan, rows, row_ids):
+        for part, refined, scores, outside in blocks(model, rows, row_ids):
             n = part.stop - part.start
             columns: dict[str, Any] = {
                 "row_id": made_ids[part],
-                "synthetic_row_id": row_ids[part] if gan.latent == "synthetic" else pa.nulls(n, pa.int64()),
+                "synthetic_row_id": row_ids[part] if model.latent == "synthetic" else pa.nulls(n, pa.int64()),
                 "score": scores.double().cpu().numpy(),
-                "model": pa.repeat(pa.scalar(model), n),
+                "model": pa.repeat(pa.scalar(called), n),
                 "label": labels[part],
                 "run_id": pa.repeat(pa.scalar(run_id), n),
-                **gan.representation.columns(refined),
+                **model.representation.columns(refined),
             }
             writer.write_batch(pa.record_batch([columns[field.name] for field in schema], schema=schema))
             clamped += outside

@@ -1,14 +1,19 @@
-"""Both networks with what they need to read rows and to make them."""
+"""What every model shares: how it reads rows and makes them, which class it is told, its weights and its optimisers."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
+from torch import nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
 from raresmith.gan import draws
 from raresmith.gan.draws import Stream
-from raresmith.gan.networks import Architecture, Discriminator, Generator
+from raresmith.gan.optimizer import adam, adam_state
 from raresmith.gan.representation import Representation
 
 Latent = Literal["synthetic", "noise"]
@@ -33,34 +38,81 @@ class Rows:
         return Rows(self.numbers[indices], self.positions[indices], self.classes[indices])
 
 
-class Gan:
-    """A generator and a discriminator of the same preset, on one device, equal on all ranks for the same seed.
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """This rank's rows of a step."""
 
-    Where one class is made the networks see features alone; with more, both see the class as well, one-hot.
+    step: int
+    real: Rows
+    """Of shape (half,)."""
+    smote: Rows
+    """Of shape (2 * half,)."""
+    slots: torch.Tensor
+    """The places of the SMOTE rows in the batch of all ranks: what is drawn for a row belongs to its slot."""
+    scale: float
+    """What makes a mean of a sum over this rank's rows, once DDP has taken the mean of the ranks: ranks hold unequal
+    shares where the batch does not divide. For as many rows as `smote`; twice that for as many as `real`."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Setting:
+    """What a model is made for."""
+
+    representation: Representation
+    latent: Latent
+    """Whether it starts from SMOTE rows, or from noise."""
+    classes: tuple[int, ...]
+    """The labels that rows are made of."""
+    seed: int
+    device: torch.device
+
+    @property
+    def condition_width(self) -> int:
+        """Inputs that tell the class: none where there is one."""
+        return len(self.classes) if len(self.classes) > 1 else 0
+
+    @contextmanager
+    def initial_weights(self) -> Iterator[None]:
+        """Networks made in this block begin alike on all ranks and devices."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(draws.key(self.seed, Stream.WEIGHTS))
+            yield
+
+
+class Model(ABC):
+    """Networks that turn SMOTE rows, or noise, into rows; equal on all ranks for the same seed.
+
+    Where one class is made the networks see features alone; with more, they see the class as well, one-hot.
     """
 
+    losses: ClassVar[tuple[str, ...]]
+    """What the losses that `step` returns are called."""
+
     def __init__(
-        self,
-        representation: Representation,
-        *,
-        architecture: Architecture,
-        latent: Latent,
-        classes: tuple[int, ...],
-        seed: int,
-        device: torch.device,
+        self, setting: Setting, networks: dict[str, nn.Module], learning_rate: float, betas: tuple[float, float]
     ) -> None:
-        self.representation, self.latent, self.classes, self.seed = representation, latent, classes, seed
-        self.device = device
-        self.condition_width = len(classes) if len(classes) > 1 else 0
-        d = representation.width
-        # Initial weights come from the CPU's generator, so that they do not depend on the device.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(draws.key(seed, Stream.WEIGHTS))
-            self.generator = Generator(architecture, d + self.condition_width, d).to(device)
-            self.discriminator = Discriminator(architecture, d + self.condition_width).to(device)
+        self.representation, self.latent = setting.representation, setting.latent
+        self.classes, self.seed, self.device = setting.classes, setting.seed, setting.device
+        self.condition_width = setting.condition_width
+        self.networks = {name: network.to(self.device) for name, network in networks.items()}
+        self.parallel: dict[str, nn.Module] = self.networks
+        """The networks to train by: as they are, or so that all ranks share their gradients."""
+        self.optimizers = {name: adam(network, learning_rate, betas) for name, network in self.networks.items()}
+
+    @abstractmethod
+    def step(self, batch: Batch) -> torch.Tensor:
+        """Train by one batch; return this rank's part of the losses, of shape (len(losses),)."""
+
+    @abstractmethod
+    def generated(self, rows: Rows, counters: torch.Tensor) -> torch.Tensor:
+        """Made rows (n, width), one for each of `rows`; what is drawn belongs to `counters`."""
+
+    @abstractmethod
+    def scores(self, made: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """How real the model takes each row (n, width) to be, in [0, 1]."""
 
     def inputs(self, rows: Rows) -> torch.Tensor:
-        """What the discriminator sees of `rows`: (n, width + classes)."""
+        """What the networks see of `rows`: (n, width + classes)."""
         return self.conditioned(self.representation.join(rows.numbers, rows.positions), rows.classes)
 
     def conditioned(self, rows: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
@@ -76,11 +128,14 @@ class Gan:
         """
         if self.latent == "synthetic":
             return self.inputs(rows)
-        width = self.representation.width
-        return self.conditioned(draws.normal(self._key(Stream.LATENT, step), counters, width), rows.classes)
+        return self.conditioned(self.noise(counters, self.representation.width, step), rows.classes)
+
+    def noise(self, counters: torch.Tensor, width: int, step: int | None = None) -> torch.Tensor:
+        """Standard normal numbers (n, width) that belong to `counters`."""
+        return draws.normal(self._key(Stream.LATENT, step), counters, width)
 
     def activate(self, raw: torch.Tensor, counters: torch.Tensor, step: int | None = None) -> torch.Tensor:
-        """The generator's raw output as rows; categories are drawn by `counters` as in `latents`."""
+        """Raw output of a network as rows; categories are drawn by `counters` as in `latents`."""
         sizes = sum(self.representation.sizes)
         gumbel = draws.gumbel(self._key(Stream.CATEGORY, step), counters, sizes) if sizes else None
         return self.representation.activate(raw, gumbel)
@@ -88,10 +143,33 @@ class Gan:
     def _key(self, stream: Stream, step: int | None) -> int:
         return draws.key(self.seed, stream, 0 if step is None else step + 1)
 
+    def distribute(self) -> None:
+        """Train on all ranks of the process group."""
+        # Buffers are the same on all ranks by GlobalBatchNorm; sending them around would only cost.
+        self.parallel = {
+            name: DistributedDataParallel(network, broadcast_buffers=False) for name, network in self.networks.items()
+        }
+
+    def descend(self, name: str, loss: torch.Tensor) -> None:
+        """One step of the network called `name` down its loss."""
+        loss.backward()
+        self.optimizers[name].step()
+        self.optimizers[name].zero_grad()
+
+    def train(self, mode: bool) -> None:
+        """Let the networks train, or make rows."""
+        for network in self.networks.values():
+            network.train(mode)
+
     def weights(self) -> dict[str, torch.Tensor]:
         """All weights and running statistics by name, as they are and not copied."""
         return {
             f"{name}.{key}": tensor
-            for name, network in (("generator", self.generator), ("discriminator", self.discriminator))
+            for name, network in self.networks.items()
             for key, tensor in network.state_dict().items()
         }
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The weights and what the optimisers know, as they are and not copied."""
+        parts = [self.weights(), *(adam_state(name, optimizer) for name, optimizer in self.optimizers.items())]
+        return {name: tensor for part in parts for name, tensor in part.items()}

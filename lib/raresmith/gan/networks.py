@@ -41,14 +41,14 @@ class Discriminator(nn.Module):  # type: ignore[misc]
     small: hidden layers 128, 64, 32, 32, 16 with ReLU; smotified: 512, 256, 128 with LeakyReLU 0.2.
     """
 
-    def __init__(self, architecture: Architecture, d_in: int) -> None:
+    def __init__(self, architecture: Architecture, d_in: int, *, output_bias: bool = True) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         hidden = {"small": (128, 64, 32, 32, 16), "smotified": (512, 256, 128)}[architecture]
         for size in hidden:
             layers += [nn.Linear(d_in, size), nn.ReLU() if architecture == "small" else nn.LeakyReLU(0.2)]
             d_in = size
-        self.layers = nn.Sequential(*layers, nn.Linear(d_in, 1))
+        self.layers = nn.Sequential(*layers, nn.Linear(d_in, 1, bias=output_bias))
         self.apply(_he)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
@@ -58,7 +58,8 @@ class Discriminator(nn.Module):  # type: ignore[misc]
 def _he(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 class GlobalBatchNorm(nn.BatchNorm1d):  # type: ignore[misc]

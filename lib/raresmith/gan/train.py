@@ -15,16 +15,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.nn import functional
-from torch.nn.parallel import DistributedDataParallel
 
 from raresmith import contracts
 from raresmith.config import Config, RefineConfig, load_config
 from raresmith.errors import DataError, RaresmithError
 from raresmith.gan import checkpoint, stage, tables
+from raresmith.gan.family import make_model
 from raresmith.gan.folder import Folder, open_folder
 from raresmith.gan.generate import content_hash, pieces, read_shards, write_shard
-from raresmith.gan.model import Gan, Rows
+from raresmith.gan.model import Batch, Model, Rows, Setting
 from raresmith.gan.process import Process, finish, start
 from raresmith.gan.progress import Progress
 from raresmith.gan.representation import Representation
@@ -79,28 +78,24 @@ def refine(config: Config, process: Process) -> StageReport:
     representation = Representation(encoder)
 
     # Networks
-    gan = Gan(
-        representation,
-        architecture=settings.architecture,
-        latent=settings.latent,
-        classes=classes,
-        seed=seed,
-        device=process.device,
+    setting = Setting(
+        representation=representation, latent=settings.latent, classes=classes, seed=seed, device=process.device
     )
+    model = make_model(setting, settings)
 
     # Training, unless it is done and only the rows are missing
-    model = checkpoint.read_tensors(folder, "model") if process.first else None
-    model = model if model and model[1].get("fingerprint") == run.fingerprint else None
-    if len(made) > 0 and restore(process, model, gan.weights()) < settings.steps:
+    trained = checkpoint.read_tensors(folder, "model") if process.first else None
+    trained = trained if trained and trained[1].get("fingerprint") == run.fingerprint else None
+    if len(made) > 0 and restore(process, trained, model.weights()) < settings.steps:
         batches = Batches(
             given.counts(), made.counts(), batch_size=settings.batch_size, seed=seed,
             rank=process.rank, world_size=process.world_size, device=process.device,
         )  # fmt: skip
         real, _ = read_rows(features, given, *batches.real_range, is_parent, representation)
         smote, _ = read_rows(synthetic, made, *batches.smote_range, "true", representation)
-        losses = train(settings, run, process, folder, gan, batches, real, smote)
+        losses = train(settings, run, process, folder, model, batches, real, smote)
         if process.first:
-            checkpoint.write_tensors(folder, "model", gan.weights(), card(settings, run, gan, losses))
+            checkpoint.write_tensors(folder, "model", model.weights(), card(settings, run, model, losses))
             checkpoint.delete_checkpoints(folder)
 
     # Generation: blocks of the order of all synthetic rows, so that any number of ranks makes the same ones
@@ -109,8 +104,8 @@ def refine(config: Config, process: Process) -> StageReport:
     for low, high, name in pieces(len(made), process.rank, process.world_size):
         rows, row_ids = read_rows(synthetic, made, low, high, "true", representation)
         clamped += write_shard(
-            staging, name, contract, gan, rows.to(process.device), row_ids,
-            model=f"{settings.architecture} from {settings.latent}", run_id=run.run_id,
+            staging, name, contract, model, rows.to(process.device), row_ids,
+            called=f"{settings.model}, {settings.architecture}, from {settings.latent}", run_id=run.run_id,
         )  # fmt: skip
     process.sum(clamped)  # after this every shard is there
 
@@ -132,108 +127,61 @@ def train(
     run: StageRun,
     process: Process,
     folder: Folder,
-    gan: Gan,
+    model: Model,
     batches: Batches,
     real_rows: Rows,
     smote_rows: Rows,
 ) -> list[list[float]]:
-    """Train both networks of `gan` in place, from the newest checkpoint on.
-
-    Each step: the generator makes a batch from SMOTE rows; the discriminator learns from half of these and as many
-    real rows; the generator learns from what the discriminator now says of its whole batch.
+    """Train `model` in place, from the newest checkpoint on.
 
     Returns
     -------
-    list of [step, discriminator's loss, generator's loss]
-        Means over the steps since the entry before. Whole on the first rank only, where the checkpoints are read.
+    list of [step, *losses]
+        Means over the steps since the entry before, in the order of `model.losses`. Whole on the first rank only,
+        where the checkpoints are read.
 
     Raises
     ------
     DataError
         If a loss is not finite.
     """
-    real_rows, smote_rows, slots = real_rows.to(process.device), smote_rows.to(process.device), batches.smote_slots
-    generator, discriminator = gan.generator.train(), gan.discriminator.train()
+    real_rows, smote_rows = real_rows.to(process.device), smote_rows.to(process.device)
+    model.train(True)
     if process.world_size > 1:
-        # Buffers are the same on all ranks by GlobalBatchNorm; sending them around would only cost.
-        generator = DistributedDataParallel(generator, broadcast_buffers=False)
-        discriminator = DistributedDataParallel(discriminator, broadcast_buffers=False)
-    generator_adam = adam(gan.generator, settings.learning_rate)
-    discriminator_adam = adam(gan.discriminator, settings.learning_rate)
-    state = gan.weights() | adam_state("generator", generator_adam) | adam_state("discriminator", discriminator_adam)
-
+        model.distribute()
+    state = model.state()
     saved = checkpoint.newest_checkpoint(folder, run.fingerprint) if process.first else None
     first = max(restore(process, saved, state), 0)
     losses: list[list[float]] = saved[1]["losses"] if saved else []
-    progress = Progress(first, settings.steps) if process.first else None
-    sums, looked = torch.zeros(2, device=process.device), first
-
-    is_real = torch.cat([torch.ones(batches.half), torch.zeros(batches.half)]).to(process.device)
-    all_real = torch.ones(2 * batches.half, device=process.device)
-    # Losses are sums over this rank's rows; DDP takes the mean of the ranks' gradients.
-    scale = process.world_size / settings.batch_size
+    progress = Progress(first, settings.steps, model.losses) if process.first else None
+    sums, looked = torch.zeros(len(model.losses), device=process.device), first
 
     for step in range(first, settings.steps):
-        real, smote = real_rows.take(batches.real(step)), smote_rows.take(batches.smote(step))
-        fake = gan.activate(generator(gan.latents(smote, slots, step)), slots, step)
-        fake = gan.conditioned(fake, smote.classes)
-
-        # One pass over real and fake rows together: two before one backward is where DDP stumbles.
-        logits = discriminator(torch.cat([gan.inputs(real), fake[::2].detach()]))
-        discriminator_loss = scale * functional.binary_cross_entropy_with_logits(logits, is_real, reduction="sum")
-        discriminator_loss.backward()
-        discriminator_adam.step()
-        discriminator_adam.zero_grad()
-
-        # The bare discriminator, frozen: its gradients are of no use here, and DDP would send them around.
-        gan.discriminator.requires_grad_(False)
-        logits = gan.discriminator(fake)
-        generator_loss = scale * functional.binary_cross_entropy_with_logits(logits, all_real, reduction="sum")
-        generator_loss.backward()
-        generator_adam.step()
-        generator_adam.zero_grad()
-        gan.discriminator.requires_grad_(True)
-
-        sums += torch.stack([discriminator_loss.detach(), generator_loss.detach()])
+        batch = Batch(
+            step=step,
+            real=real_rows.take(batches.real(step)),
+            smote=smote_rows.take(batches.smote(step)),
+            slots=batches.smote_slots,
+            scale=process.world_size / settings.batch_size,
+        )
+        sums += model.step(batch)
         done = step + 1
         save = done % settings.checkpoint_every == 0 and done < settings.steps
         if save or done - looked == LOOK_EVERY or done == settings.steps:
             means = (process.sum(sums) / (process.world_size * (done - looked))).tolist()
             if not all(map(math.isfinite, means)):
                 raise DataError(
-                    f"the losses of the GAN are no longer finite at step {done}; lower refine.learning_rate, now "
+                    f"the losses of the model are no longer finite at step {done}; lower refine.learning_rate, now "
                     f"{settings.learning_rate}, or choose another of prepare.normalise for columns with huge values"
                 )
             losses.append([done, *means])
             sums.zero_()
             looked = done
             if progress is not None:
-                progress.show(done, *means)
+                progress.show(done, means)
         if save and process.first:
             checkpoint.save_checkpoint(folder, run.fingerprint, done, state, {"losses": losses})
     return losses
-
-
-def adam(network: torch.nn.Module, learning_rate: float) -> torch.optim.Adam:
-    """Adam with the momentum of Radford et al. 2016 (arXiv:1511.06434), its state there from the start."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(0.5, 0.999), fused=True)
-    for parameter in network.parameters():
-        # What Adam makes in its first step: made here, so that a checkpoint can be copied into it.
-        optimizer.state[parameter] = {
-            "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
-            "exp_avg": torch.zeros_like(parameter),
-            "exp_avg_sq": torch.zeros_like(parameter),
-        }
-    return optimizer
-
-
-def adam_state(name: str, optimizer: torch.optim.Adam) -> dict[str, torch.Tensor]:
-    """The tensors of Adam's state by name, as they are and not copied."""
-    return {
-        f"adam.{name}.{i}.{key}": tensor
-        for i, state in enumerate(optimizer.state.values())
-        for key, tensor in state.items()
-    }
 
 
 def restore(process: Process, saved: checkpoint.Saved | None, state: dict[str, torch.Tensor]) -> int:
@@ -248,17 +196,19 @@ def restore(process: Process, saved: checkpoint.Saved | None, state: dict[str, t
     return step
 
 
-def card(settings: RefineConfig, run: StageRun, gan: Gan, losses: list[list[float]]) -> dict[str, object]:
+def card(settings: RefineConfig, run: StageRun, model: Model, losses: list[list[float]]) -> dict[str, object]:
     """What is noted beside the weights: all that is needed to use them, and no row of any table."""
     return {
         "architecture": settings.architecture,
-        "classes": gan.classes,
+        "classes": model.classes,
         "config_hash": run.config_hash,
-        "features": gan.representation.names,
+        "features": model.representation.names,
         "fingerprint": run.fingerprint,
         "inputs": run.inputs,
         "latent": settings.latent,
+        "loss_names": model.losses,
         "losses": losses,
+        "model": settings.model,
         "random_state": run.random_state,
         "run_id": run.run_id,
         "step": settings.steps,
