@@ -3,8 +3,10 @@
 import json
 import os
 import platform
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,45 @@ def _cpu_seconds(spark: SparkSession) -> float | None:
         return None
     user, system = stat.rpartition(")")[2].split()[11:13]
     return own.user + own.system + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def worker_memory(spark: SparkSession) -> Iterator[list[float]]:
+    """Megabytes that any Python worker of the session held at its peak, as the last of a list once the block ends."""
+    peaks, done = [0.0], threading.Event()
+    jvm = spark.sparkContext._gateway.proc.pid
+    for worker in _workers(jvm):
+        (worker / "clear_refs").write_text("5")  # the peak starts anew
+
+    def watch() -> None:
+        while not done.wait(0.2):
+            for worker in _workers(jvm):
+                try:
+                    status = (worker / "status").read_text()
+                except OSError:
+                    continue  # it ended
+                peaks.append(
+                    max(peaks[-1], *(int(line.split()[1]) / 1024 for line in status.splitlines() if "VmHWM" in line))
+                )
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield peaks
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _workers(jvm: int) -> list[Path]:
+    """The /proc folders of the Python workers: children of the daemon that the JVM started."""
+    parents = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it ended
+    return [Path(f"/proc/{pid}") for pid, parent in parents.items() if parents.get(parent) == jvm]
 
 
 def folder_bytes(folder: Path) -> int:

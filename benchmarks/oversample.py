@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 from imblearn.over_sampling import ADASYN, SMOTE, SMOTENC, BorderlineSMOTE
-from measuring import measure, open_spark, print_table, write_results
+from measuring import measure, open_spark, print_table, worker_memory, write_results
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
@@ -209,6 +210,22 @@ def write_features(path: Path, n_minority: int, n_majority: int) -> None:
         pq.write_table(pa.table({k: v[order] for k, v in columns.items()}), path / f"{piece}.parquet")
 
 
+def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What `write_features` wrote, in the order of row_id, which is a row's position."""
+    features = pq.read_table(path).sort_by("row_id")
+    return _matrix(features), features["label"].to_numpy()
+
+
+def read_made(path: Path) -> tuple[NDArray[Any], ...]:
+    """Made rows in the order of their ids, with the ids of their parents."""
+    made = DeltaTable(path).to_pyarrow_table().sort_by("row_id")
+    return _matrix(made), made["base_row_id"].to_numpy(), made["neighbor_row_id"].to_numpy()
+
+
+def _matrix(rows: pa.Table) -> NDArray[Any]:
+    return np.stack([rows[f"v{i}"].to_numpy() for i in range(FEATURES)], axis=1)
+
+
 SPARK = [
     # method, minority and majority rows, rows to make, neighbors, least recall
     ("smote", 5_000, 500_000, 495_000, "exact", 0.95),
@@ -218,6 +235,7 @@ SPARK = [
     ("adasyn", 100_000, 300_000, 200_000, "exact", 0.95),
     ("adasyn", 100_000, 300_000, 200_000, "cells", 0.95),
     ("borderline-1", 400_000, 2_000_000, 800_000, "cells", 0.95),
+    ("imblearn", 100_000, 300_000, 200_000, "cells", 0.95),
 ]
 LARGE = ("smote", 4_000_000, 20_000, 8_000_000, "auto", 0.95)
 
@@ -238,6 +256,7 @@ def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
             write_features(source, n_minority, n_majority)
             config = OversampleConfig(
                 method=method,
+                sampler="BorderlineSMOTE",
                 sampling_strategy={"1": n_minority + n_to_make},
                 neighbors=neighbors,
                 min_recall=min_recall,
@@ -259,11 +278,12 @@ def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
             for turn in range(3 if n_minority <= 100_000 else 0):
                 make(folder / f"warm-{case}-{turn}")
             measured: dict[str, list[Any]] = {"scan": [], "ours": []}
-            for turn in range(turns if n_minority < 10**6 else 1):
-                target = folder / f"made-{case}-{turn}"
-                measured["ours"].append(measure(spark, lambda t=target: make(t)))
-                rows = folder / f"warm-{case}"
-                measured["scan"].append(measure(spark, lambda t=target, r=rows: scan(t.with_suffix(".scan"), r)))
+            with worker_memory(spark) as megabytes:
+                for turn in range(turns if n_minority < 10**6 else 1):
+                    target = folder / f"made-{case}-{turn}"
+                    measured["ours"].append(measure(spark, lambda t=target: make(t)))
+                    rows = folder / f"warm-{case}"
+                    measured["scan"].append(measure(spark, lambda t=target, r=rows: scan(t.with_suffix(".scan"), r)))
             result = {
                 "task": f"{method}, {n_minority:,} of {n_minority + n_majority:,} rows, {n_to_make:,} more",
                 **told,
@@ -271,6 +291,9 @@ def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
             for way, runs in measured.items():
                 result[f"{way}_seconds"] = statistics.median(run.seconds for run in runs)
                 result[f"{way}_cpu_seconds"] = statistics.median(run.cpu_seconds or 0 for run in runs)
+            result["worker_MB"] = megabytes[-1]
+            if n_minority < 10**6:
+                result.update(quality(*read_features(source), "curved", read_made(target)))
             results.append(result)
             print_row(result)
         spark.stop()

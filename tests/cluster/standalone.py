@@ -35,7 +35,7 @@ spark.sql.shuffle.partitions 3
 """
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 300) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 900) -> None:
     """Wait until `condition` holds."""
     deadline = time.monotonic() + seconds
     while not condition():

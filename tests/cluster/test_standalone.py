@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 from tests.cluster.standalone import ROOT, Cluster, kill_group, wait_for
 from tests.deploy.small_run import noted_stages, write_config
+
+from raresmith.cli import run_stages
+from raresmith.config import load_config
 
 
 def _probe(cluster: Cluster, *options: str | Path, argument: str = "") -> dict[str, Any]:
@@ -57,31 +61,34 @@ def test_every_stage_runs_on_the_cluster_with_torchrun_beside_it(finished: Path)
     assert rows["publish"]["refined"] > 0
 
 
-def oversampling_of(finished: Path, folder: Path, settings: str) -> Path:
-    """A configuration with more settings of [oversample], in a warehouse that has the features already."""
+METHODS = {
+    "smote": "",
+    "adasyn": 'neighbors = "cells"\ncleaning = "tomek"',
+    "imblearn": 'sampler = "BorderlineSMOTE"\ncell_rows = 1000',
+}
+
+
+def oversampling_by(method: str, finished: Path, folder: Path) -> Path:
+    """A configuration that oversamples by a method, in a warehouse that has the features already."""
     config = write_config(folder, transactions=finished.parent / "transactions")
-    text = config.read_text().replace("[oversample]\n", f"[oversample]\n{settings}\n")
-    config.write_text(text.replace('"smote"', '"adasyn"') if "adasyn" in settings else text)
+    settings = f'[oversample]\nmethod = "{method}"\n{METHODS[method]}\n'
+    config.write_text(config.read_text().replace("[oversample]\n", settings).replace('"smote"', f'"{method}"'))
     for table in ("features", "encoder"):
         shutil.copytree(finished.parent / "warehouse" / table, folder / "warehouse" / table)
     return config
 
 
-@pytest.mark.parametrize("settings", ["", 'method = "adasyn"\nneighbors = "cells"\ncleaning = "tomek"'])
+@pytest.mark.parametrize("method", METHODS)
 def test_a_worker_that_dies_during_oversample_changes_no_row(
-    cluster: Cluster, finished: Path, tmp_path: Path, settings: str
+    cluster: Cluster, finished: Path, spark: SparkSession, tmp_path: Path, method: str
 ) -> None:
-    warehouses = [finished.parent / "warehouse", tmp_path / "disturbed" / "warehouse"]
-    if settings:
-        undisturbed_config = oversampling_of(finished, tmp_path / "undisturbed", settings)
-        cluster.submit("oversample", undisturbed_config).finish()
-        warehouses[0] = undisturbed_config.parent / "warehouse"
-    config = oversampling_of(finished, tmp_path / "disturbed", settings)
+    undisturbed, disturbed = (oversampling_by(method, finished, tmp_path / name) for name in ("one process", "cluster"))
+    run_stages(load_config(undisturbed), ["oversample"])
     doomed = cluster.start_worker(3)
-    oversampling = cluster.submit("oversample", config)
+    oversampling = cluster.submit("oversample", disturbed)
     wait_for(lambda: cluster.runs_python_on(doomed) or oversampling.process.poll() is not None, "rows being made")
     kill_group(doomed)
     assert "Lost executor" in oversampling.finish(), "the worker died too late to matter"
-    undisturbed, disturbed = (noted_stages(warehouse)["oversample"] for warehouse in warehouses)
-    assert disturbed["content_hash"] == undisturbed["content_hash"]
-    assert json.loads(disturbed["row_counts"]) == json.loads(undisturbed["row_counts"])
+    there, here = (noted_stages(config.parent / "warehouse")["oversample"] for config in (disturbed, undisturbed))
+    assert there["content_hash"] == here["content_hash"]
+    assert json.loads(there["row_counts"]) == json.loads(here["row_counts"])

@@ -4,6 +4,7 @@ import torch
 from tests.gan.conftest import make_encoder
 
 from raresmith.config import RefineConfig
+from raresmith.encoder import Encoder
 from raresmith.gan.family import FAMILY, make_model
 from raresmith.gan.generate import BLOCK, PIECE, blocks, pieces, refined_row_ids
 from raresmith.gan.model import Model, Rows, Setting
@@ -12,10 +13,9 @@ from raresmith.gan.representation import Representation
 CPU = torch.device("cpu")
 
 
-def make(latent: str, model: str = "gan", architecture: str = "small") -> Model:
-    setting = Setting(
-        representation=Representation(make_encoder(5, 2)), latent=latent, classes=(1, 2), seed=3, device=CPU
-    )
+def make(latent: str, model: str = "gan", architecture: str = "small", encoder: Encoder | None = None) -> Model:
+    representation = Representation(encoder or make_encoder(5, 2))
+    setting = Setting(representation=representation, latent=latent, classes=(1, 2), seed=3, device=CPU)
     return make_model(setting, RefineConfig(model=model, architecture=architecture))
 
 
@@ -40,6 +40,16 @@ def test_a_refined_row_does_not_depend_on_the_rows_beside_it(model, latent, arch
     some = torch.cat([made for _, made, _, _ in blocks(gan, rows.take(order), ids[order.numpy()])])
     assert torch.equal(whole[order], some)
     assert len(torch.unique(whole, dim=0)) == 700
+
+
+@pytest.mark.parametrize("model", FAMILY)
+def test_rows_of_categories_alone_are_made_and_scored(model):
+    made = make("synthetic", model, encoder=make_encoder(0, 2))
+    _, ids = make_rows(50)
+    rows = Rows(torch.zeros(50, 0), torch.tensor([[1, 6]]).repeat(50, 1), torch.zeros(50, dtype=torch.int64))
+    for _, refined, scores, _ in blocks(made, rows, ids):
+        assert torch.equal(refined[:, :4].sum(1), torch.ones(50))
+        assert ((scores >= 0) & (scores <= 1)).all()
 
 
 @pytest.mark.parametrize("model", FAMILY)

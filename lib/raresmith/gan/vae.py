@@ -73,12 +73,16 @@ class Vae(Model):
         return self.activate(torch.cat([numbers, raw[:, n_numeric:]], dim=1), counters)
 
     def scores(self, made: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        """exp of minus how far a row lies from what the autoencoder makes of it, in each column on average."""
-        rows = self.conditioned(made, classes)
-        mean, _ = self.autoencoder.encoder(rows).chunk(2, dim=1)
+        """exp of minus how far a row lies from what the autoencoder makes of it, on average of its columns: of a number
+        the distance, of a category the probability of any other."""
+        mean, _ = self.autoencoder.encoder(self.conditioned(made, classes)).chunk(2, dim=1)
         again = self.autoencoder.decoder(self.conditioned(mean, classes))
         n_numeric = len(self.representation.numeric)
-        return torch.exp(-(again[:, :n_numeric] - made[:, :n_numeric]).abs().mean(dim=1))
+        parts = [(again[:, :n_numeric] - made[:, :n_numeric]).abs()]
+        for start, size in zip(self.representation.starts, self.representation.sizes, strict=True):
+            here = slice(start, start + size)
+            parts.append(1 - (again[:, here].softmax(dim=1) * made[:, here]).sum(dim=1, keepdim=True))
+        return torch.exp(-torch.cat(parts, dim=1).mean(dim=1))
 
 
 class Autoencoder(nn.Module):  # type: ignore[misc]
