@@ -314,9 +314,9 @@ class OversampleConfig:
 class RefineConfig:
     """`[refine]`: the model and how torchrun starts it."""
 
-    model: Literal["gan", "wgan_gp", "vae"] = "gan"
-    """gan (Goodfellow et al. 2014), wgan_gp (Gulrajani et al. 2017, a step is one of its critic), vae (Kingma, Welling
-    2014)."""
+    model: Literal["redraw", "gan", "wgan_gp", "vae"] = "gan"
+    """redraw: some columns of each row drawn anew by a model of all columns (docs/models.md); gan (Goodfellow et al.
+    2014); wgan_gp (Gulrajani et al. 2017; a step is one of its critic); vae (Kingma, Welling 2014)."""
     architecture: Literal["small", "smotified"] = "small"
     """small: generator d-32-64-128-d, discriminator d-128-64-32-32-16-1; smotified: d-128-256-512-1024-d and
     d-512-256-128-1 (Sharma et al. 2022, IEEE Access 10:30655)."""
@@ -326,8 +326,8 @@ class RefineConfig:
     """Training steps, each one discriminator and one generator update; at least 1."""
     batch_size: int = 64
     """Rows of one step over all ranks: half real, half fake in the discriminator's; even, at least 4."""
-    learning_rate: float = 2e-4
-    """Adam's step size for both networks; above 0."""
+    learning_rate: float | None = None
+    """Adam's step size; above 0. Without it 0.003 for redraw and 0.0002 for the others."""
     checkpoint_every: int = 500
     """Steps between checkpoints; at least 1."""
     nproc_per_node: int = 1
@@ -344,8 +344,15 @@ class RefineConfig:
             self.batch_size >= 4 and self.batch_size % 2 == 0,
             f"refine.batch_size must be even and at least 4, got {self.batch_size}",
         )
-        _require(0 < self.learning_rate < 1, f"refine.learning_rate must be in (0, 1), got {self.learning_rate}")
+        _require(0 < self.step_size < 1, f"refine.learning_rate must be in (0, 1), got {self.learning_rate}")
         _require(self.max_restarts >= 0, f"refine.max_restarts must be at least 0, got {self.max_restarts}")
+
+    @property
+    def step_size(self) -> float:
+        """`learning_rate`, or the model's own."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return {"redraw": 3e-3}.get(self.model, 2e-4)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,16 @@ CPU = torch.device("cpu")
 def make(latent: str, model: str = "gan", architecture: str = "small", encoder: Encoder | None = None) -> Model:
     representation = Representation(encoder or make_encoder(5, 2))
     setting = Setting(representation=representation, latent=latent, classes=(1, 2), seed=3, device=CPU)
-    return make_model(setting, RefineConfig(model=model, architecture=architecture))
+    return make_model(setting, RefineConfig(model=model, architecture=architecture), counted(representation))
+
+
+def counted(representation: Representation, n: int = 300) -> Rows:
+    """Real rows that a model may count."""
+    random = torch.Generator().manual_seed(5)
+    numbers = torch.randn(n, len(representation.numeric), generator=random)
+    codes = torch.randint(0, 4, (n, len(representation.sizes)), generator=random)
+    classes = torch.randint(0, 2, (n,), generator=random)
+    return Rows(numbers, codes + torch.tensor(representation.starts, dtype=torch.int64), classes)
 
 
 def make_rows(n: int) -> tuple[Rows, np.ndarray]:

@@ -99,7 +99,7 @@ def test_two_ranks_train_as_one_does_on_the_same_batches(on_two_ranks, tmp_path)
     assert refined(alone)["row_id"] == refined(on_two_ranks)["row_id"]
 
 
-@pytest.mark.parametrize("model", ["wgan_gp", "vae"])
+@pytest.mark.parametrize("model", ["redraw", "wgan_gp", "vae"])
 def test_the_other_models_train_on_two_ranks_as_on_one(model, tmp_path):
     houses = [mixed(tmp_path / name) for name in ("one", "two")]
     for house in houses:

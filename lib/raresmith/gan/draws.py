@@ -22,8 +22,10 @@ class Stream(IntEnum):
     CATEGORY = 4
     WEIGHTS = 5
     MIX = 6
-    MASK = 7
+    HIDE = 7
     COLUMNS = 8
+    WITHIN = 9
+    MOVE = 10
 
 
 def _signed(value: int) -> int:

@@ -1,19 +1,20 @@
 """What every model shares: how it reads rows and makes them, which class it is told, its weights and its optimisers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim import AdamW
 
 from raresmith.gan import draws
 from raresmith.gan.draws import Stream
-from raresmith.gan.optimizer import adam, adam_state
+from raresmith.gan.optimizer import adam_state
 from raresmith.gan.representation import Representation
 
 Latent = Literal["synthetic", "noise"]
@@ -89,7 +90,7 @@ class Model(ABC):
     """What the losses that `step` returns are called."""
 
     def __init__(
-        self, setting: Setting, networks: dict[str, nn.Module], learning_rate: float, betas: tuple[float, float]
+        self, setting: Setting, networks: dict[str, nn.Module], make_optimizer: Callable[[Any], AdamW]
     ) -> None:
         self.representation, self.latent = setting.representation, setting.latent
         self.classes, self.seed, self.device = setting.classes, setting.seed, setting.device
@@ -97,7 +98,7 @@ class Model(ABC):
         self.networks = {name: network.to(self.device) for name, network in networks.items()}
         self.parallel: dict[str, nn.Module] = self.networks
         """The networks to train by: as they are, or so that all ranks share their gradients."""
-        self.optimizers = {name: adam(network, learning_rate, betas) for name, network in self.networks.items()}
+        self.optimizers = {name: make_optimizer(network) for name, network in self.networks.items()}
 
     @abstractmethod
     def step(self, batch: Batch) -> torch.Tensor:
@@ -155,6 +156,9 @@ class Model(ABC):
         loss.backward()
         self.optimizers[name].step()
         self.optimizers[name].zero_grad()
+
+    def finish(self) -> None:  # noqa: B027
+        """Do what is left after the last step: for most models nothing."""
 
     def train(self, mode: bool) -> None:
         """Let the networks train, or make rows."""

@@ -20,6 +20,10 @@ from raresmith.gan.model import Rows
 from raresmith.gan.representation import Representation
 from raresmith.gan.tables import read_columns
 
+MOST_SPREAD = 2**16
+"""Rows that every rank reads, whatever its share, to count them."""
+_STRETCHES = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Order:
@@ -67,15 +71,31 @@ def read_rows(
 
     Only these rows are kept; Delta skips the files whose statistics rule them out.
     """
-    wanted = f"({condition}) AND ({order.condition(low, high)})"
-    columns = read_columns(table, ("label", "row_id", *representation.names), wanted)
+    return _read(table, order, [slice(low, high)], condition, representation)
+
+
+def read_spread(table: DeltaTable, order: Order, condition: str, representation: Representation) -> Rows:
+    """At most MOST_SPREAD rows of `table`, in stretches at equal distances in `order`: the same on all ranks."""
+    n, stretch = len(order), MOST_SPREAD // _STRETCHES
+    parts = [slice(0, n)]
+    if n > MOST_SPREAD:
+        parts = [slice(start, start + stretch) for start in (np.arange(_STRETCHES) * n // _STRETCHES).tolist()]
+    return _read(table, order, parts, condition, representation)[0]
+
+
+def _read(
+    table: DeltaTable, order: Order, parts: list[slice], condition: str, representation: Representation
+) -> tuple[Rows, NDArray[np.int64]]:
+    of_parts = " OR ".join(order.condition(part.start, part.stop) for part in parts)
+    columns = read_columns(table, ("label", "row_id", *representation.names), f"({condition}) AND ({of_parts})")
     sorting = np.lexsort((columns["row_id"], columns["label"]))
     columns = {name: column[sorting] for name, column in columns.items()}
-    if not np.array_equal(columns["row_id"], order.row_ids[low:high]):
+    row_ids, labels = (np.concatenate([whole[part] for part in parts]) for whole in (order.row_ids, order.labels))
+    if not np.array_equal(columns["row_id"], row_ids):
         raise DataError(f"{table.table_uri} gave other rows on a second read; run the stage that wrote it again")
     numbers, positions = representation.split({n: columns[n] for n in representation.names}, table.table_uri)
-    classes = np.searchsorted(np.unique(order.labels), order.labels[low:high])
-    return Rows(numbers, positions, torch.from_numpy(classes)), order.row_ids[low:high]
+    classes = np.searchsorted(np.unique(order.labels), labels)
+    return Rows(numbers, positions, torch.from_numpy(classes)), row_ids
 
 
 def parted(total: int, parts: int, part: int) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Columns as tokens: a category or a frequent number is one of its own, other numbers share bins of equal counts."""
 
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,17 +41,12 @@ class Tokens(nn.Module):  # type: ignore[misc]
         self, numbers: NDArray[np.float32], codes: NDArray[np.int64], on_grid: list[bool], sizes: list[int]
     ) -> None:
         super().__init__()
-        edges, of_code, counts, places = [], [], [], []
-        for x in numbers.T:
-            column_edges, groups = _cut(np.sort(x))
-            edges.append(torch.from_numpy(column_edges))
-            counts.append([len(group) for group in groups])
-            places += [_places(group) for group in groups]
-        for x, size in zip(codes.T, sizes, strict=True):
-            token_of, groups = _grouped(np.sort(x), size)
-            of_code.append(torch.from_numpy(token_of))
-            counts.append([len(group) for group in groups])
-            places += [_places(group) for group in groups]
+        cut = [_cut(np.sort(x)) for x in numbers.T]
+        grouped = [_grouped(np.sort(x), size) for x, size in zip(codes.T, sizes, strict=True)]
+        edges, of_code = ([torch.from_numpy(table) for table, _ in columns] for columns in (cut, grouped))
+        groups = [[*column] for _, column in [*cut, *grouped]]
+        counts = [[len(group) for group in column] for column in groups]
+        places = [_places(group) for column in groups for group in column]
         self.sizes = [len(column) for column in counts]
         """Tokens of each column."""
         self.starts = [0, *accumulate(self.sizes)]
@@ -99,13 +95,16 @@ class Tokens(nn.Module):  # type: ignore[misc]
     def ranks(self) -> torch.Tensor:
         """Share of its column's rows below the middle of each token; of codes too, where it means nothing."""
         parts = [column.cumsum(0) - column / 2 for column in self.counts.split(self.sizes)]
-        return torch.cat([part / column.sum() for part, column in zip(parts, self.counts.split(self.sizes), strict=True)])
+        return torch.cat(
+            [part / column.sum() for part, column in zip(parts, self.counts.split(self.sizes), strict=True)]
+        )
 
-def _cut(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+
+def _cut(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[NDArray[Any]]]:
     """Edges between the tokens of sorted numbers, and the numbers of each."""
     values, counts = np.unique(x, return_counts=True)
     if len(values) <= _FEW:
-        edges = (values[:-1] + values[1:]) / 2
+        edges = np.asarray((values[:-1] + values[1:]) / 2, np.float32)
     else:
         single = values[counts >= max(_FREQUENT * len(x), _ROWS_PER_BIN)]
         rest = x[~np.isin(x, single)]
@@ -119,7 +118,7 @@ def _cut(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[NDArray[np.f
     return edges, np.split(x, np.searchsorted(x, edges, side="left"))
 
 
-def _grouped(x: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+def _grouped(x: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
     """The token of each of `size` codes, and the sorted codes of each: the most frequent alone, all others together."""
     counts = np.bincount(x, minlength=size)
     order = np.argsort(-counts, kind="stable")
@@ -130,7 +129,7 @@ def _grouped(x: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], list[N
     return token_of, [x[tokens == token] for token in range(n_alone)]
 
 
-def _places(group: NDArray[np.float32] | NDArray[np.int64]) -> NDArray[np.float32]:
+def _places(group: NDArray[Any]) -> NDArray[np.float32]:
     """At most _PLACES of sorted values, at equal distances in rank."""
     at = np.round(np.linspace(0, len(group) - 1, min(len(group), _PLACES))).astype(int)
     return np.asarray(group[at] if len(np.unique(group)) > 1 else group[:1], np.float32)

@@ -27,7 +27,7 @@ from raresmith.gan.model import Batch, Model, Rows, Setting
 from raresmith.gan.process import Process, finish, start
 from raresmith.gan.progress import Progress
 from raresmith.gan.representation import Representation
-from raresmith.gan.shares import Batches, read_order, read_rows
+from raresmith.gan.shares import Batches, read_order, read_rows, read_spread
 from raresmith.runs import StageRun
 from raresmith.stages import StageReport
 
@@ -81,7 +81,8 @@ def refine(config: Config, process: Process) -> StageReport:
     setting = Setting(
         representation=representation, latent=settings.latent, classes=classes, seed=seed, device=process.device
     )
-    model = make_model(setting, settings)
+    counted = read_spread(features, given, is_parent, representation)
+    model = make_model(setting, settings, counted)
 
     # Training, unless it is done and only the rows are missing
     trained = checkpoint.read_tensors(folder, "model") if process.first else None
@@ -172,7 +173,7 @@ def train(
             if not all(map(math.isfinite, means)):
                 raise DataError(
                     f"the losses of the model are no longer finite at step {done}; lower refine.learning_rate, now "
-                    f"{settings.learning_rate}, or choose another of prepare.normalise for columns with huge values"
+                    f"{settings.step_size}, or choose another of prepare.normalise for columns with huge values"
                 )
             losses.append([done, *means])
             sums.zero_()
@@ -181,6 +182,7 @@ def train(
                 progress.show(done, means)
         if save and process.first:
             checkpoint.save_checkpoint(folder, run.fingerprint, done, state, {"losses": losses})
+    model.finish()
     return losses
 
 

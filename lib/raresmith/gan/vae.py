@@ -11,6 +11,7 @@ from raresmith.gan import draws
 from raresmith.gan.draws import Stream
 from raresmith.gan.model import Batch, Model, Rows, Setting
 from raresmith.gan.networks import Architecture
+from raresmith.gan.optimizer import adam
 
 BETAS = (0.9, 0.999)
 _HIDDEN = {"small": (128, 64), "smotified": (512, 256, 128)}
@@ -37,7 +38,9 @@ class Vae(Model):
                 _HIDDEN[architecture],
                 _PLACES[architecture],
             )
-        super().__init__(setting, {"autoencoder": self.autoencoder}, learning_rate, BETAS)
+        super().__init__(
+            setting, {"autoencoder": self.autoencoder}, lambda network: adam(network.parameters(), learning_rate, BETAS)
+        )
 
     def step(self, batch: Batch) -> torch.Tensor:
         """The autoencoder learns from the real rows of the batch."""

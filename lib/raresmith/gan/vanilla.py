@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from raresmith.gan.model import Batch, Model, Rows, Setting
 from raresmith.gan.networks import Architecture, Discriminator, Generator
+from raresmith.gan.optimizer import adam
 
 BETAS = (0.5, 0.999)
 """Adam's, of Radford et al. 2016 (arXiv:1511.06434)."""
@@ -23,7 +24,7 @@ class Gan(Model):
             self.generator = Generator(architecture, d + c, d)
             self.discriminator = Discriminator(architecture, d + c)
         networks = {"generator": self.generator, "discriminator": self.discriminator}
-        super().__init__(setting, networks, learning_rate, BETAS)
+        super().__init__(setting, networks, lambda network: adam(network.parameters(), learning_rate, BETAS))
 
     def step(self, batch: Batch) -> torch.Tensor:
         """The discriminator learns from half of the made rows and as many real ones, then the generator from all."""

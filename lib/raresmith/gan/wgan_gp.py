@@ -8,6 +8,7 @@ from raresmith.gan import draws
 from raresmith.gan.draws import Stream
 from raresmith.gan.model import Batch, Model, Rows, Setting
 from raresmith.gan.networks import Architecture, Discriminator, Generator
+from raresmith.gan.optimizer import adam
 
 BETAS = (0.0, 0.9)
 PENALTY = 10.0
@@ -27,7 +28,7 @@ class WganGp(Model):
             # Without a last bias: it cancels in the loss, so that Adam would move it by rounding errors alone.
             self.critic = Discriminator(architecture, d + c, output_bias=False)
         networks = {"generator": self.generator, "critic": self.critic}
-        super().__init__(setting, networks, learning_rate, BETAS)
+        super().__init__(setting, networks, lambda network: adam(network.parameters(), learning_rate, BETAS))
 
     def step(self, batch: Batch) -> torch.Tensor:
         """One step of the critic, and every CRITIC_STEPS steps one of the generator."""

@@ -1,0 +1,174 @@
+"""How the columns of a row are distributed, given some of the others.
+
+For token l of column j the model adds up
+
+- the logarithm of its share of the rows;
+- for each seen column i a gate times log P(l | token of i) / P(l), counted over the rows and smoothed in rank. From a
+  few hundred rows no network learns that two columns almost repeat each other; counting shows it at once. The gates are
+  learnt, and depend on which columns are seen;
+- a small network of all seen columns.
+
+In training a row is taken out of the counts that it is compared with.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from raresmith.gan.tokens import Tokens
+
+GATE = 0.25
+"""Of each pair of columns at the start."""
+HIDDEN = 64
+DROPOUT = 0.3
+_RANK = 8
+"""Of the part of the gates that depends on what is seen."""
+_PRIOR = 4.0
+"""Rows that the shares of all rows count for among those that are counted."""
+_WIDE, _NARROW = 0.08, 0.03
+"""How far in rank a number speaks for its neighbours: as what is seen, and as what is drawn."""
+_ALONE = 0.05
+"""A value with this share of all rows speaks for nothing but itself."""
+_FEW = 8
+"""So do all values of a number that has no more."""
+_CURVES = 8
+"""Cosines of the rank that the network draws a number's logits with, beside what it says of each token."""
+_CHUNK = 4096
+
+
+class Conditionals(nn.Module):  # type: ignore[misc]
+    """Tokens (n, columns), which columns are seen (n, columns: 1 or 0), and columns → the cross-entropy of each of
+    these (n, len(columns)) with the row itself, spread in rank.
+
+    Parameters
+    ----------
+    tokens
+        Fitted on the rows that `counted` (n_rows, columns) are the tokens of.
+    """
+
+    def __init__(self, tokens: Tokens, counted: torch.Tensor) -> None:
+        super().__init__()
+        d, total = len(tokens.sizes), len(tokens)
+        self.tokens, self.sizes, self.starts = tokens, tokens.sizes, tokens.starts
+        narrow, wide = (_smoothing(tokens, width) for width in (_NARROW, _WIDE))
+        spread = torch.zeros(total, total)
+        for rows in counted.split(_CHUNK):
+            stands_for = narrow[rows].sum(dim=1)
+            for column in rows.T:
+                spread.index_add_(0, column, stands_for)
+        weight = wide / wide.diagonal()[:, None]
+        self.register_buffer("narrow", narrow)
+        self.register_buffer("pairs", weight @ spread)
+        """Rows of a token, and of those it speaks for, that stand for another token."""
+        self.register_buffer("rows", weight @ tokens.counts)
+        self.register_buffer("log_shares", (tokens.counts / len(counted)).log())
+        ranks = tokens.ranks().clamp(1e-3, 1 - 1e-3)
+        is_number = torch.tensor(tokens.is_number).repeat_interleave(torch.tensor(tokens.sizes))
+        self.register_buffer("normal_scores", torch.where(is_number, torch.special.ndtri(ranks), 0.0))
+        curves = torch.stack([torch.cos(math.pi * f * ranks) / f for f in range(1, _CURVES + 1)])
+        self.register_buffer("curves", torch.cat([self.normal_scores[None], curves * is_number]))
+
+        self.gates = nn.Parameter(torch.full((d, d), GATE))
+        self.reads = nn.Parameter(0.1 * torch.randn(d, _RANK))
+        self.moves = nn.Parameter(torch.zeros(d, _RANK, d))
+        self.embedding = nn.Embedding(total, HIDDEN)
+        self.first = nn.Linear(2 * d, HIDDEN)
+        self.norm, self.block, self.last = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, HIDDEN), nn.LayerNorm(HIDDEN)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.of_tokens = nn.Linear(HIDDEN, total)
+        self.of_curves = nn.Linear(HIDDEN, d * (_CURVES + 1))
+        for layer in (self.embedding, self.of_tokens, self.of_curves):
+            nn.init.normal_(layer.weight, std=0.02)
+
+    def forward(self, tokens: torch.Tensor, seen: torch.Tensor, columns: list[int]) -> torch.Tensor:
+        hidden = self.hidden(self.embedded(tokens, seen))
+        entropies = []
+        for j in columns:
+            target = self.narrow[tokens[:, j], self._span(j)]
+            entropies.append(
+                functional.cross_entropy(self.logits(j, tokens, seen, hidden, target), target, reduction="none")
+            )
+        return torch.stack(entropies, dim=1)
+
+    def embedded(self, tokens: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        """The seen columns, added up: (n, HIDDEN)."""
+        scores = functional.linear(torch.cat([self.normal_scores[tokens] * seen, seen], dim=1), self.first.weight)
+        return torch.einsum("ni,nih->nh", seen, self.embedding(tokens)) + scores + self.first.bias
+
+    def embedded_column(self, j: int, tokens: torch.Tensor) -> torch.Tensor:
+        """What column j adds to `embedded` once it is seen."""
+        token, d = tokens[:, j], len(self.sizes)
+        score = self.normal_scores[token, None] * self.first.weight[:, j] + self.first.weight[:, d + j]
+        return self.embedding(token) + score
+
+    def hidden(self, embedded: torch.Tensor) -> torch.Tensor:
+        """The network's layers above it: (n, HIDDEN)."""
+        hidden = self.dropout(functional.gelu(embedded))
+        hidden = hidden + self.dropout(functional.gelu(self.block(self.norm(hidden))))
+        return self.last(hidden)
+
+    def logits(
+        self,
+        j: int,
+        tokens: torch.Tensor,
+        seen: torch.Tensor,
+        hidden: torch.Tensor,
+        itself: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Of the tokens of column j, (n, its tokens), which must not be seen.
+
+        Where the rows are among those that were counted, `itself` is what they stand for, and taken out of the counts.
+        """
+        span = self._span(j)
+        gate = (self.gates[j] + seen @ self.reads @ self.moves[j]) * seen
+        if itself is None:
+            of_pairs = functional.embedding_bag(
+                tokens, self._ratios(self.pairs[:, span], self.rows[:, None], span), per_sample_weights=gate, mode="sum"
+            )
+        else:
+            pairs = (self.pairs[:, span][tokens] - itself[:, None]).clamp(min=0)
+            ratios = self._ratios(pairs, (self.rows[tokens] - 1).clamp(min=0)[..., None], span)
+            of_pairs = torch.einsum("ni,nik->nk", gate, ratios)
+        curves = slice(j * (_CURVES + 1), (j + 1) * (_CURVES + 1))
+        of_curves = functional.linear(hidden, self.of_curves.weight[curves], self.of_curves.bias[curves])
+        of_tokens = functional.linear(hidden, self.of_tokens.weight[span], self.of_tokens.bias[span])
+        return self.log_shares[span] + of_pairs + of_tokens + of_curves @ self.curves[:, span]
+
+    def likelihood(self, tokens: torch.Tensor, n_columns: int) -> torch.Tensor:
+        """Geometric mean over the first columns of the probability of each, given all others: (n,)."""
+        total = torch.zeros(len(tokens), device=tokens.device)
+        seen = torch.ones(tokens.shape, device=tokens.device)
+        embedded = self.embedded(tokens, seen)
+        for j in range(n_columns):
+            seen[:, j] = 0
+            logits = self.logits(j, tokens, seen, self.hidden(embedded - self.embedded_column(j, tokens)))
+            seen[:, j] = 1
+            total -= functional.cross_entropy(logits, tokens[:, j] - self.starts[j], reduction="none")
+        return torch.exp(total / n_columns)
+
+    def _span(self, j: int) -> slice:
+        return slice(self.starts[j], self.starts[j + 1])
+
+    def _ratios(self, pairs: torch.Tensor, rows: torch.Tensor, span: slice) -> torch.Tensor:
+        """log P(l | k) / P(l)."""
+        prior = _PRIOR * self.log_shares[span].exp()
+        return ((pairs + prior) / (rows + _PRIOR)).log() - self.log_shares[span]
+
+
+def _smoothing(tokens: Tokens, width: float) -> torch.Tensor:
+    """What share of a row with a token stands for each token of its column: (all tokens, all tokens)."""
+    ranks, blocks = tokens.ranks(), []
+    for start, size, is_number in zip(tokens.starts[:-1], tokens.sizes, tokens.is_number, strict=True):
+        here = slice(start, start + size)
+        share = tokens.counts[here] / tokens.counts[here].sum()
+        block = torch.eye(size)
+        if is_number and size > _FEW:
+            near = torch.exp(-((ranks[here, None] - ranks[None, here]) / width).square() / 2) * share
+            alone = share >= _ALONE
+            near[:, alone] = 0
+            block = torch.where(alone[:, None], block, near)
+            block = block / block.sum(1, keepdim=True)
+        blocks.append(block)
+    return torch.block_diag(*blocks)
