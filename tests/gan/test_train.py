@@ -14,6 +14,8 @@ from safetensors.numpy import load_file
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import CODES, Warehouse, make_encoder
 
+from raresmith.gan import checkpoint
+from raresmith.gan.family import FAMILY
 from raresmith.gan.launch import environment
 from raresmith.gan.train import main
 
@@ -132,6 +134,31 @@ def test_a_killed_rank_goes_on_and_ends_with_the_same_weights_to_the_bit(on_two_
     assert card(warehouse)["losses"] == card(on_two_ranks)["losses"]
     assert sorted(path.name for path in models.iterdir()) == ["model.json", "model.safetensors", "staging"]
     assert list((models / "staging").iterdir()) == []
+
+
+@pytest.mark.parametrize("model", FAMILY)
+def test_a_run_that_died_after_a_checkpoint_ends_with_the_same_weights(model, warehouse, monkeypatch, capsys):
+    houses = [
+        warehouse(f'model = "{model}"\nsteps = 30\ncheckpoint_every = 10', categorical=1, name=name)
+        for name in ("whole", "broken")
+    ]
+    write_deltalake(houses[1].table("features"), delta_rows(houses[0].table("features")), mode="overwrite")
+    save = checkpoint.save_checkpoint
+
+    def save_and_die(*arguments):
+        save(*arguments)
+        raise KeyboardInterrupt
+
+    assert main([str(houses[0].config_path)]) == 0
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoint, "save_checkpoint", save_and_die)
+        main([str(houses[1].config_path)])
+    assert main([str(houses[1].config_path)]) == 0
+    assert "goes on from the checkpoint at step 10" in capsys.readouterr().err
+    whole, broken = (weights(house) for house in houses)
+    assert whole.keys() == broken.keys()
+    for name, tensor in whole.items():
+        assert np.array_equal(tensor, broken[name]), name
 
 
 def rank_of(torchrun: int, rank: int) -> int:

@@ -22,7 +22,6 @@ from raresmith.gan.tokens import Tokens
 GATE = 0.25
 """Of each pair of columns at the start."""
 HIDDEN = 64
-DROPOUT = 0.3
 _RANK = 8
 """Of the part of the gates that depends on what is seen."""
 _PRIOR = 4.0
@@ -39,8 +38,9 @@ _CHUNK = 4096
 
 
 class Conditionals(nn.Module):  # type: ignore[misc]
-    """Tokens (n, columns), which columns are seen (n, columns: 1 or 0), and columns → the cross-entropy of each of
-    these (n, len(columns)) with the row itself, spread in rank.
+    """Tokens (n, columns), which columns are seen (n, columns: 1 or 0), factors of the hidden units (n, 2 * HIDDEN: 0
+    where dropped out) and columns → the cross-entropy of each of these (n, len(columns)) with the row itself, spread in
+    rank.
 
     Parameters
     ----------
@@ -76,14 +76,15 @@ class Conditionals(nn.Module):  # type: ignore[misc]
         self.embedding = nn.Embedding(total, HIDDEN)
         self.first = nn.Linear(2 * d, HIDDEN)
         self.norm, self.block, self.last = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, HIDDEN), nn.LayerNorm(HIDDEN)
-        self.dropout = nn.Dropout(DROPOUT)
         self.of_tokens = nn.Linear(HIDDEN, total)
         self.of_curves = nn.Linear(HIDDEN, d * (_CURVES + 1))
         for layer in (self.embedding, self.of_tokens, self.of_curves):
             nn.init.normal_(layer.weight, std=0.02)
 
-    def forward(self, tokens: torch.Tensor, seen: torch.Tensor, columns: list[int]) -> torch.Tensor:
-        hidden = self.hidden(self.embedded(tokens, seen))
+    def forward(
+        self, tokens: torch.Tensor, seen: torch.Tensor, factors: torch.Tensor, columns: list[int]
+    ) -> torch.Tensor:
+        hidden = self.hidden(self.embedded(tokens, seen), factors)
         entropies = []
         for j in columns:
             target = self.narrow[tokens[:, j], self._span(j)]
@@ -103,10 +104,11 @@ class Conditionals(nn.Module):  # type: ignore[misc]
         score = self.normal_scores[token, None] * self.first.weight[:, j] + self.first.weight[:, d + j]
         return self.embedding(token) + score
 
-    def hidden(self, embedded: torch.Tensor) -> torch.Tensor:
+    def hidden(self, embedded: torch.Tensor, factors: torch.Tensor | None = None) -> torch.Tensor:
         """The network's layers above it: (n, HIDDEN)."""
-        hidden = self.dropout(functional.gelu(embedded))
-        hidden = hidden + self.dropout(functional.gelu(self.block(self.norm(hidden))))
+        first, second = (1.0, 1.0) if factors is None else factors.split(HIDDEN, dim=1)
+        hidden = functional.gelu(embedded) * first
+        hidden = hidden + functional.gelu(self.block(self.norm(hidden))) * second
         return self.last(hidden)
 
     def logits(

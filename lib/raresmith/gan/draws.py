@@ -26,6 +26,7 @@ class Stream(IntEnum):
     COLUMNS = 8
     WITHIN = 9
     MOVE = 10
+    DROPOUT = 11
 
 
 def _signed(value: int) -> int:

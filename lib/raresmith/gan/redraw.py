@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from raresmith.gan import draws
-from raresmith.gan.conditionals import Conditionals
+from raresmith.gan.conditionals import HIDDEN, Conditionals
 from raresmith.gan.draws import Stream
 from raresmith.gan.model import Batch, Model, Rows, Setting
 from raresmith.gan.optimizer import adam
@@ -21,6 +21,7 @@ SHARE = 0.3
 """Of the columns that are redrawn, on average."""
 _OF_GATES = 3.0
 """Learning rate of the gates, in multiples: there are few, and each sees every row."""
+_DROPOUT = 0.3
 _DECAY = 0.05
 _BETAS = (0.9, 0.99)
 _WARM_UP = 30
@@ -66,7 +67,10 @@ class Redraw(Model):
         n_hidden = 1 + (drawn[:, :1] * self.n_columns).long()
         hidden = drawn[:, 1:].argsort(dim=1).argsort(dim=1) < n_hidden
         columns = self._order(batch.step)[:_COLUMNS_PER_STEP]
-        entropies = self.parallel["conditionals"](tokens, self._seen(hidden), columns)
+        # Dropout (Srivastava et al. 2014, JMLR 15:1929) drawn by slot: the same on any number of ranks.
+        units = draws.uniform(draws.key(self.seed, Stream.DROPOUT, batch.step), batch.slots[::2], 2 * HIDDEN)
+        factors = (units >= _DROPOUT).float() / (1 - _DROPOUT)
+        entropies = self.parallel["conditionals"](tokens, self._seen(hidden), factors, columns)
         # Of each row the mean over its hidden columns, as far as these are among those of the step.
         weights = hidden[:, columns] / n_hidden
         loss = 2 * batch.scale * (entropies * weights).sum() * self.n_columns / len(columns)
