@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 from imblearn.over_sampling import ADASYN, SMOTE, SMOTENC, BorderlineSMOTE
 from measuring import measure, open_spark, print_table, worker_memory, write_results
 from numpy.typing import NDArray
@@ -35,6 +34,7 @@ from sklearn.metrics import average_precision_score
 from raresmith import contracts
 from raresmith.config import OversampleConfig
 from raresmith.encoder import Encoder, Label, NumericFeature
+from raresmith.gan.tables import open_table, query
 from raresmith.neighbors import Distance, nearest, processors
 from raresmith.runs import StageRun
 from raresmith.smote import Smote, in_cells, smote
@@ -218,7 +218,7 @@ def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def read_made(path: Path) -> tuple[NDArray[Any], ...]:
     """Made rows in the order of their ids, with the ids of their parents."""
-    made = DeltaTable(path).to_pyarrow_table().sort_by("row_id")
+    made = query(open_table(str(path)), "SELECT * FROM t").read_all().sort_by("row_id")
     return _matrix(made), made["base_row_id"].to_numpy(), made["neighbor_row_id"].to_numpy()
 
 

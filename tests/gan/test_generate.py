@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 def make(latent: str, model: str = "gan", architecture: str = "small", encoder: Encoder | None = None) -> Model:
     representation = Representation(encoder or make_encoder(5, 2))
     setting = Setting(representation=representation, latent=latent, classes=(1, 2), seed=3, device=CPU)
-    return make_model(setting, RefineConfig(model=model, architecture=architecture), counted(representation))
+    return make_model(setting, RefineConfig(model=model, architecture=architecture), lambda: counted(representation))
 
 
 def counted(representation: Representation, n: int = 300) -> Rows:

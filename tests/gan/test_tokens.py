@@ -26,6 +26,13 @@ def test_few_values_have_a_token_each_and_others_go_to_the_nearest():
     assert tokens_of(tokens, [-9, 0, 0.4, 0.6, 2.9, 3.1, 99]).tolist() == [0, 0, 0, 1, 1, 2, 2]
 
 
+def test_neighbouring_floats_have_a_token_each():
+    for low in (0, 1, -1, 1e-45):
+        x = np.float32([low, np.nextafter(np.float32(low), np.float32(9))])
+        assert of_numbers(x).counts.tolist() == [1, 1]
+        assert tokens_of(of_numbers(x), x).tolist() == [0, 1]
+
+
 def test_a_frequent_value_is_alone_among_bins_of_equal_counts():
     x = np.r_[np.linspace(-1, 1, 320), np.zeros(80)]
     tokens = of_numbers(x)

@@ -265,14 +265,18 @@ def test_noise_makes_rows_without_a_parent(warehouse):
     assert len(set(rows["n0"].to_pylist())) > 50
 
 
-def test_two_minority_rows_are_enough(warehouse):
-    house = warehouse('steps = 10\narchitecture = "smotified"', real={0: 10, 1: 2}, synthetic={1: 8})
+@pytest.mark.parametrize("model", FAMILY)
+def test_two_minority_rows_are_enough(model, warehouse):
+    house = warehouse(
+        f'model = "{model}"\nsteps = 10\narchitecture = "smotified"', real={0: 10, 1: 2}, synthetic={1: 8}
+    )
     assert main([str(house.config_path)]) == 0
     assert len(refined(house)) == 8
 
 
-def test_no_synthetic_rows_make_an_empty_table_and_it_is_said(warehouse, capsys):
-    house = warehouse(synthetic={})
+@pytest.mark.parametrize("model", FAMILY)
+def test_no_synthetic_rows_make_an_empty_table_and_it_is_said(model, warehouse, capsys):
+    house = warehouse(f'model = "{model}"', categorical=1, synthetic={})
     assert main([str(house.config_path)]) == 0
     assert "synthetic holds no rows, so there was nothing to refine" in capsys.readouterr().out
     assert len(refined(house)) == 0

@@ -1,5 +1,7 @@
 """The models that `refine.model` names."""
 
+from collections.abc import Callable
+
 from raresmith.config import RefineConfig
 from raresmith.gan.model import Model, Rows, Setting
 from raresmith.gan.redraw import Redraw
@@ -11,8 +13,8 @@ _NETWORKS: dict[str, type[Gan] | type[WganGp] | type[Vae]] = {"gan": Gan, "wgan_
 FAMILY = ("redraw", *_NETWORKS)
 
 
-def make_model(setting: Setting, settings: RefineConfig, counted: Rows) -> Model:
-    """The model of the configuration, untrained; `counted` are real rows as `Redraw` wants them."""
+def make_model(setting: Setting, settings: RefineConfig, read_counted: Callable[[], Rows]) -> Model:
+    """The model of the configuration, untrained; `read_counted` reads real rows as `Redraw` wants them."""
     if settings.model == "redraw":
-        return Redraw(setting, counted, steps=settings.steps, learning_rate=settings.step_size)
+        return Redraw(setting, read_counted(), steps=settings.steps, learning_rate=settings.step_size)
     return _NETWORKS[settings.model](setting, settings.architecture, settings.step_size)

@@ -1,5 +1,6 @@
 """What every model shares: how it reads rows and makes them, which class it is told, its weights and its optimisers."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -151,9 +152,11 @@ class Model(ABC):
             name: DistributedDataParallel(network, broadcast_buffers=False) for name, network in self.networks.items()
         }
 
-    def descend(self, name: str, loss: torch.Tensor) -> None:
-        """One step of the network called `name` down its loss."""
+    def descend(self, name: str, loss: torch.Tensor, longest: float = math.inf) -> None:
+        """One step of the network called `name` down its loss, its gradient cut to the norm `longest`."""
         loss.backward()
+        if longest < math.inf:
+            nn.utils.clip_grad_norm_(self.networks[name].parameters(), longest)
         self.optimizers[name].step()
         self.optimizers[name].zero_grad()
 

@@ -75,10 +75,7 @@ class Redraw(Model):
         weights = hidden[:, columns] / n_hidden
         loss = 2 * batch.scale * (entropies * weights).sum() * self.n_columns / len(columns)
         self._set_rate(batch.step)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), _CLIP)
-        self.optimizers["conditionals"].step()
-        self.optimizers["conditionals"].zero_grad()
+        self.descend("conditionals", loss, _CLIP)
         with torch.no_grad():
             share = 1 - min(_AVERAGE, (batch.step + 1) / (batch.step + 10))
             torch._foreach_lerp_(list(self.average.values()), list(net.parameters()), share)
@@ -138,7 +135,7 @@ class Redraw(Model):
 
     def _order(self, step: int | None = None) -> list[int]:
         """All columns in an order of the step, or in the one that rows are made in; drawn on the CPU."""
-        key = draws.key(self.seed, Stream.COLUMNS, 0 if step is None else step + 1)
+        key = self._key(Stream.COLUMNS, step)
         order: list[int] = draws.uniform(key, torch.zeros(1, dtype=torch.int64), self.n_columns)[0].argsort().tolist()
         return order
 

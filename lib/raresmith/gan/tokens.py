@@ -80,7 +80,9 @@ class Tokens(nn.Module):  # type: ignore[misc]
         """Numbers (n, numeric) that lie on no grid moved by up to _MOVED places, but not out of their token."""
         tokens = tokens[:, : numbers.shape[1]]
         n = self.n_places[tokens]
-        places = torch.where(torch.arange(self.places.shape[1]) < n[..., None], self.places[tokens], torch.inf)
+        places = torch.where(
+            torch.arange(self.places.shape[1], device=n.device) < n[..., None], self.places[tokens], torch.inf
+        )
         at = (places < numbers[..., None]).sum(dim=2) + _MOVED * (2 * uniform - 1)
         at = torch.minimum(at.abs(), 2 * (n - 1) - at).clamp(min=0)
         return torch.where(self.between[tokens] & (n > 1), self._at(tokens, at), numbers)
@@ -94,17 +96,16 @@ class Tokens(nn.Module):  # type: ignore[misc]
 
     def ranks(self) -> torch.Tensor:
         """Share of its column's rows below the middle of each token; of codes too, where it means nothing."""
-        parts = [column.cumsum(0) - column / 2 for column in self.counts.split(self.sizes)]
-        return torch.cat(
-            [part / column.sum() for part, column in zip(parts, self.counts.split(self.sizes), strict=True)]
-        )
+        columns = self.counts.split(self.sizes)
+        return torch.cat([(column.cumsum(0) - column / 2) / column.sum() for column in columns])
 
 
 def _cut(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[NDArray[Any]]]:
     """Edges between the tokens of sorted numbers, and the numbers of each."""
     values, counts = np.unique(x, return_counts=True)
     if len(values) <= _FEW:
-        edges = np.asarray((values[:-1] + values[1:]) / 2, np.float32)
+        # The middle of two neighbouring floats may round to the lower one, which belongs below the edge.
+        edges = np.maximum((values[:-1] + values[1:]) / 2, np.nextafter(values[:-1], np.float32(np.inf)))
     else:
         single = values[counts >= max(_FREQUENT * len(x), _ROWS_PER_BIN)]
         rest = x[~np.isin(x, single)]

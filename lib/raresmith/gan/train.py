@@ -81,8 +81,7 @@ def refine(config: Config, process: Process) -> StageReport:
     setting = Setting(
         representation=representation, latent=settings.latent, classes=classes, seed=seed, device=process.device
     )
-    counted = read_spread(features, given, is_parent, representation)
-    model = make_model(setting, settings, counted)
+    model = make_model(setting, settings, lambda: read_spread(features, given, is_parent, representation))
 
     # Training, unless it is done and only the rows are missing
     trained = checkpoint.read_tensors(folder, "model") if process.first else None

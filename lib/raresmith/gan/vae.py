@@ -7,8 +7,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from raresmith.gan import draws
-from raresmith.gan.draws import Stream
 from raresmith.gan.model import Batch, Model, Rows, Setting
 from raresmith.gan.networks import Architecture
 from raresmith.gan.optimizer import adam
@@ -45,8 +43,7 @@ class Vae(Model):
     def step(self, batch: Batch) -> torch.Tensor:
         """The autoencoder learns from the real rows of the batch."""
         rows = self.inputs(batch.real)
-        key = draws.key(self.seed, Stream.LATENT, batch.step + 1)
-        noise = draws.normal(key, batch.slots[::2], self.autoencoder.places)
+        noise = self.noise(batch.slots[::2], self.autoencoder.places, batch.step)
         raw, mean, log_variance = self.parallel["autoencoder"](rows, noise)
         n_numeric = len(self.representation.numeric)
         log_noise = self.autoencoder.log_noise
@@ -66,7 +63,7 @@ class Vae(Model):
     def generated(self, rows: Rows, counters: torch.Tensor) -> torch.Tensor:
         """Numbers get the noise that the decoder found in real ones, or all rows would lie on its surface."""
         places, n_numeric = self.autoencoder.places, len(self.representation.numeric)
-        noise = draws.normal(draws.key(self.seed, Stream.LATENT, 0), counters, places + n_numeric)
+        noise = self.noise(counters, places + n_numeric)
         if self.latent == "synthetic":
             place = self.autoencoder.place(self.inputs(rows), noise[:, :places])[0]
         else:

@@ -5,33 +5,21 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from raresmith.gan.model import Batch, Model, Rows, Setting
-from raresmith.gan.networks import Architecture, Discriminator, Generator
-from raresmith.gan.optimizer import adam
-
-BETAS = (0.5, 0.999)
-"""Adam's, of Radford et al. 2016 (arXiv:1511.06434)."""
+from raresmith.gan.adversarial import Adversarial
+from raresmith.gan.model import Batch
 
 
-class Gan(Model):
+class Gan(Adversarial):
     """A generator, and a discriminator that tells its rows from real ones."""
 
     losses: ClassVar = ("discriminator", "generator")
-
-    def __init__(self, setting: Setting, architecture: Architecture, learning_rate: float) -> None:
-        d, c = setting.representation.width, setting.condition_width
-        with setting.initial_weights():
-            self.generator = Generator(architecture, d + c, d)
-            self.discriminator = Discriminator(architecture, d + c)
-        networks = {"generator": self.generator, "discriminator": self.discriminator}
-        super().__init__(setting, networks, lambda network: adam(network.parameters(), learning_rate, BETAS))
+    judged_by: ClassVar = "discriminator"
+    betas: ClassVar = (0.5, 0.999)
+    """Of Radford et al. 2016 (arXiv:1511.06434)."""
 
     def step(self, batch: Batch) -> torch.Tensor:
         """The discriminator learns from half of the made rows and as many real ones, then the generator from all."""
-        made = self.activate(
-            self.parallel["generator"](self.latents(batch.smote, batch.slots, batch.step)), batch.slots, batch.step
-        )
-        made = self.conditioned(made, batch.smote.classes)
+        made = self.made(batch, self.parallel["generator"])
 
         # One pass over real and made rows together: two before one backward is where DDP stumbles.
         logits = self.parallel["discriminator"](torch.cat([self.inputs(batch.real), made[::2].detach()]))
@@ -40,17 +28,11 @@ class Gan(Model):
         self.descend("discriminator", discriminator_loss)
 
         # The bare discriminator, frozen: its gradients are of no use here, and DDP would send them around.
-        self.discriminator.requires_grad_(False)
-        logits = self.discriminator(made)
+        self.judge.requires_grad_(False)
+        logits = self.judge(made)
         generator_loss = batch.scale * functional.binary_cross_entropy_with_logits(
             logits, torch.ones_like(logits), reduction="sum"
         )
         self.descend("generator", generator_loss)
-        self.discriminator.requires_grad_(True)
+        self.judge.requires_grad_(True)
         return torch.stack([discriminator_loss.detach(), generator_loss.detach()])
-
-    def generated(self, rows: Rows, counters: torch.Tensor) -> torch.Tensor:
-        return self.activate(self.generator(self.latents(rows, counters)), counters)
-
-    def scores(self, made: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        return torch.sigmoid(self.discriminator(self.conditioned(made, classes)))

@@ -5,38 +5,29 @@ from typing import ClassVar
 import torch
 
 from raresmith.gan import draws
+from raresmith.gan.adversarial import Adversarial
 from raresmith.gan.draws import Stream
-from raresmith.gan.model import Batch, Model, Rows, Setting
-from raresmith.gan.networks import Architecture, Discriminator, Generator
-from raresmith.gan.optimizer import adam
+from raresmith.gan.model import Batch
 
-BETAS = (0.0, 0.9)
 PENALTY = 10.0
 CRITIC_STEPS = 5
-"""Steps of the critic to one of the generator; all three are the paper's."""
+"""Steps of the critic to one of the generator; these and Adam's betas are the paper's."""
 
 
-class WganGp(Model):
+class WganGp(Adversarial):
     """A generator, and a critic whose mean over real and over made rows differ by about their Wasserstein distance."""
 
     losses: ClassVar = ("critic", "generator")
-
-    def __init__(self, setting: Setting, architecture: Architecture, learning_rate: float) -> None:
-        d, c = setting.representation.width, setting.condition_width
-        with setting.initial_weights():
-            self.generator = Generator(architecture, d + c, d)
-            # Without a last bias: it cancels in the loss, so that Adam would move it by rounding errors alone.
-            self.critic = Discriminator(architecture, d + c, output_bias=False)
-        networks = {"generator": self.generator, "critic": self.critic}
-        super().__init__(setting, networks, lambda network: adam(network.parameters(), learning_rate, BETAS))
+    judged_by: ClassVar = "critic"
+    betas: ClassVar = (0.0, 0.9)
+    # It cancels in the loss, so that Adam would move it by rounding errors alone.
+    judge_has_last_bias: ClassVar = False
 
     def step(self, batch: Batch) -> torch.Tensor:
         """One step of the critic, and every CRITIC_STEPS steps one of the generator."""
         trains_generator = (batch.step + 1) % CRITIC_STEPS == 0
         with torch.set_grad_enabled(trains_generator):
-            generator = self.parallel["generator"] if trains_generator else self.generator
-            made = self.activate(generator(self.latents(batch.smote, batch.slots, batch.step)), batch.slots, batch.step)
-            made = self.conditioned(made, batch.smote.classes)
+            made = self.made(batch, self.parallel["generator"] if trains_generator else self.generator)
 
         real, fake = self.inputs(batch.real), made[::2].detach()
         share = draws.uniform(draws.key(self.seed, Stream.MIX, batch.step), batch.slots[::2], 1)
@@ -49,16 +40,9 @@ class WganGp(Model):
         critic_loss = 2 * batch.scale * (of_fake - of_real + penalty).sum()
         self.descend("critic", critic_loss)
 
-        self.critic.requires_grad_(False)
-        generator_loss = -batch.scale * self.critic(made).sum()
+        self.judge.requires_grad_(False)
+        generator_loss = -batch.scale * self.judge(made).sum()
         if trains_generator:
             self.descend("generator", generator_loss)
-        self.critic.requires_grad_(True)
+        self.judge.requires_grad_(True)
         return torch.stack([critic_loss.detach(), generator_loss.detach()])
-
-    def generated(self, rows: Rows, counters: torch.Tensor) -> torch.Tensor:
-        return self.activate(self.generator(self.latents(rows, counters)), counters)
-
-    def scores(self, made: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        """A critic's value has no zero: the sigmoid only brings it to [0, 1], in the same order."""
-        return torch.sigmoid(self.critic(self.conditioned(made, classes)))

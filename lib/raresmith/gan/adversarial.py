@@ -1,0 +1,40 @@
+"""What adversarial models share: a generator, and a network that judges its rows."""
+
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from raresmith.gan.model import Batch, Model, Rows, Setting
+from raresmith.gan.networks import Architecture, Discriminator, Generator
+from raresmith.gan.optimizer import adam
+
+
+class Adversarial(Model):
+    """A generator, and a judge of its rows; how they learn from each other is the subclass's `step`."""
+
+    judged_by: ClassVar[str]
+    """What the paper calls the judge."""
+    betas: ClassVar[tuple[float, float]]
+    """Adam's."""
+    judge_has_last_bias: ClassVar[bool] = True
+
+    def __init__(self, setting: Setting, architecture: Architecture, learning_rate: float) -> None:
+        d, c = setting.representation.width, setting.condition_width
+        with setting.initial_weights():
+            self.generator = Generator(architecture, d + c, d)
+            self.judge = Discriminator(architecture, d + c, output_bias=self.judge_has_last_bias)
+        networks = {"generator": self.generator, self.judged_by: self.judge}
+        super().__init__(setting, networks, lambda network: adam(network.parameters(), learning_rate, self.betas))
+
+    def made(self, batch: Batch, generator: nn.Module) -> torch.Tensor:
+        """The batch's made rows as the judge sees them."""
+        raw = generator(self.latents(batch.smote, batch.slots, batch.step))
+        return self.conditioned(self.activate(raw, batch.slots, batch.step), batch.smote.classes)
+
+    def generated(self, rows: Rows, counters: torch.Tensor) -> torch.Tensor:
+        return self.activate(self.generator(self.latents(rows, counters)), counters)
+
+    def scores(self, made: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """The judge's logits brought to [0, 1]."""
+        return torch.sigmoid(self.judge(self.conditioned(made, classes)))
