@@ -218,7 +218,8 @@ def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def read_made(path: Path) -> tuple[NDArray[Any], ...]:
     """Made rows in the order of their ids, with the ids of their parents."""
-    made = query(open_table(str(path)), "SELECT * FROM t").read_all().sort_by("row_id")
+    columns = ", ".join(["base_row_id", "neighbor_row_id", *(f"v{i}" for i in range(FEATURES))])
+    made = query(open_table(str(path)), f"SELECT {columns} FROM t ORDER BY row_id").read_all()
     return _matrix(made), made["base_row_id"].to_numpy(), made["neighbor_row_id"].to_numpy()
 
 
@@ -256,7 +257,7 @@ def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
             write_features(source, n_minority, n_majority)
             config = OversampleConfig(
                 method=method,
-                sampler="BorderlineSMOTE",
+                sampler="BorderlineSMOTE" if method == "imblearn" else "",
                 sampling_strategy={"1": n_minority + n_to_make},
                 neighbors=neighbors,
                 min_recall=min_recall,

@@ -1,5 +1,7 @@
-"""The one Spark session of the tests."""
+"""The one Spark session of a process of tests."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +9,19 @@ from pyspark.sql import SparkSession
 
 from raresmith.config import SparkConfig
 from raresmith.spark.session import get_spark
+
+
+FETCH = """
+from raresmith.config import SparkConfig
+from raresmith.spark.session import get_spark
+get_spark("fetch", SparkConfig(master="local[1]", conf={"spark.ui.enabled": "false"})).stop()
+"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fetch Delta's jars before several processes want them at once: Ivy's cache has no lock."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        subprocess.run([sys.executable, "-c", FETCH], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="session")
