@@ -10,7 +10,6 @@ from pyspark.sql import SparkSession
 from raresmith.config import SparkConfig
 from raresmith.spark.session import get_spark
 
-
 FETCH = """
 from raresmith.config import SparkConfig
 from raresmith.spark.session import get_spark
