@@ -6,8 +6,10 @@ The document is all that the tables, the trainer and the report know about colum
 
 import dataclasses
 import json
+import math
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from raresmith.errors import DataError
@@ -16,6 +18,11 @@ UNSEEN = 0
 """Code of a category that train rows did not have, or that did not fit in prepare.max_categories."""
 NULL = 1
 """Code of a null category; the categories themselves count from 2."""
+
+
+def _require(feature: "NumericFeature | CategoricalFeature", condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(f"feature {feature.name!r}: {message}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +63,21 @@ class NumericFeature:
     """Whether the column is made here and not in the raw table."""
     kind: Literal["numeric"] = "numeric"
 
+    def __post_init__(self) -> None:
+        numbers = (self.center, self.scale, self.low, self.high, self.step, self.encoded_low, self.encoded_high)
+        _require(self, all(map(math.isfinite, (*numbers, *self.knots, *self.scores))), "numbers must be finite")
+        _require(self, self.transform in ("linear", "log", "quantile"), f"there is no transform {self.transform!r}")
+        _require(self, self.storage in ("float", "double"), f"there is no storage {self.storage!r}")
+        _require(self, self.scale > 0 and self.step >= 0, "scale must be above 0 and step not below")
+        _require(
+            self,
+            self.low <= self.high and self.encoded_low <= self.encoded_high,
+            "ranges must not end below their start",
+        )
+        if self.transform == "quantile":
+            rising = all(a < b for values in (self.knots, self.scores) for a, b in pairwise(values))
+            _require(self, rising and len(self.knots) == len(self.scores) >= 2, "knots and scores must rise in pairs")
+
 
 @dataclass(frozen=True, kw_only=True)
 class CategoricalFeature:
@@ -76,6 +98,14 @@ class CategoricalFeature:
     """Whether the column is made here and not in the raw table."""
     storage: Literal["float"] = "float"
     kind: Literal["categorical"] = "categorical"
+
+    def __post_init__(self) -> None:
+        known = range(2 + len(self.categories))
+        rising = all(a < b for a, b in pairwise(self.seen))
+        _require(
+            self, len(self.seen) > 0 and rising and all(code in known for code in self.seen),
+            f"seen must be rising codes below {len(known)}",
+        )  # fmt: skip
 
 
 Feature = NumericFeature | CategoricalFeature
@@ -125,21 +155,25 @@ class Encoder:
         DataError
             If the text is not such a document.
         """
-        kinds: dict[str, Any] = {"numeric": NumericFeature, "categorical": CategoricalFeature}
         try:
-            document = json.loads(text)
-            features = tuple(
-                kinds[item["kind"]](**{k: tuple(v) if isinstance(v, list) else v for k, v in item.items()})
-                for item in document["features"]
-            )
-            label = document["label"]
-            return cls(
-                features=features,
-                label=Label(**{**label, "classes": tuple(label["classes"])}),
-                raw_schema=document["raw_schema"],
-            )
+            return cls.from_document(json.loads(text))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"the encoder document cannot be read ({error!r}); run prepare again") from None
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> "Encoder":
+        """The encoder of a parsed document; KeyError, TypeError or ValueError where it is none."""
+        kinds: dict[str, Any] = {"numeric": NumericFeature, "categorical": CategoricalFeature}
+        features = tuple(
+            kinds[item["kind"]](**{k: tuple(v) if isinstance(v, list) else v for k, v in item.items()})
+            for item in document["features"]
+        )
+        label = document["label"]
+        return cls(
+            features=features,
+            label=Label(**{**label, "classes": tuple(label["classes"])}),
+            raw_schema=document["raw_schema"],
+        )
 
 
 def safe_names(names: list[str], taken: set[str]) -> list[str]:

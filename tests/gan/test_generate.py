@@ -8,6 +8,7 @@ from raresmith.encoder import Encoder
 from raresmith.gan.family import FAMILY, make_model
 from raresmith.gan.generate import BLOCK, PIECE, blocks, pieces, refined_row_ids
 from raresmith.gan.model import Model, Rows, Setting
+from raresmith.gan.redraw import count
 from raresmith.gan.representation import Representation
 
 CPU = torch.device("cpu")
@@ -16,7 +17,8 @@ CPU = torch.device("cpu")
 def make(latent: str, model: str = "gan", architecture: str = "small", encoder: Encoder | None = None) -> Model:
     representation = Representation(encoder or make_encoder(5, 2))
     setting = Setting(representation=representation, latent=latent, classes=(1, 2), seed=3, device=CPU)
-    return make_model(setting, RefineConfig(model=model, architecture=architecture), lambda: counted(representation))
+    settings = RefineConfig(model=model, architecture=architecture)
+    return make_model(setting, settings, lambda: count(setting, counted(representation)))
 
 
 def counted(representation: Representation, n: int = 300) -> Rows:

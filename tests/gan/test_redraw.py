@@ -5,18 +5,24 @@ from tests.gan.conftest import make_encoder
 
 from raresmith.gan.conditionals import Conditionals
 from raresmith.gan.model import Batch, Rows, Setting
-from raresmith.gan.redraw import Redraw
+from raresmith.gan.redraw import Redraw, count
 from raresmith.gan.representation import Representation
 from raresmith.gan.tokens import Tokens
 
 CPU = torch.device("cpu")
 
 
+def counting(tokens: Tokens, counted: torch.Tensor) -> Conditionals:
+    net = Conditionals(tokens)
+    net.count(counted)
+    return net
+
+
 def test_pairs_are_counted_as_by_hand():
     codes = np.array([[0, 0], [0, 0], [0, 1], [1, 1]])
-    tokens = Tokens(np.zeros((4, 0), np.float32), codes, [], [2, 2])
+    tokens = Tokens.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
     counted = tokens.of(torch.zeros(4, 0), torch.from_numpy(codes))
-    net = Conditionals(tokens, counted)
+    net = counting(tokens, counted)
     # Tokens: column 0 code 0 (3 rows), code 1 (1); column 1 code 0 and code 1 (2 rows each).
     assert net.pairs.tolist() == [[3, 0, 2, 1], [0, 1, 0, 1], [2, 0, 2, 0], [1, 1, 0, 2]]
     assert net.rows.tolist() == [3, 1, 2, 2]
@@ -27,14 +33,14 @@ def test_pairs_are_counted_as_by_hand():
 
 def test_a_row_is_taken_out_of_the_counts_that_it_is_compared_with():
     codes = np.array([[0, 0], [0, 1], [1, 1], [1, 1]])
-    tokens = Tokens(np.zeros((4, 0), np.float32), codes, [], [2, 2])
+    tokens = Tokens.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
     counted = tokens.of(torch.zeros(4, 0), torch.from_numpy(codes))
-    net = Conditionals(tokens, counted).eval()
+    net = counting(tokens, counted).eval()
     seen = torch.tensor([[1.0, 0.0]])
     hidden = net.hidden(net.embedded(counted[:1], seen))
     itself = net.narrow[counted[:1, 1], net.starts[1] : net.starts[2]]
     without = net.logits(1, counted[:1], seen, hidden, itself)
-    rest = Conditionals(tokens, counted[1:]).eval()
+    rest = counting(tokens, counted[1:]).eval()
     rest.load_state_dict({**net.state_dict(), "pairs": rest.pairs, "rows": net.rows - _one_hot(counted[0], 4)})
     assert torch.allclose(without, rest.logits(1, counted[:1], seen, hidden), atol=1e-6)
     assert not torch.allclose(without, net.logits(1, counted[:1], seen, hidden), atol=1e-2)
@@ -47,10 +53,10 @@ def _one_hot(tokens: torch.Tensor, total: int) -> torch.Tensor:
 def test_a_column_does_not_see_itself_nor_what_is_hidden():
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 3, (50, 4))
-    tokens = Tokens(rng.normal(size=(50, 2)).astype(np.float32), codes, [False, False], [3] * 4)
+    tokens = Tokens.fitted(rng.normal(size=(50, 2)).astype(np.float32), codes, [False, False], [3] * 4)
     numbers = torch.from_numpy(rng.normal(size=(50, 2)).astype(np.float32))
     counted = tokens.of(numbers, torch.from_numpy(codes))
-    net = Conditionals(tokens, counted).eval()
+    net = counting(tokens, counted).eval()
     torch.nn.init.normal_(net.moves)
     seen = torch.ones(50, 6)
     seen[:, [1, 3]] = 0
@@ -63,7 +69,7 @@ def test_a_column_does_not_see_itself_nor_what_is_hidden():
 def trained(rows: Rows, encoder_columns: tuple[int, int], steps: int, latent: str = "synthetic") -> Redraw:
     representation = Representation(make_encoder(*encoder_columns))
     setting = Setting(representation=representation, latent=latent, classes=(1,), seed=0, device=CPU)
-    model = Redraw(setting, rows, steps=steps, learning_rate=3e-3)
+    model = Redraw(setting, count(setting, rows), steps=steps, learning_rate=3e-3)
     model.train(True)
     for step in range(steps):
         drawn = torch.randint(0, len(rows), (64,), generator=torch.Generator().manual_seed(step))

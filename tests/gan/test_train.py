@@ -132,7 +132,7 @@ def test_a_killed_rank_goes_on_and_ends_with_the_same_weights_to_the_bit(on_two_
         assert np.array_equal(tensor, expected[name]), name
     assert refined(warehouse) == refined(on_two_ranks)
     assert card(warehouse)["losses"] == card(on_two_ranks)["losses"]
-    assert sorted(path.name for path in models.iterdir()) == ["model.json", "model.safetensors", "staging"]
+    assert sorted(path.name for path in models.iterdir()) == ["model.json", "model.md", "model.safetensors", "staging"]
     assert list((models / "staging").iterdir()) == []
 
 

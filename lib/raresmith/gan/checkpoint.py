@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from raresmith.errors import DataError
 from raresmith.gan.folder import Folder
 
 Saved = tuple[dict[str, torch.Tensor], dict[str, Any]]
@@ -19,26 +20,49 @@ KEPT = 2
 
 
 def write_tensors(folder: Folder, name: str, tensors: Mapping[str, torch.Tensor], notes: dict[str, Any]) -> None:
-    """Write `name`.safetensors, then `name`.json, which holds `notes` and vouches for the tensors by their digest."""
+    """Write `name`.safetensors, then `name`.json: `notes`, and a digest that vouches for them and for the tensors."""
     data = save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
     folder.write(f"{name}.safetensors", data)
-    document = {**notes, "sha256": hashlib.sha256(data).hexdigest()}
+    notes = json.loads(json.dumps(notes, allow_nan=False))
+    document = {**notes, "sha256": _digest(notes, data)}
     folder.write(f"{name}.json", json.dumps(document, indent=1, sort_keys=True).encode())
 
 
-def read_tensors(folder: Folder, name: str) -> Saved | None:
-    """What `write_tensors` wrote, or None (and a line on stderr) where it is missing, torn or changed."""
+def read_tensors(folder: Folder, name: str) -> Saved:
+    """What `write_tensors` wrote, the digest among its notes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one of the two files is not there.
+    DataError
+        If they are torn, changed or of another kind; the message goes on from the name of the files.
+    """
     try:
-        notes = json.loads(folder.read(f"{name}.json"))
-        data = folder.read(f"{name}.safetensors")
-        if hashlib.sha256(data).hexdigest() != notes["sha256"]:
-            raise ValueError("its digest is not the one in its JSON")
-        return load(data), notes
+        document, data = json.loads(folder.read(f"{name}.json")), folder.read(f"{name}.safetensors")
+        notes = {key: value for key, value in document.items() if key != "sha256"}
+        if _digest(notes, data) != document.get("sha256"):
+            raise DataError("is damaged: its digest is not the one in its JSON")
+        return load(data), document
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise DataError(f"is damaged: its JSON cannot be read ({error})") from None
+    except SafetensorError as error:
+        raise DataError(f"is damaged: it holds no safetensors ({error})") from None
+
+
+def whole(folder: Folder, name: str) -> Saved | None:
+    """The same, or None where a file is missing or, with a line on stderr, damaged."""
+    try:
+        return read_tensors(folder, name)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        print(f"refine     {name} is damaged and not used: {error}", file=sys.stderr, flush=True)
+    except DataError as error:
+        print(f"refine     {name} {error}; it is not used", file=sys.stderr, flush=True)
         return None
+
+
+def _digest(notes: dict[str, Any], data: bytes) -> str:
+    return hashlib.sha256(json.dumps(notes, sort_keys=True).encode() + data).hexdigest()
 
 
 def save_checkpoint(
@@ -55,7 +79,7 @@ def save_checkpoint(
 def newest_checkpoint(folder: Folder, fingerprint: str) -> Saved | None:
     """The newest checkpoint that is whole and belongs to the run of `fingerprint`, or None."""
     for name in _names(folder, _stem(fingerprint)):
-        found = read_tensors(folder, name)
+        found = whole(folder, name)
         if found is not None and found[1].get("fingerprint") == fingerprint:
             return found
     return None

@@ -45,30 +45,19 @@ class Conditionals(nn.Module):  # type: ignore[misc]
     Parameters
     ----------
     tokens
-        Fitted on the rows that `counted` (n_rows, columns) are the tokens of.
+        Fitted on the rows that are to be counted, or empty, for all to be loaded.
     """
 
-    def __init__(self, tokens: Tokens, counted: torch.Tensor) -> None:
+    def __init__(self, tokens: Tokens) -> None:
         super().__init__()
         d, total = len(tokens.sizes), len(tokens)
         self.tokens, self.sizes, self.starts = tokens, tokens.sizes, tokens.starts
-        narrow, wide = (_smoothing(tokens, width) for width in (_NARROW, _WIDE))
-        spread = torch.zeros(total, total)
-        for rows in counted.split(_CHUNK):
-            stands_for = narrow[rows].sum(dim=1)
-            for column in rows.T:
-                spread.index_add_(0, column, stands_for)
-        weight = wide / wide.diagonal()[:, None]
-        self.register_buffer("narrow", narrow)
-        self.register_buffer("pairs", weight @ spread)
+        self.register_buffer("narrow", torch.zeros(total, total))
+        self.register_buffer("pairs", torch.zeros(total, total))
         """Rows of a token, and of those it speaks for, that stand for another token."""
-        self.register_buffer("rows", weight @ tokens.counts)
-        self.register_buffer("log_shares", (tokens.counts / len(counted)).log())
-        ranks = tokens.ranks().clamp(1e-3, 1 - 1e-3)
-        is_number = torch.tensor(tokens.is_number).repeat_interleave(torch.tensor(tokens.sizes))
-        self.register_buffer("normal_scores", torch.where(is_number, torch.special.ndtri(ranks), 0.0))
-        curves = torch.stack([torch.cos(math.pi * f * ranks) / f for f in range(1, _CURVES + 1)])
-        self.register_buffer("curves", torch.cat([self.normal_scores[None], curves * is_number]))
+        for name in ("rows", "log_shares", "normal_scores"):
+            self.register_buffer(name, torch.zeros(total))
+        self.register_buffer("curves", torch.zeros(1 + _CURVES, total))
 
         self.gates = nn.Parameter(torch.full((d, d), GATE))
         self.reads = nn.Parameter(0.1 * torch.randn(d, _RANK))
@@ -80,6 +69,25 @@ class Conditionals(nn.Module):  # type: ignore[misc]
         self.of_curves = nn.Linear(HIDDEN, d * (_CURVES + 1))
         for layer in (self.embedding, self.of_tokens, self.of_curves):
             nn.init.normal_(layer.weight, std=0.02)
+
+    def count(self, counted: torch.Tensor) -> None:
+        """Count the pairs of the rows, given as tokens (n_rows, columns), that the tokens were fitted on."""
+        tokens, total = self.tokens, len(self.tokens)
+        narrow, wide = (_smoothing(tokens, width) for width in (_NARROW, _WIDE))
+        spread = torch.zeros(total, total)
+        for rows in counted.split(_CHUNK):
+            stands_for = narrow[rows].sum(dim=1)
+            for column in rows.T:
+                spread.index_add_(0, column, stands_for)
+        weight = wide / wide.diagonal()[:, None]
+        self.narrow, self.pairs = narrow, weight @ spread
+        self.rows = weight @ tokens.counts
+        self.log_shares = (tokens.counts / len(counted)).log()
+        ranks = tokens.ranks().clamp(1e-3, 1 - 1e-3)
+        is_number = torch.tensor(tokens.is_number).repeat_interleave(torch.tensor(tokens.sizes))
+        self.normal_scores = torch.where(is_number, torch.special.ndtri(ranks), 0.0)
+        curves = torch.stack([torch.cos(math.pi * f * ranks) / f for f in range(1, _CURVES + 1)])
+        self.curves = torch.cat([self.normal_scores[None], curves * is_number])
 
     def forward(
         self, tokens: torch.Tensor, seen: torch.Tensor, factors: torch.Tensor, columns: list[int]

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from raresmith.config import RefineConfig
-from raresmith.gan.model import Model, Rows, Setting
+from raresmith.gan.conditionals import Conditionals
+from raresmith.gan.model import Model, Setting
 from raresmith.gan.redraw import Redraw
 from raresmith.gan.vae import Vae
 from raresmith.gan.vanilla import Gan
@@ -13,8 +14,8 @@ _NETWORKS: dict[str, type[Gan] | type[WganGp] | type[Vae]] = {"gan": Gan, "wgan_
 FAMILY = ("redraw", *_NETWORKS)
 
 
-def make_model(setting: Setting, settings: RefineConfig, read_counted: Callable[[], Rows]) -> Model:
-    """The model of the configuration, untrained; `read_counted` reads real rows as `Redraw` wants them."""
+def make_model(setting: Setting, settings: RefineConfig, conditionals: Callable[[], Conditionals]) -> Model:
+    """The model of the configuration, untrained; `conditionals` makes those of `Redraw`, which alone needs them."""
     if settings.model == "redraw":
-        return Redraw(setting, read_counted(), steps=settings.steps, learning_rate=settings.step_size)
+        return Redraw(setting, conditionals(), steps=settings.steps, learning_rate=settings.step_size)
     return _NETWORKS[settings.model](setting, settings.architecture, settings.step_size)

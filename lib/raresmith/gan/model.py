@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -89,6 +90,8 @@ class Model(ABC):
 
     losses: ClassVar[tuple[str, ...]]
     """What the losses that `step` returns are called."""
+    holds: ClassVar[str] = "no value of any row"
+    """What the weights have of the real rows that they were trained on, beside what training leaves in them."""
 
     def __init__(
         self, setting: Setting, networks: dict[str, nn.Module], make_optimizer: Callable[[Any], AdamW]
@@ -99,7 +102,12 @@ class Model(ABC):
         self.networks = {name: network.to(self.device) for name, network in networks.items()}
         self.parallel: dict[str, nn.Module] = self.networks
         """The networks to train by: as they are, or so that all ranks share their gradients."""
-        self.optimizers = {name: make_optimizer(network) for name, network in self.networks.items()}
+        self._make_optimizer = make_optimizer
+
+    @cached_property
+    def optimizers(self) -> dict[str, AdamW]:
+        """One for each network; made when training asks for them, for a model that only makes rows needs none."""
+        return {name: self._make_optimizer(network) for name, network in self.networks.items()}
 
     @abstractmethod
     def step(self, batch: Batch) -> torch.Tensor:

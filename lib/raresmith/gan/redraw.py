@@ -5,11 +5,13 @@ sampler does (Geman, Geman 1984, IEEE PAMI 6:721) from a masked model (Devlin et
 """
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import nn
 
+from raresmith.errors import DataError
 from raresmith.gan import draws
 from raresmith.gan.conditionals import HIDDEN, Conditionals
 from raresmith.gan.draws import Stream
@@ -35,27 +37,25 @@ class Redraw(Model):
 
     Parameters
     ----------
-    counted
-        Real rows of the classes that are made, on the CPU, the same on all ranks.
+    conditionals
+        What `count` or `uncounted` made for the same setting.
     """
 
     losses: ClassVar = ("masked",)
+    holds: ClassVar = (
+        "of each column by itself at most 32 real values of each token (a bin of a number, a category), and how many "
+        "rows have each pair of tokens"
+    )
 
-    def __init__(self, setting: Setting, counted: Rows, *, steps: int, learning_rate: float) -> None:
+    def __init__(self, setting: Setting, conditionals: Conditionals, *, steps: int, learning_rate: float) -> None:
         representation = setting.representation
         self.n_columns = len(representation.numeric) + len(representation.sizes)
         # The class is one more category, which is always seen.
-        sizes = [*representation.sizes, *([len(setting.classes)] if setting.condition_width else [])]
-        self.n_given = len(sizes) - len(representation.sizes)
-        self.block_starts = torch.tensor(representation.starts, dtype=torch.int64)
-        codes = self._codes(counted)
-        on_grid = [feature.step > 0 for feature in representation.numeric]
-        tokens = Tokens(counted.numbers.numpy(), codes.numpy(), on_grid, sizes)
-        with setting.initial_weights():
-            self.conditionals = Conditionals(tokens, tokens.of(counted.numbers, codes))
-        networks = {"conditionals": self.conditionals}
+        self.n_given = 1 if setting.condition_width else 0
+        self.block_starts = torch.tensor(representation.starts, dtype=torch.int64, device=setting.device)
+        self.conditionals = conditionals
+        networks = {"conditionals": conditionals}
         super().__init__(setting, networks, lambda network: _adam(network, learning_rate))
-        self.block_starts = self.block_starts.to(setting.device)
         self.steps = steps
         self.average = {name: p.detach().clone() for name, p in self.conditionals.named_parameters()}
 
@@ -144,6 +144,33 @@ class Redraw(Model):
         share = min(1.0, (step + 1) / _WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * step / self.steps))
         for group in self.optimizers["conditionals"].param_groups:
             group["lr"] = group["peak"] * share
+
+
+def count(setting: Setting, rows: Rows) -> Conditionals:
+    """Tokens and pairs of real `rows` of the classes that are made: on the CPU, the same on all ranks."""
+    representation = setting.representation
+    codes = rows.positions - torch.tensor(representation.starts, dtype=torch.int64)
+    sizes = representation.sizes
+    if setting.condition_width:
+        codes, sizes = torch.cat([codes, rows.classes[:, None]], dim=1), [*sizes, setting.condition_width]
+    on_grid = [feature.step > 0 for feature in representation.numeric]
+    tokens = Tokens.fitted(rows.numbers.numpy(), codes.numpy(), on_grid, sizes)
+    with setting.initial_weights():
+        conditionals = Conditionals(tokens)
+    conditionals.count(tokens.of(rows.numbers, codes))
+    return conditionals
+
+
+def uncounted(setting: Setting, sizes: Sequence[int]) -> Conditionals:
+    """Empty tables to be loaded, for columns of as many tokens as `sizes` says."""
+    representation = setting.representation
+    columns = [*representation.numeric, *representation.sizes, *([setting.classes] if setting.condition_width else [])]
+    if len(sizes) != len(columns):
+        raise DataError(f"has tokens of {len(sizes)} columns where its encoder has {len(columns)}")
+    with setting.initial_weights():
+        return Conditionals(
+            Tokens(sizes, len(representation.numeric), max([*representation.sizes, setting.condition_width]))
+        )
 
 
 def _adam(network: Conditionals, learning_rate: float) -> torch.optim.AdamW:

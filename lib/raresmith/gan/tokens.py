@@ -1,5 +1,6 @@
 """Columns as tokens: a category or a frequent number is one of its own, other numbers share bins of equal counts."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -23,43 +24,76 @@ _MOVED = 2.0
 class Tokens(nn.Module):  # type: ignore[misc]
     """The tokens of each column, numbered one column after the other: first those of numbers, then those of codes.
 
-    Fitted on rows; a number's tokens cover the whole line, so that any row has tokens. What a token stands for is kept
-    as at most 32 of its values, at equal distances in rank.
+    A number's tokens cover the whole line, so that any row has tokens. What a token stands for is kept as at most 32 of
+    its values, at equal distances in rank. `fitted` makes them; a new object is empty, for its tables to be loaded.
 
     Parameters
     ----------
-    numbers : ndarray of shape (n_rows, n_numeric)
-    codes : ndarray of shape (n_rows, n_categorical)
-        From 0 to below its size.
-    on_grid
-        Whether a number's values lie on a grid (whole numbers, cents), so that none between two of them is right.
     sizes
-        Codes of each category.
+        Tokens of each column.
+    n_numbers
+        Columns that are numbers; they come first.
+    n_codes
+        Codes of the category that has most.
     """
 
-    def __init__(
-        self, numbers: NDArray[np.float32], codes: NDArray[np.int64], on_grid: list[bool], sizes: list[int]
-    ) -> None:
+    def __init__(self, sizes: Sequence[int], n_numbers: int, n_codes: int) -> None:
         super().__init__()
+        self.sizes = [*sizes]
+        """Tokens of each column."""
+        self.starts = [0, *accumulate(sizes)]
+        self.is_number = [j < n_numbers for j in range(len(sizes))]
+        """Of each column."""
+        total = self.starts[-1]
+        self.register_buffer("edges", torch.full((n_numbers, max(sizes[:n_numbers], default=1) - 1), torch.inf))
+        self.register_buffer("of_code", torch.zeros((len(sizes) - n_numbers, n_codes), dtype=torch.int64))
+        self.register_buffer("places", torch.zeros((total, _PLACES)))
+        self.register_buffer("n_places", torch.ones(total, dtype=torch.int64))
+        self.register_buffer("between", torch.zeros(total, dtype=torch.bool))
+        self.register_buffer("counts", torch.zeros(total))
+        self.register_buffer("first", torch.tensor(self.starts[:-1]))
+
+    @classmethod
+    def fitted(
+        cls, numbers: NDArray[np.float32], codes: NDArray[np.int64], on_grid: list[bool], sizes: list[int]
+    ) -> "Tokens":
+        """The tokens of rows.
+
+        Parameters
+        ----------
+        numbers : ndarray of shape (n_rows, n_numeric)
+        codes : ndarray of shape (n_rows, n_categorical)
+            From 0 to below its size.
+        on_grid
+            Whether a number's values lie on a grid (whole numbers, cents), so that none between two of them is right.
+        sizes
+            Codes of each category.
+        """
         cut = [_cut(np.sort(x)) for x in numbers.T]
         grouped = [_grouped(np.sort(x), size) for x, size in zip(codes.T, sizes, strict=True)]
-        edges, of_code = ([torch.from_numpy(table) for table, _ in columns] for columns in (cut, grouped))
         groups = [[*column] for _, column in [*cut, *grouped]]
-        counts = [[len(group) for group in column] for column in groups]
+        tokens = cls([len(column) for column in groups], len(cut), max(sizes, default=0))
         places = [_places(group) for column in groups for group in column]
-        self.sizes = [len(column) for column in counts]
-        """Tokens of each column."""
-        self.starts = [0, *accumulate(self.sizes)]
-        self.register_buffer("edges", _padded(edges, torch.inf))
-        self.register_buffer("of_code", _padded(of_code, 0).long())
-        self.register_buffer("places", _padded([torch.from_numpy(p) for p in places], 0.0))
-        self.register_buffer("n_places", torch.tensor([len(p) for p in places]))
+        _fill(tokens.edges, [edges for edges, _ in cut])
+        _fill(tokens.of_code, [token_of for token_of, _ in grouped])
+        _fill(tokens.places, places)
+        tokens.n_places = torch.tensor([len(p) for p in places])
         on_grid = [*on_grid, *[True] * len(sizes)]
-        self.register_buffer("between", ~torch.tensor(on_grid).repeat_interleave(torch.tensor(self.sizes)))
-        self.register_buffer("counts", torch.tensor([float(n) for column in counts for n in column]))
-        self.register_buffer("first", torch.tensor(self.starts[:-1]))
-        self.is_number = [True] * len(edges) + [False] * len(of_code)
-        """Of each column."""
+        tokens.between = ~torch.tensor(on_grid).repeat_interleave(torch.tensor(tokens.sizes))
+        tokens.counts = torch.tensor([float(len(group)) for column in groups for group in column])
+        return tokens
+
+    def are_sound(self) -> bool:
+        """Whether every row finds a token of its column and every token a value, whoever wrote the tables."""
+        n_numbers = len(self.edges)
+        sizes = torch.tensor(self.sizes)
+        beyond = torch.arange(self.edges.shape[1]) >= sizes[:n_numbers, None] - 1
+        return bool(
+            (self.edges[beyond] == torch.inf).all()
+            and ((self.of_code >= 0) & (self.of_code < sizes[n_numbers:, None])).all()
+            and ((self.n_places >= 1) & (self.n_places <= _PLACES)).all()
+            and self.first.tolist() == self.starts[:-1]
+        )
 
     def __len__(self) -> int:
         return self.starts[-1]
@@ -136,8 +170,7 @@ def _places(group: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(group[at] if len(np.unique(group)) > 1 else group[:1], np.float32)
 
 
-def _padded(parts: list[torch.Tensor], value: float) -> torch.Tensor:
-    """One row for each part, filled up with `value`."""
-    if not parts:
-        return torch.zeros((0, 0))
-    return nn.utils.rnn.pad_sequence(parts, batch_first=True, padding_value=value)
+def _fill(table: torch.Tensor, parts: list[NDArray[Any]]) -> None:
+    """Write each part to the start of its row."""
+    for row, part in zip(table, parts, strict=True):
+        row[: len(part)] = torch.from_numpy(part)

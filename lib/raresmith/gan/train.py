@@ -26,7 +26,9 @@ from raresmith.gan.generate import content_hash, pieces, read_shards, write_shar
 from raresmith.gan.model import Batch, Model, Rows, Setting
 from raresmith.gan.process import Process, finish, start
 from raresmith.gan.progress import Progress
+from raresmith.gan.redraw import count
 from raresmith.gan.representation import Representation
+from raresmith.gan.saved_model import name_of, save_model
 from raresmith.gan.shares import Batches, read_order, read_rows, read_spread
 from raresmith.runs import StageRun
 from raresmith.stages import StageReport
@@ -81,10 +83,12 @@ def refine(config: Config, process: Process) -> StageReport:
     setting = Setting(
         representation=representation, latent=settings.latent, classes=classes, seed=seed, device=process.device
     )
-    model = make_model(setting, settings, lambda: read_spread(features, given, is_parent, representation))
+    model = make_model(
+        setting, settings, lambda: count(setting, read_spread(features, given, is_parent, representation))
+    )
 
     # Training, unless it is done and only the rows are missing
-    trained = checkpoint.read_tensors(folder, "model") if process.first else None
+    trained = checkpoint.whole(folder, "model") if process.first else None
     trained = trained if trained and trained[1].get("fingerprint") == run.fingerprint else None
     if len(made) > 0 and restore(process, trained, model.weights()) < settings.steps:
         batches = Batches(
@@ -95,7 +99,7 @@ def refine(config: Config, process: Process) -> StageReport:
         smote, _ = read_rows(synthetic, made, *batches.smote_range, "true", representation)
         losses = train(settings, run, process, folder, model, batches, real, smote)
         if process.first:
-            checkpoint.write_tensors(folder, "model", model.weights(), card(settings, run, model, losses))
+            save_model(folder, model, config, run, encoder, made.counts(), losses)
             checkpoint.delete_checkpoints(folder)
 
     # Generation: blocks of the order of all synthetic rows, so that any number of ranks makes the same ones
@@ -105,7 +109,7 @@ def refine(config: Config, process: Process) -> StageReport:
         rows, row_ids = read_rows(synthetic, made, low, high, "true", representation)
         clamped += write_shard(
             staging, name, contract, model, rows.to(process.device), row_ids,
-            called=f"{settings.model}, {settings.architecture}, from {settings.latent}", run_id=run.run_id,
+            called=name_of(settings.model, settings.architecture, settings.latent), run_id=run.run_id,
         )  # fmt: skip
     process.sum(clamped)  # after this every shard is there
 
@@ -195,25 +199,6 @@ def restore(process: Process, saved: checkpoint.Saved | None, state: dict[str, t
                     tensor.copy_(saved[0][name])
                 process.share(tensor)
     return step
-
-
-def card(settings: RefineConfig, run: StageRun, model: Model, losses: list[list[float]]) -> dict[str, object]:
-    """What is noted beside the weights: all that is needed to use them, and no row of any table."""
-    return {
-        "architecture": settings.architecture,
-        "classes": model.classes,
-        "config_hash": run.config_hash,
-        "features": model.representation.names,
-        "fingerprint": run.fingerprint,
-        "inputs": run.inputs,
-        "latent": settings.latent,
-        "loss_names": model.losses,
-        "losses": losses,
-        "model": settings.model,
-        "random_state": run.random_state,
-        "run_id": run.run_id,
-        "step": settings.steps,
-    }
 
 
 def refined_hash(config: Config) -> str:

@@ -1,0 +1,68 @@
+"""The card of a saved model as a page to read, after Mitchell et al. 2019 (arXiv:1810.03993)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def privacy(holds: str) -> list[str]:
+    """What the files of a model tell of the rows that it was trained on; `holds` as `Model.holds`."""
+    return [
+        "No row of any table is inside.",
+        f"The weights have {holds}. What training leaves of single rows in them is neither measured nor bounded: it "
+        "was not differentially private.",
+        "The card has of each column its least and greatest train value, its mean or knots (real values at fixed "
+        "shares), and the names of its categories. A column of names, or with a value that tells who it was, shows it.",
+        "Made rows are held against real ones by `publish`, which leaves out copies, and not by the model.",
+    ]
+
+
+def as_text(card: Mapping[str, Any]) -> str:
+    """The page in Markdown of a card as it stands in model.json."""
+    label, features = card["encoder"]["label"], card["encoder"]["features"]
+    kinds = [feature["kind"] for feature in features]
+    width = f"{kinds.count('numeric')} numbers and {kinds.count('categorical')} categories"
+    rows = [
+        (f"{label['name']} = {label['classes'][code]}", f"{count:,} synthetic rows")
+        for code, count in zip(card["classes"], card["class_rows"], strict=True)
+    ]
+    last = card["losses"][-1][1:] if card["losses"] else []
+    losses = [(f"{name} loss, last", f"{loss:.4g}") for name, loss in zip(card["loss_names"], last, strict=False)]
+    return "\n".join(
+        [
+            f"# {card['run_id']}: {card['model']}, {card['architecture']}, from {card['latent']}",
+            "",
+            f"Makes rows of {width}, of the classes:",
+            "",
+            *_table(("class", "trained for"), rows),
+            "",
+            "## Data",
+            "",
+            *_table(("Delta table", "version"), [(name, str(version)) for name, version in card["inputs"].items()]),
+            "",
+            "## Configuration",
+            "",
+            *_table(("refine", ""), [(name, str(value)) for name, value in card["refine"].items()]),
+            "",
+            f"Seed {card['random_state']}, configuration {card['config_hash']}, run {card['fingerprint']}.",
+            f"Made with {', '.join(f'{name} {version}' for name, version in card['libraries'].items())}.",
+            "",
+            "## Training",
+            "",
+            *_table(("after training", ""), [("steps", f"{card['step']:,}"), *losses]),
+            "",
+            "What the rows do for a classifier is in the report of `evaluate`.",
+            "",
+            "## Privacy",
+            "",
+            *[f"- {sentence}" for sentence in card["privacy"]],
+            "",
+        ]
+    )
+
+
+def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> list[str]:
+    """A Markdown table; a bar within a cell would end it."""
+    return [
+        f"| {' | '.join(cell.replace('|', '&#124;').replace(chr(10), ' ') for cell in row)} |"
+        for row in [head, ("---", "---"), *rows]
+    ]
