@@ -228,6 +228,7 @@ class Encoded:
         from raresmith.gan.model import Rows as Tensors
         from raresmith.gan.model import Setting
         from raresmith.gan.process import Process
+        from raresmith.gan.redraw import count
         from raresmith.gan.representation import Representation
         from raresmith.gan.shares import Batches
         from raresmith.gan.train import train
@@ -245,7 +246,7 @@ class Encoded:
         ids, made = self.crossover(NEIGHBORS)
         real, start = tensors(self.columns), tensors(made)
         setting = Setting(representation=representation, latent=latent, classes=(1,), seed=seed, device=cpu)
-        net = make_model(setting, config, lambda: real)
+        net = make_model(setting, config, lambda: count(setting, real))
         batches = Batches(
             {1: len(real)}, {1: len(start)}, batch_size=config.batch_size, seed=seed, rank=0, world_size=1, device=cpu
         )

@@ -64,6 +64,7 @@ def train_ours(settings: dict[str, Any]) -> None:
     from raresmith.gan.folder import open_folder
     from raresmith.gan.model import Rows, Setting
     from raresmith.gan.process import finish, start
+    from raresmith.gan.redraw import count
     from raresmith.gan.representation import Representation
     from raresmith.gan.shares import Batches
     from raresmith.gan.train import train
@@ -81,7 +82,7 @@ def train_ours(settings: dict[str, Any]) -> None:
         zeros = torch.zeros(len(numbers), dtype=torch.int64)
         return Rows(numbers, torch.zeros((len(numbers), 0), dtype=torch.int64), zeros)
 
-    model = make_model(setting, config, lambda: rows(n_real, 0))
+    model = make_model(setting, config, lambda: count(setting, rows(n_real, 0)))
     batches = Batches(
         {1: n_real}, {1: n_smote}, batch_size=config.batch_size, seed=0,
         rank=process.rank, world_size=process.world_size, device=process.device,
