@@ -16,7 +16,7 @@ demo: $(READY)
 	@$(BIN)/raresmith run conf/local.toml
 
 test: check $(AIRFLOW_READY)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY)
 	$(BIN)/ruff check .
