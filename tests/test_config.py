@@ -61,6 +61,12 @@ def test_every_shipped_configuration_loads(name: str) -> None:
         ),
         ({"oversample": {"cell_rows": 999}}, r"oversample.cell_rows must be at least 1000, got 999"),
         ({"publish": {"source": "crossover"}}, r"publish.source names 'crossover' but oversample.method is 'smote'"),
+        ({"publish": {"min_distance": -0.1}}, r"publish.min_distance must be at least 0, got -0.1"),
+        ({"publish": {"min_distance": float("nan")}}, r"publish.min_distance must be at least 0, got nan"),
+        (
+            {"oversample": {"method": "random"}, "publish": {"min_distance": 0.5, "source": "random"}},
+            r'publish.min_distance would leave out all rows of publish.source = "random", which are copies; set',
+        ),
         ({"evaluate": {"num_trees": 0}}, r"evaluate.num_trees must be from 1 to 10000, got 0"),
         ({"prepare": {"normalise": "zscore"}}, r"prepare.normalise must be one of 'standard'.*got 'zscore'"),
         ({"prepare": {"normalise_columns": {"a": "x"}}}, r"prepare.normalise_columns.a must be one of"),

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import os
 import re
 import tomllib
@@ -409,15 +410,128 @@ class EvaluateConfig:
         )
 
 
+Value = bool | int | float | str
+"""What a TOML file can say of a value; dates and timestamps as ISO texts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RangeConfig:
+    """A column's table in `[publish.constraints] ranges`: the least and the greatest value, or one of them."""
+
+    low: int | float | str | None = None
+    """A number, or for dates and timestamps an ISO text."""
+    high: int | float | str | None = None
+    """The same; not below `low`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumConfig:
+    """A table of `[publish.constraints] sums`: columns that add up."""
+
+    columns: tuple[str, ...]
+    """Numbers; at least two."""
+    total: int | float | str
+    """What they add up to: a column, or a number."""
+
+    def __post_init__(self) -> None:
+        _require_several("publish.constraints.sums.columns", self.columns)
+        _require(
+            self.total not in self.columns,
+            f"publish.constraints.sums has the total {self.total!r} among its columns {list(self.columns)}; "
+            "name another, or leave it out of them",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CombinationConfig:
+    """A table of `[publish.constraints] combinations`: columns whose values go together."""
+
+    columns: tuple[str, ...]
+    """At least two."""
+    values: tuple[tuple[Value, ...], ...] = ()
+    """The combinations that are allowed, each with a value for each column; without it those that train rows have."""
+
+    def __post_init__(self) -> None:
+        _require_several("publish.constraints.combinations.columns", self.columns)
+        for row in self.values:
+            _require(
+                len(row) == len(self.columns),
+                f"publish.constraints.combinations.values must give each of {list(self.columns)} a value, "
+                f"got {list(row)}",
+            )
+
+
+def _require_several(key: str, columns: tuple[str, ...]) -> None:
+    _require(
+        len(columns) >= 2 and len(set(columns)) == len(columns),
+        f"{key} must name at least two different columns, got {list(columns)}",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstraintsConfig:
+    """`[publish.constraints]`: what holds in every made row that is published (docs/publish.md).
+
+    Columns are those of the raw table, values in its units. Null and NaN are no values: they break `not_null` and no
+    range, order or sum, and are a value of their own to combinations.
+    """
+
+    not_null: tuple[str, ...] = ()
+    """Columns that have a value."""
+    ranges: dict[str, RangeConfig] = field(default_factory=dict)
+    """By column, numbers, dates or timestamps: both ends are allowed values."""
+    combinations: tuple[CombinationConfig, ...] = ()
+    """Columns whose values occur together."""
+    orders: tuple[tuple[str, ...], ...] = ()
+    """Columns, all numbers or all dates and timestamps, none of which is greater than the next one."""
+    sums: tuple[SumConfig, ...] = ()
+    """Columns that add up to another or to a number."""
+
+    def __post_init__(self) -> None:
+        for columns in self.orders:
+            _require_several("publish.constraints.orders", columns)
+        for name, ends in self.ranges.items():
+            _require(
+                ends.low is not None or ends.high is not None,
+                f"publish.constraints.ranges.{name} must have low, high or both",
+            )
+
+    @property
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The columns that each key names."""
+        totals = [total for s in self.sums if isinstance(total := s.total, str)]
+        return {
+            "publish.constraints.not_null": self.not_null,
+            "publish.constraints.ranges": tuple(self.ranges),
+            "publish.constraints.combinations": tuple(name for c in self.combinations for name in c.columns),
+            "publish.constraints.orders": tuple(name for columns in self.orders for name in columns),
+            "publish.constraints.sums": (*(name for s in self.sums for name in s.columns), *totals),
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class PublishConfig:
-    """`[publish]`: what the augmented table holds beside the made rows."""
+    """`[publish]`: what the augmented table holds beside the made rows, and which of these are left out."""
 
     originals: Literal["all", "train", "none"] = "all"
     """Raw rows that are copied in: all that passed the contract, those of the train split, or none (for tables too big
     to copy: then a view unites them)."""
     source: Literal["refined", Method] = "refined"
     """Which made rows are published: refined, or those of oversample.method, which an incremental run takes."""
+    min_distance: float = 0.0
+    """Made rows nearer than this to the nearest train row of their class are left out; at least 0. In units of the
+    median distance from a train row of the class to its own nearest one, distances as `oversample` measures them
+    (docs/publish.md). 0 leaves out equal rows only."""
+    constraints: ConstraintsConfig = field(default_factory=ConstraintsConfig)
+    """What holds in each of them."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.min_distance < math.inf, f"publish.min_distance must be at least 0, got {self.min_distance}")
+        _require(
+            self.min_distance == 0 or self.source != "random",
+            'publish.min_distance would leave out all rows of publish.source = "random", which are copies; '
+            "set it to 0, or publish others",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -506,6 +620,16 @@ class Config:
                     name in (method, "random") or name not in typing.get_args(Method),
                     f"{key} names {name!r} but oversample.method is {method!r}; name that, or change the method",
                 )
+        unfit = {
+            **dict.fromkeys(self.source.key, "is a key, which made rows do not have"),
+            self.source.label: "is the class, which is not to be repaired",
+        }
+        for key, columns in self.publish.constraints.columns.items():
+            for column in columns:
+                _require(
+                    column not in unfit or (column == self.source.label and key.endswith("combinations")),
+                    f"{key} names the column {column!r}, which {unfit.get(column)}; leave it out",
+                )
         if self.run.incremental:
             self._check_incremental()
 
@@ -587,7 +711,7 @@ def _describe(hint: Any) -> str:
     if origin is dict:
         return f"a table, each value {_describe(arguments[1])}"
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_describe(a) for a in arguments)
+        return " or ".join(_describe(a) for a in arguments if a is not types.NoneType)
     return names.get(hint, "a table")
 
 

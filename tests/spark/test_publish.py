@@ -11,7 +11,15 @@ from pyspark.sql import functions as F
 from raresmith.config import Config, parse_config
 from raresmith.spark.days import with_earlier_originals
 from raresmith.spark.prepare import Prepared, admitted, prepare
-from raresmith.spark.publish import as_originals, decode_made, without_copies
+from raresmith.spark.publish import (
+    TOO_CLOSE,
+    UNREPAIRED,
+    ValidRows,
+    as_originals,
+    decode_made,
+    valid_rows,
+    without_copies,
+)
 from raresmith.spark.working import REASON
 
 SCHEMA = "id bigint, card int, t timestamp_ntz, amount double, n int, kind string, `a.b` boolean, label string"
@@ -52,7 +60,7 @@ def made_from(prepared: Prepared, shift: float) -> DataFrame:
     numbers = [f.name for f in prepared.encoder.features if f.kind == "numeric"]
     rows = prepared.features.where((F.col("split") == "train") & (F.col("label") == code))
     moved = rows.withColumns({name: (F.col(name) + shift).cast("float") for name in numbers})
-    return moved.withColumnRenamed("row_id", "base_row_id").withColumn("run_id", F.lit("r"))
+    return moved.withColumn("base_row_id", F.col("row_id")).withColumn("run_id", F.lit("r"))
 
 
 def passed(raw: DataFrame, config: Config) -> DataFrame:
@@ -102,6 +110,71 @@ def test_a_made_row_that_equals_one_of_an_earlier_day_is_a_copy_too(prepared: Pr
         features = prepared.features.withColumn("run_id", F.lit(f"r-{day}"))
         originals = with_earlier_originals(none_today, features, prepared.encoder, config)
         assert (without_copies(made, originals, prepared.encoder, config).count() == 0) is copies
+
+
+def configured(**publish: Any) -> Config:
+    source = {"path": "/data/raw", "label": "label", "key": ["id"], "timestamp": "t", "ignore": ["card"]}
+    document = {"run": {"name": "r", "warehouse": "w"}, "source": source, "publish": {"source": "smote", **publish}}
+    return parse_config(document, Path("/conf/a.toml"))
+
+
+def valid(prepared: Prepared, raw: DataFrame, config: Config, made: DataFrame) -> ValidRows:
+    return valid_rows(made, passed(raw, config), prepared.features, prepared.encoder, config)
+
+
+def test_a_row_that_repair_makes_a_copy_is_left_out_as_one(prepared: Prepared, raw: DataFrame, config: Config) -> None:
+    # Every made row breaks it, and the base row's amount and n are all that tells it from the base row.
+    made = made_from(prepared, 0.3)
+    orders = configured(constraints={"orders": [["n", "amount"]]})
+    as_made = decode_made(made, passed(raw, config), prepared.encoder, config, "smote")
+    broken = as_made.where("n > amount").count()
+    assert 0 < broken < as_made.count()
+    kept_by_base = raw.where("n <= amount").select("id")
+    copies = as_made.where("n > amount").join(kept_by_base, as_made["parent_row_id"] == kept_by_base["id"]).count()
+    assert copies > 0
+    found = valid(prepared, raw, orders, made)
+    assert found.rows.where("n > amount").count() == 0
+    assert found.rows.count() == found.n_made - broken
+    assert found.left_out == {UNREPAIRED: broken - copies}
+    counts = found.constraints["n ≤ amount"]
+    assert (counts.broken, counts.repaired, counts.left_out) == (broken, copies, broken - copies)
+    assert counts.originals == raw.where("n > amount").count()
+    assert found.measures["constraints"]["n ≤ amount"]["broken"] == broken
+    assert found.words() == (
+        f"n ≤ amount: broken by {broken} made rows, {copies} repaired, {broken - copies} left out; "
+        f"broken by {counts.originals} original rows"
+    )
+
+
+def test_carried_columns_and_the_class_can_be_part_of_a_constraint(
+    prepared: Prepared, raw: DataFrame, config: Config
+) -> None:
+    listed = [["k1", "bad"], ["k2", "bad"], ["k3", "bad"], ["k0", "bad"]]
+    constrained = configured(
+        constraints={
+            "ranges": {"card": {"low": 5}, "t": {"low": "2025-01-03"}},
+            "combinations": [{"columns": ["kind", "label"], "values": listed}],
+        },
+    )
+    rows = valid(prepared, raw, constrained, made_from(prepared, 0.3)).rows
+    found = rows.agg(F.min("card"), F.min("t"), F.count_if(F.col("kind").isNull()), F.count("*")).first()
+    assert found is not None
+    assert tuple(found)[:3] == (5, dt.datetime(2025, 1, 3), 0)
+    assert found[3] > 10
+    assert rows.columns == [*raw.columns, "origin", "parent_row_id", "run_id"]
+
+
+def test_the_closer_ones_are_left_out_by_their_distance_as_decoded(
+    prepared: Prepared, raw: DataFrame, config: Config
+) -> None:
+    made = made_from(prepared, 0.3)
+    found = {share: valid(prepared, raw, configured(min_distance=share), made) for share in (0.5, 2.0)}
+    left = {share: each.left_out[TOO_CLOSE] for share, each in found.items()}
+    assert 0 <= left[0.5] < left[2.0] <= made.count()
+    for share, each in found.items():
+        assert each.rows.count() == made.count() - left[share]
+        assert each.measures["min_distance"]["bad"]["neighbors"] == "exact"
+        each.release()
 
 
 def test_originals_keep_their_values_and_have_no_parent(prepared: Prepared, raw: DataFrame, config: Config) -> None:

@@ -13,6 +13,7 @@ from pyspark.sql import types as t
 from raresmith.config import Config, SourceConfig
 from raresmith.contracts import ADDED
 from raresmith.errors import ConfigError, DataError
+from raresmith.spark.constraints import check_constraints
 
 MALFORMED = "_malformed_record"
 """Column that holds the text of a CSV line that does not fit source.schema."""
@@ -156,6 +157,7 @@ def check_columns(config: Config, schema: t.StructType) -> None:
         ("prepare.categorical", prepare.categorical),
         ("prepare.normalise_columns", prepare.normalise_columns),
         ("evaluate.entity", [config.evaluate.entity]),
+        *config.publish.constraints.columns.items(),
     ]
     for window in prepare.windows:
         named += [("prepare.windows.entity", [window.entity]), ("prepare.windows.mean", window.mean)]
@@ -193,6 +195,7 @@ def check_columns(config: Config, schema: t.StructType) -> None:
                 )
     if source.label in prepare.features:
         raise ConfigError(f"prepare.features holds the label {source.label!r}: the model would be told the answer")
+    check_constraints(config.publish.constraints, types)
 
 
 def source_identity(spark: SparkSession, config: SourceConfig) -> str:

@@ -23,7 +23,7 @@ from raresmith.spark import days, tables
 from raresmith.spark.evaluate import evaluate
 from raresmith.spark.oversample import oversample
 from raresmith.spark.prepare import admitted, prepare
-from raresmith.spark.publish import COPIES, TAKEN_OUT, as_originals, decode_made, raw_schema, without_copies
+from raresmith.spark.publish import COPIES, TAKEN_OUT, as_originals, raw_schema, valid_rows
 from raresmith.spark.simulate import simulate
 from raresmith.spark.source import (
     check_columns,
@@ -425,11 +425,8 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
     if own:
         # Without those that an earlier run had brought already.
         passed = passed.join(features.where(own).select(F.col("row_id").alias(ROW_ID)), ROW_ID, "left_semi")
-    decoded = decode_made(made, passed, encoder, config, origin=source)
-    decoded_rows = decoded.count()
-    held_against = days.with_earlier_originals(passed, features, encoder, config) if own else passed
-    kept = decoded if source == "random" else without_copies(decoded, held_against, encoder, config)
-    out = kept.select(decoded.columns)
+    valid = valid_rows(made, passed, features, encoder, config)
+    out = valid.rows
     taken_out = {}
     if config.publish.originals != "none":
         originals = passed
@@ -442,11 +439,25 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
             originals = originals.join(removed.select(F.col("row_id").alias(ROW_ID)), ROW_ID, "left_anti")
         out = as_originals(originals, encoder, run.run_id).unionByName(out)
     contract = contracts.augmented(tables.raw_columns(raw_schema(encoder)))
-    written = tables.write_table(out, contract, location(config, "augmented"), run, replace_where=own)
+    written = tables.write_table(
+        out, contract, location(config, "augmented"), run, replace_where=own, measures=valid.measures
+    )
+    valid.release()
     augmented = tables.read_table(spark, location(config, "augmented")).where(own or "true")
     by_origin = {row["origin"]: int(row["count"]) for row in augmented.groupBy("origin").count().collect()}
-    rows = {"augmented": written.rows, **by_origin, COPIES: decoded_rows - by_origin.get(source, 0), **taken_out}
-    return _finish(spark, config, run, rows, "augmented", written, started=started)
+    copies = valid.n_made - sum(valid.left_out.values()) - by_origin.get(source, 0)
+    rows = {"augmented": written.rows, **by_origin, COPIES: copies, **valid.left_out, **taken_out}
+    return _finish(
+        spark,
+        config,
+        run,
+        rows,
+        "augmented",
+        written,
+        started=started,
+        words=valid.words(),
+        measures=valid.measures,
+    )
 
 
 SPARK_STAGES: dict[str, Callable[[SparkSession, Config], StageReport]] = {

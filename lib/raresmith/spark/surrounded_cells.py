@@ -5,10 +5,9 @@ the class's rows of one cell, however many others there are. Each base is kept w
 many rows are to be made of it, which depends on all bases.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
-from itertools import chain, groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +20,11 @@ from raresmith.cells import Cells
 from raresmith.config import Method
 from raresmith.neighbors import Candidates, NearestSoFar
 from raresmith.smote import Smote, all_found, from_neighbors
-from raresmith.spark.cells import Batches, even_copies, n_tasks, received, sent_to_cells
+from raresmith.spark.cells import Batches, even_copies, received, sent_to_cells
 from raresmith.spark.class_rows import Arrays, FeatureColumns, packed, unpacked
 from raresmith.spark.made_rows import made_batches, made_schema
 from raresmith.spark.nearest import in_chunks
+from raresmith.spark.streamed_cells import by_cell, own_rows_first, sent_arrays
 from raresmith.surroundings import adasyn_copies, check_adasyn, check_danger, in_danger, look_around, seen_by
 
 
@@ -53,17 +53,16 @@ def surrounded_bases(
     context = table.sparkSession.sparkContext
     sent_cells, sent_plan = context.broadcast(cells), context.broadcast(plan)
     m, k = seen_by(method, plan.k_neighbors, m_neighbors), plan.k_neighbors
-    n_features, dtype = len(features.names), features.dtype
+    n_features = len(features.names)
 
     def look(batches: Batches) -> Batches:
-        for _, runs in groupby(_runs(batches, label), key=lambda run: run.cell):
-            own, passing = _own_and_others(runs)
+        for own, passing in by_cell(batches, label):
             if not own:
                 continue
             row_ids, columns, of_base, _ = received(own, features)
             bases = np.flatnonzero(of_base)
             in_cell = replace(sent_plan.value, row_ids=row_ids, columns=columns)
-            others = _Passing((_arrays(batch, n_features, dtype) for batch in passing), method == "borderline-2")
+            others = _Passing((sent_arrays(batch, features) for batch in passing), method == "borderline-2")
             around = look_around(in_cell, bases, max(m, k), others)
             n_others = around.n_others(m)
             chosen = n_others > 0 if method == "adasyn" else in_danger(n_others, m)
@@ -90,9 +89,7 @@ def surrounded_bases(
                 ["row_id", "n_others", "row", "near_ids", "near_rows", "is_other"],
             )
 
-    sent = sent_to_cells(table, features, name, sent_cells)
-    # The class's own rows of each cell before the others.
-    in_order = sent.repartition(n_tasks(cells, context), "cell").sortWithinPartitions("cell", F.col("label") != label)
+    in_order = own_rows_first(sent_to_cells(table, features, name, sent_cells), cells, label)
     schema = "row_id bigint, n_others bigint, row binary, near_ids binary, near_rows binary, is_other binary"
     return in_order.mapInArrow(look, schema)
 
@@ -147,38 +144,6 @@ def made_of_bases(
             yield from made_batches(of_batch, np.arange(of_batch.n_to_make), schema)
 
     return bases.mapInArrow(make, made_schema(features))
-
-
-class _Run(NamedTuple):
-    """Rows of one cell that follow each other."""
-
-    cell: int
-    is_other: bool
-    rows: pa.RecordBatch
-
-
-def _runs(batches: Batches, label: int) -> Iterator[_Run]:
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        cells, is_other = batch.column("cell").to_numpy(), batch.column("label").to_numpy() != label
-        changes = np.flatnonzero((np.diff(cells) != 0) | (np.diff(is_other.astype(np.int8)) != 0)) + 1
-        for start, end in zip([0, *changes], [*changes, len(cells)], strict=True):
-            yield _Run(int(cells[start]), bool(is_other[start]), batch.slice(start, end - start))
-
-
-def _own_and_others(runs: Iterator[_Run]) -> tuple[list[pa.RecordBatch], Iterator[pa.RecordBatch]]:
-    """The class's rows of a cell, and the others, which come after them, one batch at a time."""
-    own: list[pa.RecordBatch] = []
-    for run in runs:
-        if run.is_other:
-            return own, chain([run.rows], (later.rows for later in runs))
-        own.append(run.rows)
-    return own, iter(())
-
-
-def _arrays(batch: pa.RecordBatch, n_features: int, dtype: np.dtype[Any]) -> Arrays:
-    return batch.column("row_id").to_numpy(), unpacked(batch.column("row"), n_features, dtype)
 
 
 class _Passing:
