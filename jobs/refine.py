@@ -1,6 +1,7 @@
 """Train the GAN and refine the synthetic rows: refined. No JVM is needed here.
 
 python jobs/refine.py conf/handbook.toml
+python jobs/refine.py conf/handbook.toml --only-generate    (by the saved model, without training)
 torchrun --standalone --nproc-per-node 2 --max-restarts 3 jobs/refine.py conf/handbook.toml
 """
 

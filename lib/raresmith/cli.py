@@ -11,7 +11,7 @@ from pathlib import Path
 from raresmith.config import Config, load_config
 from raresmith.contracts import TABLES
 from raresmith.errors import RaresmithError
-from raresmith.stages import STAGES, StageReport
+from raresmith.stages import ONLY_GENERATE, STAGES, StageReport
 
 HELP = {
     "run": "all stages, from the raw table to the augmented one",
@@ -52,11 +52,13 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("config", metavar="CONFIG", help="the TOML file that describes the run")
         command.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that it is run for")
+        if name == "refine":
+            command.add_argument("--only-generate", action="store_true", help=ONLY_GENERATE)
     return root
 
 
-def run_stages(config: Config, stages: Sequence[str]) -> list[StageReport]:
-    """Run `stages` in order, printing a line for each; Spark is opened once."""
+def run_stages(config: Config, stages: Sequence[str], *, only_generate: bool = False) -> list[StageReport]:
+    """Run `stages` in order, printing a line for each; Spark is opened once. `only_generate` is for refine."""
     from raresmith.gan.launch import launch
     from raresmith.spark.session import get_spark
     from raresmith.spark.stages import SPARK_STAGES, check
@@ -72,7 +74,7 @@ def run_stages(config: Config, stages: Sequence[str]) -> list[StageReport]:
         if sys.stdout.isatty():
             print(f"{stage:<11}…", end="\r", flush=True)
         if stage == "refine":
-            reports.append(launch(config))
+            reports.append(launch(config, only_generate=only_generate))
         else:
             assert spark is not None
             reports.append(SPARK_STAGES[stage](spark, config))
@@ -100,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             tables = [name for name in TABLES if name != "removed" or config.oversample.removes]
             print(f"Tables in {config.run.warehouse}: {', '.join(tables)}")
         else:
-            run_stages(config, [arguments.command])
+            run_stages(config, [arguments.command], only_generate=getattr(arguments, "only_generate", False))
     except RaresmithError as error:
         print(f"raresmith: {error}", file=sys.stderr)
         code = 2

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 STAGES = ("simulate", "prepare", "oversample", "refine", "evaluate", "publish")
 """In the order of a run."""
+ONLY_GENERATE = "train nothing; make the rows again by the run's saved model"
+"""What the option --only-generate of `refine` asks for."""
 
 
 @dataclass(frozen=True, kw_only=True)

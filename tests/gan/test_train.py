@@ -34,11 +34,14 @@ def card(warehouse: Warehouse) -> dict:
     return json.loads(Path(f"{warehouse.table('models')}/r/model.json").read_text())
 
 
-def torchrun(warehouse: Warehouse, processes: int, restarts: int = 0) -> subprocess.Popen[str]:
+def torchrun(
+    warehouse: Warehouse, processes: int, restarts: int = 0, more: tuple[str, ...] = ()
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)),
             *("--max-restarts", str(restarts), "-m", "raresmith.gan.train", str(warehouse.config_path)),
+            *more,
         ],
         env=environment(),
         stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ from raresmith.stages import StageReport
 _OURS, _REFUSED = "refine ", "raresmith: "
 
 
-def command(config: Config) -> list[str]:
+def command(config: Config, *, only_generate: bool = False) -> list[str]:
     """The command line that runs the stage on this machine, by the interpreter that runs this one."""
     settings = config.refine
     return [
@@ -21,6 +21,7 @@ def command(config: Config) -> list[str]:
         *("--nproc-per-node", str(settings.nproc_per_node), "--max-restarts", str(settings.max_restarts)),
         *("-m", "raresmith.gan.train", str(config.path)),
         *(("--logical-date", config.logical_date) if config.logical_date else ()),
+        *(("--only-generate",) if only_generate else ()),
     ]
 
 
@@ -36,8 +37,13 @@ def environment() -> dict[str, str]:
     }
 
 
-def launch(config: Config) -> StageReport:
+def launch(config: Config, *, only_generate: bool = False) -> StageReport:
     """Do the stage `refine` by `refine.nproc_per_node` processes, showing their progress; return its report.
+
+    Parameters
+    ----------
+    only_generate
+        Make the rows by the run's saved model, without training.
 
     Raises
     ------
@@ -46,12 +52,18 @@ def launch(config: Config) -> StageReport:
     """
     if config.run.incremental:
         return StageReport(stage="refine", words=stage.LEFT_OUT)
-    run = tables.refine_run(config)
+    identity = tables.generate_run if only_generate else tables.refine_run
+    run = identity(config)
     if stage.is_done(config, run) and tables.recorded(config, run) is not None:
         return stage.report(config, run, unchanged=True)
     refused, last = "", deque[str](maxlen=30)
     with subprocess.Popen(
-        command(config), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, bufsize=1
+        command(config, only_generate=only_generate),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
     ) as torchrun:
         assert torchrun.stderr is not None
         try:
@@ -69,4 +81,4 @@ def launch(config: Config) -> StageReport:
         raise DataError(refused)
     if torchrun.returncode != 0:
         raise RuntimeError(f"the trainer ended with code {torchrun.returncode}; its last lines:\n{''.join(last)}")
-    return stage.report(config, tables.refine_run(config))
+    return stage.report(config, identity(config))

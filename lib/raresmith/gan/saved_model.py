@@ -4,7 +4,7 @@ The three are enough to make rows: the card holds the encoder, and no table is a
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -54,7 +54,7 @@ def save_model(
     run: StageRun,
     encoder: Encoder,
     class_rows: Mapping[int, int],
-    losses: Sequence[Sequence[float]],
+    history: Mapping[str, Any],
 ) -> None:
     """Write the files of a trained `model`.
 
@@ -62,8 +62,8 @@ def save_model(
     ----------
     class_rows
         Synthetic rows of each class that is made: the shares in which the model makes them.
-    losses
-        As `train` returned them.
+    history
+        As `train` returned it.
     """
     settings = config.refine
     card: dict[str, Any] = {
@@ -83,9 +83,7 @@ def save_model(
         "inputs": run.inputs,
         "refine": dataclasses.asdict(settings),
         "libraries": library_versions(),
-        "step": settings.steps,
-        "loss_names": model.losses,
-        "losses": losses,
+        **history,
         "privacy": privacy(model.holds),
     }
     write_tensors(folder, "model", model.weights(), card)

@@ -15,6 +15,7 @@ from raresmith.config import Config
 from raresmith.contracts import Table
 from raresmith.encoder import Encoder
 from raresmith.errors import DataError
+from raresmith.gan.folder import open_folder
 from raresmith.runs import StageRun, fingerprint_of, stage_run
 
 _NO_ROWS = ("SET TBLPROPERTIES", "ADD CONSTRAINT")
@@ -31,6 +32,11 @@ _ARROW = {
 def location(config: Config, table: str) -> str:
     """Where the table called `table` lies."""
     return f"{config.run.warehouse}/{table}"
+
+
+def model_location(config: Config) -> str:
+    """Where the run's model lies."""
+    return f"{location(config, 'models')}/{config.run_id}"
 
 
 def open_table(path: str, version: int | None = None) -> DeltaTable:
@@ -68,6 +74,25 @@ def refine_run(config: Config, features: int | None = None, synthetic: int | Non
         for name, version in (("features", features), ("synthetic", synthetic))
     }
     return stage_run(config, "refine", inputs)
+
+
+def generate_run(config: Config, synthetic: int | None = None) -> StageRun:
+    """The identity of the stage by the saved model alone, on this version of `synthetic` or on the newest.
+
+    Raises
+    ------
+    DataError
+        If there is no model.
+    """
+    folder = model_location(config)
+    try:
+        digest = str(json.loads(open_folder(folder).read("model.json"))["sha256"])
+    except FileNotFoundError:
+        raise DataError(f"there is no model in {folder}; run refine without --only-generate first") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"the model in {folder} is damaged ({error!r}); run refine without --only-generate") from None
+    version = rows_version(open_table(location(config, "synthetic"))) if synthetic is None else synthetic
+    return stage_run(config, "refine", {"model": digest, "synthetic": version})
 
 
 def query(table: DeltaTable, sql: str) -> pa.RecordBatchReader:

@@ -1,6 +1,7 @@
 """Refine the synthetic rows: train the GAN, let the generator rewrite every synthetic row, write them as one table.
 
     python -m raresmith.gan.train CONFIG                                      one process
+    python -m raresmith.gan.train CONFIG --only-generate                      by the saved model, without training
     torchrun --standalone --nproc-per-node 2 -m raresmith.gan.train CONFIG    several, on CPUs (gloo) or GPUs (nccl)
 
 Any rank may die at any time: torchrun starts all again and they go on from the newest checkpoint, which lies in
@@ -16,22 +17,22 @@ from typing import Any
 
 import torch
 
-from raresmith import contracts
 from raresmith.config import Config, RefineConfig, load_config
 from raresmith.errors import DataError, RaresmithError
 from raresmith.gan import checkpoint, stage, tables
 from raresmith.gan.family import make_model
 from raresmith.gan.folder import Folder, open_folder
-from raresmith.gan.generate import content_hash, pieces, read_shards, write_shard
 from raresmith.gan.model import Batch, Model, Rows, Setting
+from raresmith.gan.only_generate import only_generate
 from raresmith.gan.process import Process, finish, start
 from raresmith.gan.progress import Progress
 from raresmith.gan.redraw import count
+from raresmith.gan.refined_table import refined_hash, write_refined
 from raresmith.gan.representation import Representation
 from raresmith.gan.saved_model import name_of, save_model
 from raresmith.gan.shares import Batches, read_order, read_rows, read_spread
 from raresmith.runs import StageRun
-from raresmith.stages import StageReport
+from raresmith.stages import ONLY_GENERATE, StageReport
 
 LOOK_EVERY = 100
 """Most steps between two looks at the losses: each look makes the device finish what it has been given."""
@@ -65,8 +66,8 @@ def refine(config: Config, process: Process) -> StageReport:
     encoder = tables.read_encoder(tables.location(config, "encoder"))
     features = tables.open_table(tables.location(config, "features"), features_version)
     synthetic = tables.open_table(tables.location(config, "synthetic"), synthetic_version)
-    models = f"{tables.location(config, 'models')}/{run.run_id}"
-    folder, staging = open_folder(models), open_folder(f"{models}/staging")
+    models = tables.model_location(config)
+    folder = open_folder(models)
 
     # Data: the order of all rows here, their values below and only this rank's share
     made = read_order(synthetic, "true")
@@ -97,31 +98,15 @@ def refine(config: Config, process: Process) -> StageReport:
         )  # fmt: skip
         real, _ = read_rows(features, given, *batches.real_range, is_parent, representation)
         smote, _ = read_rows(synthetic, made, *batches.smote_range, "true", representation)
-        losses = train(settings, run, process, folder, model, batches, real, smote)
+        history = train(settings, run, process, folder, model, batches, real, smote)
         if process.first:
-            save_model(folder, model, config, run, encoder, made.counts(), losses)
+            save_model(folder, model, config, run, encoder, made.counts(), history)
             checkpoint.delete_checkpoints(folder)
 
-    # Generation: blocks of the order of all synthetic rows, so that any number of ranks makes the same ones
-    contract = contracts.refined(encoder)
-    clamped = torch.zeros((), dtype=torch.int64, device=process.device)
-    for low, high, name in pieces(len(made), process.rank, process.world_size):
-        rows, row_ids = read_rows(synthetic, made, low, high, "true", representation)
-        clamped += write_shard(
-            staging, name, contract, model, rows.to(process.device), row_ids,
-            called=name_of(settings.model, settings.architecture, settings.latent), run_id=run.run_id,
-        )  # fmt: skip
-    process.sum(clamped)  # after this every shard is there
-
-    # One table, in one commit
+    called = name_of(settings.model, settings.architecture, settings.latent)
+    write_refined(config, run, process, model, called, synthetic, made, encoder)
     if process.first:
-        names = [n for rank in range(process.world_size) for _, _, n in pieces(len(made), rank, process.world_size)]
-        notes: dict[str, Any] = {"clamped": int(clamped), "numbers": len(made) * len(representation.numeric)}
-        refined = read_shards(staging, names, contract)
-        tables.write_table(contract, tables.location(config, "refined"), refined, run, **notes)
         stage.note_done(config, run, refined_hash(config), started)
-        for name in staging.names():
-            staging.delete(name)
     process.wait()
     return stage.report(config, run)
 
@@ -135,14 +120,14 @@ def train(
     batches: Batches,
     real_rows: Rows,
     smote_rows: Rows,
-) -> list[list[float]]:
+) -> dict[str, Any]:
     """Train `model` in place, from the newest checkpoint on.
 
     Returns
     -------
-    list of [step, *losses]
-        Means over the steps since the entry before, in the order of `model.losses`. Whole on the first rank only,
-        where the checkpoints are read.
+    dict
+        What is noted with the model, whole on the first rank only: `step`, that of the weights; `losses`, lists of a
+        step and the means since the one before, in the order of `loss_names`.
 
     Raises
     ------
@@ -186,7 +171,7 @@ def train(
         if save and process.first:
             checkpoint.save_checkpoint(folder, run.fingerprint, done, state, {"losses": losses})
     model.finish()
-    return losses
+    return {"losses": losses, "loss_names": model.losses, "step": settings.steps}
 
 
 def restore(process: Process, saved: checkpoint.Saved | None, state: dict[str, torch.Tensor]) -> int:
@@ -201,21 +186,17 @@ def restore(process: Process, saved: checkpoint.Saved | None, state: dict[str, t
     return step
 
 
-def refined_hash(config: Config) -> str:
-    """Content hash of `refined` as it lies there."""
-    return content_hash(tables.query(tables.open_table(tables.location(config, "refined")), "SELECT * FROM t"))
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the stage; return the exit code: 0, or 2 after one sentence that says what is wrong."""
     parser = argparse.ArgumentParser(prog="raresmith.gan.train", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("config", metavar="CONFIG", help="the TOML file that describes the run")
     parser.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that it is run for")
+    parser.add_argument("--only-generate", action="store_true", help=ONLY_GENERATE)
     arguments = parser.parse_args(argv)
     try:
         config = load_config(arguments.config, arguments.logical_date)
         process = start(config.refine.device)
-        report = refine(config, process)
+        report = only_generate(config, process) if arguments.only_generate else refine(config, process)
     except RaresmithError as error:
         print(f"raresmith: {error}", file=sys.stderr, flush=True)
         return 2

@@ -1,0 +1,68 @@
+"""`refine --only-generate`: make `refined` anew by the run's saved model, without training."""
+
+import time
+
+import torch
+
+from raresmith.config import Config
+from raresmith.encoder import Encoder
+from raresmith.errors import DataError
+from raresmith.gan import stage, tables
+from raresmith.gan.process import Process
+from raresmith.gan.refined_table import refined_hash, write_refined
+from raresmith.gan.saved_model import load_model
+from raresmith.gan.shares import read_order
+from raresmith.stages import StageReport
+
+
+def only_generate(config: Config, process: Process) -> StageReport:
+    """Refine the synthetic rows that there are now, as one of the stage's processes; the report is the same in each.
+
+    The saved model says how rows are made; of [refine] only the device and the processes count.
+
+    Raises
+    ------
+    DataError
+        If there is no model, or it was trained on columns or classes other than those that there are now.
+    """
+    if config.run.incremental:
+        return StageReport(stage="refine", words=stage.LEFT_OUT)
+    started = time.monotonic()
+    found = tables.generate_run(config) if process.first else None
+    version = torch.tensor(found.inputs["synthetic"] if found else 0, device=process.device)
+    run = tables.generate_run(config, int(process.share(version)))
+    done = torch.tensor(stage.is_done(config, run) if process.first else False, device=process.device)
+    if process.share(done):
+        if process.first and tables.recorded(config, run) is None:
+            stage.note_done(config, run, refined_hash(config), started)
+        process.wait()
+        return stage.report(config, run, unchanged=True)
+
+    location = tables.model_location(config)
+    saved = load_model(location, process.device)
+    encoder = tables.read_encoder(tables.location(config, "encoder"))
+    check_encoder(saved.encoder, encoder, location)
+    synthetic = tables.open_table(tables.location(config, "synthetic"), int(version))
+    order = read_order(synthetic, "true")
+    if strangers := sorted(set(order.counts()) - set(saved.model.classes)):
+        raise DataError(
+            f"synthetic has rows of the classes {strangers} but the model in {location} makes {saved.model.classes}; "
+            "run refine to train one that fits"
+        )
+    write_refined(config, run, process, saved.model, saved.called, synthetic, order, encoder)
+    if process.first:
+        stage.note_done(config, run, refined_hash(config), started)
+    process.wait()
+    return stage.report(config, run)
+
+
+def check_encoder(of_model: Encoder, now: Encoder, location: str) -> None:
+    """Refuse a model that was trained on rows encoded in another way than the warehouse's."""
+    if of_model == now:
+        return
+    ours, theirs = ({feature.name: feature for feature in encoder.features} for encoder in (of_model, now))
+    differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    raise DataError(
+        f"the model in {location} was trained on rows that are encoded otherwise than now (columns: "
+        f"{differing[:5] or 'the label or the raw schema'}); run refine to train one that fits"
+    )
