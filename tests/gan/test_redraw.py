@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from tests.gan.conftest import make_encoder
 
 from raresmith.gan.conditionals import Conditionals
 from raresmith.gan.model import Batch, Rows, Setting
-from raresmith.gan.redraw import Redraw, count
+from raresmith.gan.redraw import Redraw, _drawn, count
 from raresmith.gan.representation import Representation
 from raresmith.gan.tokens import Tokens
 
@@ -40,8 +42,9 @@ def test_a_row_is_taken_out_of_the_counts_that_it_is_compared_with():
     hidden = net.hidden(net.embedded(counted[:1], seen))
     itself = net.narrow[counted[:1, 1], net.starts[1] : net.starts[2]]
     without = net.logits(1, counted[:1], seen, hidden, itself)
-    rest = counting(tokens, counted[1:]).eval()
+    rest = counting(tokens, counted[1:])
     rest.load_state_dict({**net.state_dict(), "pairs": rest.pairs, "rows": net.rows - _one_hot(counted[0], 4)})
+    rest.eval()
     assert torch.allclose(without, rest.logits(1, counted[:1], seen, hidden), atol=1e-6)
     assert not torch.allclose(without, net.logits(1, counted[:1], seen, hidden), atol=1e-2)
 
@@ -106,6 +109,12 @@ def test_redrawn_rows_keep_what_links_the_columns(latent):
     assert ((scores > 0) & (scores <= 1)).all()
     changed = (made[:, :2] - start.numbers).abs() > 0.5
     assert (changed.any(dim=1).float().mean() > 0.6) == (latent == "noise")
+
+
+def test_a_column_is_drawn_with_the_probabilities_of_the_model():
+    logits = torch.tensor([[0.0, math.log(3), -math.inf, math.log(4)]]).expand(8000, 4)
+    drawn = _drawn(logits, (torch.arange(8000) + 0.5) / 8000)
+    assert torch.bincount(drawn, minlength=4).tolist() == [1000, 3000, 0, 4000]
 
 
 def test_training_lowers_the_cross_entropy():

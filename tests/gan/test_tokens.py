@@ -87,6 +87,14 @@ def test_a_moved_number_stays_in_its_token_and_one_on_a_grid_stays_where_it_is()
         assert (moved - numbers).abs().median() < 0.1
 
 
+@pytest.mark.parametrize("n", [40, 900, 1024])
+def test_a_number_moved_by_nothing_stays_where_it_is(n):
+    x = np.random.default_rng(0).normal(size=n).astype(np.float32)
+    tokens, numbers = of_numbers(x), torch.from_numpy(x)[:, None]
+    before = tokens.of(numbers, torch.zeros((n, 0), dtype=torch.int64))
+    assert torch.equal(tokens.moved(numbers, before, torch.full((n, 1), 0.5)), numbers)
+
+
 def test_the_most_frequent_codes_have_a_token_and_the_others_share_one():
     codes = np.repeat(np.arange(300), np.arange(300, 0, -1))[:, None]
     tokens = Tokens.fitted(np.zeros((len(codes), 0), np.float32), codes, [], [300])

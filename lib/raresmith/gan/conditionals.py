@@ -89,6 +89,12 @@ class Conditionals(nn.Module):  # type: ignore[misc]
         curves = torch.stack([torch.cos(math.pi * f * ranks) / f for f in range(1, _CURVES + 1)])
         self.curves = torch.cat([self.normal_scores[None], curves * is_number])
 
+    def train(self, mode: bool = True) -> "Conditionals":
+        """As of every module; the counts stay as they are while rows are made, so their ratios are taken here."""
+        spans = [self._span(j) for j in range(len(self.sizes))]
+        self.ratios = [] if mode else [self._ratios(self.pairs[:, s], self.rows[:, None], s) for s in spans]
+        return super().train(mode)
+
     def forward(
         self, tokens: torch.Tensor, seen: torch.Tensor, factors: torch.Tensor, columns: list[int]
     ) -> torch.Tensor:
@@ -127,16 +133,15 @@ class Conditionals(nn.Module):  # type: ignore[misc]
         hidden: torch.Tensor,
         itself: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Of the tokens of column j, (n, its tokens), which must not be seen.
+        """Of the tokens of column j, (n, its tokens), which must not be seen; `seen` is (n, columns) or (1, columns).
 
         Where the rows are among those that were counted, `itself` is what they stand for, and taken out of the counts.
         """
         span = self._span(j)
         gate = (self.gates[j] + seen @ self.reads @ self.moves[j]) * seen
         if itself is None:
-            of_pairs = functional.embedding_bag(
-                tokens, self._ratios(self.pairs[:, span], self.rows[:, None], span), per_sample_weights=gate, mode="sum"
-            )
+            weights = gate.expand(tokens.shape).contiguous()
+            of_pairs = functional.embedding_bag(tokens, self.ratios[j], per_sample_weights=weights, mode="sum")
         else:
             pairs = (self.pairs[:, span][tokens] - itself[:, None]).clamp(min=0)
             ratios = self._ratios(pairs, (self.rows[tokens] - 1).clamp(min=0)[..., None], span)
@@ -151,6 +156,7 @@ class Conditionals(nn.Module):  # type: ignore[misc]
         total = torch.zeros(len(tokens), device=tokens.device)
         seen = torch.ones(tokens.shape, device=tokens.device)
         embedded = self.embedded(tokens, seen)
+        seen = seen[:1]  # the same for all rows
         for j in range(n_columns):
             seen[:, j] = 0
             logits = self.logits(j, tokens, seen, self.hidden(embedded - self.embedded_column(j, tokens)))

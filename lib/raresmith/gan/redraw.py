@@ -30,6 +30,8 @@ _WARM_UP = 30
 _COLUMNS_PER_STEP = 8
 _AVERAGE = 0.97
 _CLIP = 5.0
+_TILE = 512
+"""Rows of which a column is drawn at a time."""
 
 
 class Redraw(Model):
@@ -96,21 +98,20 @@ class Redraw(Model):
         tokens = net.tokens.of(numbers, codes)
         uniform = {
             stream: draws.uniform(draws.key(self.seed, stream), counters, self.n_columns)
-            for stream in (Stream.HIDE, Stream.WITHIN, Stream.MOVE)
+            for stream in (Stream.HIDE, Stream.CATEGORY, Stream.WITHIN, Stream.MOVE)
         }
         numbers = net.tokens.moved(numbers, tokens, uniform[Stream.MOVE][:, : numbers.shape[1]])
         hidden = uniform[Stream.HIDE] < (SHARE if self.latent == "synthetic" else 1.0)
-        gumbel = draws.gumbel(draws.key(self.seed, Stream.CATEGORY), counters, len(net.tokens))
         seen = self._seen(hidden)
         values = torch.cat([numbers, codes], dim=1)
         embedded = net.embedded(tokens, seen)
         for j in self._order():
-            logits = net.logits(j, tokens, seen, net.hidden(embedded))
-            token = net.starts[j] + (logits + gumbel[:, net.starts[j] : net.starts[j + 1]]).argmax(dim=1)
-            value = net.tokens.values(token, uniform[Stream.WITHIN][:, j])
-            tokens[:, j] = torch.where(hidden[:, j], token, tokens[:, j])
-            values[:, j] = torch.where(hidden[:, j], value, values[:, j])
-            embedded = embedded + net.embedded_column(j, tokens) * hidden[:, j : j + 1]
+            for tile in _tiles(hidden[:, j].nonzero().squeeze(1)):
+                logits = net.logits(j, tokens[tile], seen[tile], net.hidden(embedded[tile]))
+                token = net.starts[j] + _drawn(logits, uniform[Stream.CATEGORY][tile, j])
+                tokens[tile, j] = token
+                values[tile, j] = net.tokens.values(token, uniform[Stream.WITHIN][tile, j])
+                embedded[tile] += net.embedded_column(j, tokens[tile])
             seen[:, j] = 1
         n_numbers = numbers.shape[1]
         return self.representation.join(
@@ -171,6 +172,22 @@ def uncounted(setting: Setting, sizes: Sequence[int]) -> Conditionals:
         return Conditionals(
             Tokens(sizes, len(representation.numeric), max([*representation.sizes, setting.condition_width]))
         )
+
+
+def _tiles(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """`rows` in tiles of one size, the last filled up with its last row.
+
+    A matrix product may round differently for another number of rows.
+    """
+    n_tiles = -(-len(rows) // _TILE)
+    return rows[torch.arange(n_tiles * _TILE, device=rows.device).clamp(max=len(rows) - 1)].split(_TILE)[:n_tiles]
+
+
+def _drawn(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """A choice (n,) for each row of logits (n, k): where its uniform number (n,) falls among their shares."""
+    upper = logits.softmax(dim=1).cumsum(dim=1)
+    place = torch.searchsorted(upper, uniform[:, None] * upper[:, -1:]).squeeze(1)
+    return place.clamp(max=logits.shape[1] - 1)
 
 
 def _adam(network: Conditionals, learning_rate: float) -> torch.optim.AdamW:

@@ -18,6 +18,7 @@ _FREQUENT = 0.02
 _CODES = 256
 _PLACES = 32
 """Values of a token that one is drawn from, or between."""
+_HALVES = (16, 8, 4, 2, 1)
 _MOVED = 2.0
 
 
@@ -114,10 +115,11 @@ class Tokens(nn.Module):  # type: ignore[misc]
         """Numbers (n, numeric) that lie on no grid moved by up to _MOVED places, but not out of their token."""
         tokens = tokens[:, : numbers.shape[1]]
         n = self.n_places[tokens]
-        places = torch.where(
-            torch.arange(self.places.shape[1], device=n.device) < n[..., None], self.places[tokens], torch.inf
-        )
-        at = (places < numbers[..., None]).sum(dim=2) + _MOVED * (2 * uniform - 1)
+        below = torch.zeros_like(tokens)
+        # Places below the number, found by halving: to read all of them for each number would take ten times as long.
+        for step in _HALVES:
+            below += step * ((self.places[tokens, below + step - 1] < numbers) & (below + step <= n))
+        at = below + _MOVED * (2 * uniform - 1)
         at = torch.minimum(at.abs(), 2 * (n - 1) - at).clamp(min=0)
         return torch.where(self.between[tokens] & (n > 1), self._at(tokens, at), numbers)
 
