@@ -31,6 +31,8 @@ def keras_loop(rows: np.ndarray, steps: int, batch: int) -> float:
     judges = [layers.Dense(size, activation="relu") for size in (128, 64, 32, 32, 16)]
     discriminator = keras.Sequential([keras.Input((d,)), *judges, layers.Dense(1, activation="sigmoid")])
     discriminator.compile("adam", "binary_crossentropy")
+    # Keras compiles at the first call what is trainable then; after it the discriminator stands still for `both`.
+    discriminator.train_on_batch(rows[: batch // 2], np.ones(batch // 2))
     discriminator.trainable = False
     both = keras.Sequential([keras.Input((d,)), generator, discriminator])
     both.compile("adam", "binary_crossentropy")
