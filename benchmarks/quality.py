@@ -44,7 +44,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from raresmith.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
-from raresmith.smote import smote
+from raresmith.smote import MadeRows, smote
 
 Rows = NDArray[np.float32]
 """(n, columns), numbers as they are and categories as codes."""
@@ -130,11 +130,15 @@ def imblearn_smote(given: Given) -> Rows:
 
 def crossover(given: Given) -> Rows:
     encoded = Encoded(given)
-    return encoded.decoded(encoded.crossover(5)[1])
+    return encoded.decoded(encoded.crossover(5).columns)
 
 
 def model(name: str, latent: str = "synthetic", **settings: Any) -> Callable[[Given], Rows]:
-    """Our trainer's model `name`, from crossover rows or from noise."""
+    """Our trainer's model `name`, from synthetic rows or from noise.
+
+    `redraw` starts from the given rows themselves, as `oversample.method = "random"` leaves them, others from crossover
+    rows.
+    """
 
     def make(given: Given) -> Rows:
         return Encoded(given).refined(name, latent, settings)
@@ -207,15 +211,13 @@ class Encoded:
         label = Label(name="y", type="int", classes=("0", "1"), positive="1")
         self.encoder = Encoder(features=tuple(features), label=label, raw_schema="")
 
-    def crossover(self, n_neighbors: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Ids and columns of crossover rows."""
+    def crossover(self, n_neighbors: int) -> MadeRows:
         is_categorical = np.array([feature.kind == "categorical" for feature in self.features])
         plan = smote(
             np.arange(len(self.given.minority)), self.columns, is_categorical, self.given.n_rows, n_neighbors,
             self.given.seed, "crossover",
         )  # fmt: skip
-        made = plan.rows(np.arange(self.given.n_rows))
-        return made.row_id, made.columns
+        return plan.rows(np.arange(self.given.n_rows))
 
     def refined(self, name: str, latent: str, settings: dict[str, Any]) -> Rows:
         """Rows of the model `name`, trained and generated as the stage does it."""
@@ -243,8 +245,9 @@ class Encoded:
             numbers, positions = representation.split(named, "the given rows")
             return Tensors(numbers, positions, torch.zeros(len(numbers), dtype=torch.int64))
 
-        ids, made = self.crossover(NEIGHBORS)
-        real, start = tensors(self.columns), tensors(made)
+        made = self.crossover(NEIGHBORS)
+        real = tensors(self.columns)
+        start = tensors(self.columns[:, made.base_row_id] if name == "redraw" else made.columns)
         setting = Setting(representation=representation, latent=latent, classes=(1,), seed=seed, device=cpu)
         net = make_model(setting, config, lambda: count(setting, real))
         batches = Batches(
@@ -253,7 +256,7 @@ class Encoded:
         run = StageRun(run_id="quality", stage="refine", config_hash="", random_state=seed)
         with tempfile.TemporaryDirectory() as folder:
             train(config, run, Process(0, 1, cpu), open_folder(folder), net, batches, real, start)
-        parts = [refined for _, refined, _, _ in blocks(net, start, ids)]
+        parts = [refined for _, refined, _, _ in blocks(net, start, made.row_id)]
         columns = representation.columns(torch.cat(parts))
         return self.decoded(np.stack([columns[feature.name] for feature in self.features]))
 

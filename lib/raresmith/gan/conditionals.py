@@ -93,7 +93,8 @@ class Conditionals(nn.Module):  # type: ignore[misc]
         """As of every module; the counts stay as they are while rows are made, so their ratios are taken here."""
         spans = [self._span(j) for j in range(len(self.sizes))]
         self.ratios = [] if mode else [self._ratios(self.pairs[:, s], self.rows[:, None], s) for s in spans]
-        return super().train(mode)
+        super().train(mode)
+        return self
 
     def forward(
         self, tokens: torch.Tensor, seen: torch.Tensor, factors: torch.Tensor, columns: list[int]

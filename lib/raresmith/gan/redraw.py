@@ -19,7 +19,7 @@ from raresmith.gan.model import Batch, Model, Rows, Setting
 from raresmith.gan.optimizer import adam
 from raresmith.gan.tokens import Tokens
 
-SHARE = 0.3
+SHARE = 0.5
 """Of the columns that are redrawn, on average."""
 _OF_GATES = 3.0
 """Learning rate of the gates, in multiples: there are few, and each sees every row."""
@@ -180,7 +180,8 @@ def _tiles(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
     A matrix product may round differently for another number of rows.
     """
     n_tiles = -(-len(rows) // _TILE)
-    return rows[torch.arange(n_tiles * _TILE, device=rows.device).clamp(max=len(rows) - 1)].split(_TILE)[:n_tiles]
+    filled = torch.arange(n_tiles * _TILE, device=rows.device).clamp(max=len(rows) - 1)
+    return tuple(rows[tile] for tile in filled.view(n_tiles, _TILE))
 
 
 def _drawn(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
