@@ -214,8 +214,8 @@ class Encoded:
     def crossover(self, n_neighbors: int) -> MadeRows:
         is_categorical = np.array([feature.kind == "categorical" for feature in self.features])
         plan = smote(
-            np.arange(len(self.given.minority)), self.columns, is_categorical, self.given.n_rows, n_neighbors,
-            self.given.seed, "crossover",
+            np.arange(len(self.given.minority)), self.columns, is_categorical, self.given.n_rows,
+            min(n_neighbors, len(self.given.minority) - 1), self.given.seed, "crossover",
         )  # fmt: skip
         return plan.rows(np.arange(self.given.n_rows))
 
