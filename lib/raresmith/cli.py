@@ -1,4 +1,4 @@
-"""The command line: `raresmith run CONFIG`, one subcommand a stage, and `plan`."""
+"""The command line: `raresmith run CONFIG`, one subcommand a stage, `plan`, and `generate`."""
 
 import argparse
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from raresmith.config import Config, load_config
 from raresmith.contracts import TABLES
 from raresmith.errors import RaresmithError
+from raresmith.sample_request import add_arguments, request_of
 from raresmith.stages import ONLY_GENERATE, STAGES, StageReport
 
 HELP = {
@@ -23,6 +24,7 @@ HELP = {
     "evaluate": "train forests with and without the made rows, and judge them on the test split",
     "publish": "write original and made rows in the raw schema",
 }
+GENERATE = "make any number of rows in the raw schema by a saved model"
 
 
 SPARK_LOG = Path(tempfile.gettempdir()) / f"raresmith-spark-{os.getpid()}.log"
@@ -54,6 +56,9 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that it is run for")
         if name == "refine":
             command.add_argument("--only-generate", action="store_true", help=ONLY_GENERATE)
+    generate = commands.add_parser("generate", help=GENERATE, description=GENERATE)
+    add_arguments(generate)
+    generate.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that the run was for")
     return root
 
 
@@ -82,10 +87,25 @@ def run_stages(config: Config, stages: Sequence[str], *, only_generate: bool = F
     return reports
 
 
+def generate(arguments: argparse.Namespace) -> int:
+    """Make rows by a saved model, as one of torchrun's processes or alone; return 0."""
+    from raresmith.gan.process import start
+    from raresmith.gan.sample import sample
+
+    request = request_of(arguments)
+    process = start("auto")
+    report = sample(request, arguments.source, arguments.output, process, arguments.logical_date)
+    if process.first:
+        print(report, flush=True)
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code: 0, or 2 after one sentence that says what is wrong."""
     arguments = parser().parse_args(argv)
     try:
+        if arguments.command == "generate":
+            return generate(arguments)
         config = load_config(arguments.config, arguments.logical_date)
         if arguments.command == "plan":
             from raresmith.spark.plan import plan
@@ -117,5 +137,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def entry() -> None:
-    """The console script."""
-    sys.exit(main())
+    """The console script, or one of torchrun's processes."""
+    code = main()
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        from raresmith.gan.process import finish
+
+        finish(code)
+    sys.exit(code)

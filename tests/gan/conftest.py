@@ -33,7 +33,11 @@ def make_encoder(numeric: int, categorical: int = 0, classes: tuple[str, ...] = 
         for i in range(categorical)
     ]
     label = Label(name="class", type="string", classes=classes, positive=classes[-1])
-    return Encoder(features=(*numbers, *codes), label=label, raw_schema="{}")
+    memo = {"type": "array", "elementType": "string", "containsNull": True}
+    raw = {"id": "long", **{f.name: f.type for f in (*numbers, *codes)}, "memo": memo, "class": "string"}
+    fields = [{"name": name, "type": kind, "nullable": True, "metadata": {}} for name, kind in raw.items()]
+    schema = json.dumps({"type": "struct", "fields": fields})
+    return Encoder(features=(*numbers, *codes), label=label, raw_schema=schema)
 
 
 def draw(encoder: Encoder, label: int, rows: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
@@ -62,7 +66,8 @@ class Warehouse:
         )
 
     def configure(self, refine: str) -> None:
-        text = '[run]\nname = "r"\nwarehouse = "tables"\nrandom_state = 7\n[source]\npath = "x"\nlabel = "class"\n'
+        text = '[run]\nname = "r"\nwarehouse = "tables"\nrandom_state = 7\n[source]\npath = "x"\n'
+        text += 'label = "class"\nkey = ["id"]\n'
         self.config_path.write_text(f"{text}[refine]\n{refine}\n")
 
     @property

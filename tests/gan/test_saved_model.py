@@ -85,6 +85,7 @@ def test_the_page_says_what_the_model_was_made_of_and_what_it_holds(warehouse):
         "No row of any table is inside.",
         "at most 32 real values of each token",
         "torch 2.",
+        "raresmith generate FOLDER --num-samples 1000",
     ):
         assert text in page, text
 

@@ -27,6 +27,8 @@ class Stream(IntEnum):
     WITHIN = 9
     MOVE = 10
     DROPOUT = 11
+    SAMPLE = 12
+    CLASS = 13
 
 
 def _signed(value: int) -> int:

@@ -1,17 +1,22 @@
 """A folder of a run's files, on a disk or in an object store, where a file is there whole or not at all."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from pyarrow import fs
 
 
 class Folder(Protocol):
-    """Small files by name."""
+    """Files by name."""
 
     def write(self, name: str, data: bytes) -> None: ...
+
+    def stream(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """To write a file too large to be held: it is there once the block has ended well."""
+        ...
 
     def read(self, name: str) -> bytes:
         """The file's bytes; FileNotFoundError where there is none."""
@@ -36,13 +41,21 @@ class Disk:
         self._path = path
 
     def write(self, name: str, data: bytes) -> None:
+        with self.stream(name) as file:
+            file.write(data)
+
+    @contextmanager
+    def stream(self, name: str) -> Iterator[IO[bytes]]:
         self._path.mkdir(parents=True, exist_ok=True)
         aside = self._path / f".{name}.{os.getpid()}"
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(self._path / name)
+        try:
+            with aside.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            aside.rename(self._path / name)
+        finally:
+            aside.unlink(missing_ok=True)
         descriptor = os.open(self._path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -74,8 +87,17 @@ class Bucket:
             self._files, self._path = fs.FileSystem.from_uri(location)
 
     def write(self, name: str, data: bytes) -> None:
-        with self._files.open_output_stream(f"{self._path}/{name}") as stream:
+        with self.stream(name) as stream:
             stream.write(data)
+
+    @contextmanager
+    def stream(self, name: str) -> Iterator[IO[bytes]]:
+        try:
+            with self._files.open_output_stream(f"{self._path}/{name}") as stream:
+                yield stream
+        except BaseException:
+            self.delete(name)  # closing it made an object of what there was
+            raise
 
     def read(self, name: str) -> bytes:
         with self._files.open_input_file(f"{self._path}/{name}") as stream:

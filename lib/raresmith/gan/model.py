@@ -90,6 +90,8 @@ class Model(ABC):
 
     losses: ClassVar[tuple[str, ...]]
     """What the losses that `step` returns are called."""
+    trained_alike: ClassVar[bool] = False
+    """Whether training is the same for both latents, so that a model of either can start from noise."""
     holds: ClassVar[str] = "no value of any row"
     """What the weights have of the real rows that they were trained on, beside what training leaves in them."""
 

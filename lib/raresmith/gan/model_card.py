@@ -56,6 +56,11 @@ def as_text(card: Mapping[str, Any]) -> str:
             "",
             *[f"- {sentence}" for sentence in card["privacy"]],
             "",
+            "## Making rows",
+            "",
+            "`raresmith generate FOLDER --num-samples 1000 --output rows.parquet`, where FOLDER is the one that holds",
+            "this page or, for a model that needs synthetic rows to start from, the configuration of its run.",
+            "",
         ]
     )
 

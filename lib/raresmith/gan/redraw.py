@@ -44,6 +44,7 @@ class Redraw(Model):
     """
 
     losses: ClassVar = ("masked",)
+    trained_alike: ClassVar = True
     holds: ClassVar = (
         "of each column by itself at most 32 real values of each token (a bin of a number, a category), and how many "
         "rows have each pair of tokens"
@@ -91,8 +92,11 @@ class Redraw(Model):
     def state(self) -> dict[str, torch.Tensor]:
         return super().state() | {f"average.{name}": tensor for name, tensor in self.average.items()}
 
-    def generated(self, rows: Rows, counters: torch.Tensor) -> torch.Tensor:
-        """Columns are drawn in one order for all rows; which are, is drawn for each row."""
+    def generated(self, rows: Rows, counters: torch.Tensor, given: torch.Tensor | None = None) -> torch.Tensor:
+        """Columns are drawn in one order for all rows; which are, is drawn for each row.
+
+        Where `given` (n_columns, bool) names columns, these stay as they are and all others are drawn.
+        """
         net = self.conditionals
         codes, numbers = self._codes(rows), rows.numbers
         tokens = net.tokens.of(numbers, codes)
@@ -102,6 +106,9 @@ class Redraw(Model):
         }
         numbers = net.tokens.moved(numbers, tokens, uniform[Stream.MOVE][:, : numbers.shape[1]])
         hidden = uniform[Stream.HIDE] < (SHARE if self.latent == "synthetic" else 1.0)
+        if given is not None:
+            hidden = (~given).expand_as(hidden)
+            numbers = torch.where(given[: numbers.shape[1]], rows.numbers, numbers)
         seen = self._seen(hidden)
         values = torch.cat([numbers, codes], dim=1)
         embedded = net.embedded(tokens, seen)

@@ -182,6 +182,11 @@ def write_table(
     return written
 
 
+def overwrite(path: str, rows: pa.RecordBatchReader) -> None:
+    """Replace rows and columns of the user's own table at `path` in one commit, or make it."""
+    write_deltalake(path, rows, mode="overwrite", schema_mode="overwrite")
+
+
 def note_run(
     config: Config, run: StageRun, rows: dict[str, int], table: str, content_hash: str, seconds: float
 ) -> None:

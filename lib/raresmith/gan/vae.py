@@ -26,6 +26,7 @@ class Vae(Model):
     """
 
     losses: ClassVar = ("reconstruction", "divergence")
+    trained_alike: ClassVar = True
 
     def __init__(self, setting: Setting, architecture: Architecture, learning_rate: float) -> None:
         with setting.initial_weights():

@@ -26,6 +26,7 @@ from raresmith.encoder import (
     safe_names,
 )
 from raresmith.errors import DataError
+from raresmith.raw_units import encoded_number
 from raresmith.spark.tables import col
 from raresmith.spark.working import LABEL, ROW_ID, SPLIT
 
@@ -398,19 +399,6 @@ def _knots(sample: np.ndarray, low: float, high: float) -> tuple[tuple[float, ..
     knots = np.unique(values)
     middle = [float(scores[values == knot].mean()) for knot in knots]
     return tuple(float(knot) for knot in knots), tuple(middle)
-
-
-def encoded_number(feature: NumericFeature, x: float) -> float:
-    """What encoding makes of the raw number `x`, on the driver."""
-    if feature.transform == "quantile":
-        return _interpolated(x, feature.knots, feature.scores)
-    y = math.copysign(math.log1p(abs(x)), x) if feature.transform == "log" else x
-    return (y - feature.center) / feature.scale
-
-
-def _interpolated(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
-    i = min(max(int(np.searchsorted(xs, x, side="right")) - 1, 0), len(xs) - 2)
-    return ys[i] + (x - xs[i]) * ((ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i]))
 
 
 def _piecewise(x: Column, xs: Sequence[float], ys: Sequence[float]) -> Column:

@@ -1,0 +1,46 @@
+"""The synthetic rows that a model starts from, over and over."""
+
+import numpy as np
+import torch
+from deltalake import DeltaTable
+
+from raresmith.gan.model import Model, Rows
+from raresmith.gan.tables import read_columns
+
+MOST = 2**20
+"""Rows that are started from, however many there are."""
+
+
+class StartRows:
+    """Rows of `synthetic` in the order of row_id, which is a hash and so a random order that no file layout changes.
+
+    Parameters
+    ----------
+    classes
+        The labels to take; they are among those that `model` makes.
+    wanted
+        Rows that will be asked for: no more than these are kept.
+    """
+
+    def __init__(self, synthetic: DeltaTable, model: Model, classes: list[int], wanted: int) -> None:
+        of_classes = f"label IN ({', '.join(map(str, classes))})"
+        row_ids = np.sort(read_columns(synthetic, ("row_id",), of_classes)["row_id"])[:MOST]
+        self._total, self._rows = len(row_ids), None
+        if self._total:
+            names = model.representation.names
+            condition = f"{of_classes} AND row_id <= {row_ids[: max(wanted, 1)][-1]}"
+            columns = read_columns(synthetic, ("row_id", "label", *names), condition)
+            order = np.argsort(columns["row_id"])
+            columns = {name: column[order] for name, column in columns.items()}
+            numbers, positions = model.representation.split({n: columns[n] for n in names}, synthetic.table_uri)
+            places = torch.from_numpy(np.searchsorted(model.classes, columns["label"]))
+            self._rows = Rows(numbers, positions, places).to(model.device)
+
+    def __len__(self) -> int:
+        """Rows that there are, `MOST` at most."""
+        return self._total
+
+    def take(self, numbers: torch.Tensor) -> Rows:
+        """The row that each of `numbers` starts from: they go through all rows and then begin again."""
+        assert self._rows is not None
+        return self._rows.take(numbers % self._total)
