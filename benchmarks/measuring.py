@@ -107,6 +107,16 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cells), flush=True)
 
 
+def print_figures(rows: Sequence[dict[str, Any]], header: Sequence[str] = ()) -> None:
+    """A table of the columns `header`, or of all that a row has."""
+    header = header or list(dict.fromkeys(key for row in rows for key in row))
+
+    def cell(value: Any) -> str:
+        return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+    print_table(header, [[cell(row.get(key, "")) for key in header] for row in rows])
+
+
 def write_results(name: str, results: dict[str, Any]) -> Path:
     """Write `results` and what they were measured on to benchmarks/results/<name>.json; return the path."""
     RESULTS.mkdir(exist_ok=True)

@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from imblearn.over_sampling import ADASYN, SMOTE, SMOTENC, BorderlineSMOTE
-from measuring import measure, open_spark, print_table, worker_memory, write_results
+from measuring import measure, open_spark, print_figures, worker_memory, write_results
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
@@ -317,15 +317,10 @@ def main() -> None:
     if arguments.part in ("spark", "all"):
         results["spark"] = spark_part(arguments.turns, arguments.large)
     for rows in results.values():
-        header = list(dict.fromkeys(key for row in rows for key in row))
         print()
-        print_table(header, [[_cell(row.get(key, "")) for key in header] for row in rows])
+        print_figures(rows)
     name = "oversample" if arguments.part == "all" else f"oversample_{arguments.part}"
     print(f"\nWritten to {write_results(name, results)}")
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

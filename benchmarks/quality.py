@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from imblearn.over_sampling import SMOTE, SMOTENC
-from measuring import print_table, write_results
+from measuring import print_figures, write_results
 from numpy.typing import NDArray
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -366,12 +366,8 @@ def main() -> None:
             results[-1]["sd"] = {key: float(np.std(f)) for key, f in figures.items()}
             print(json.dumps(results[-1]), file=sys.stderr, flush=True)
     header = ["table", "way", "auc", "ap", "ap_logistic", "f1", "dcr", "dcr_held_out", "copies"]
-    print_table(header, [[_cell(row.get(key, "")) for key in header] for row in results])
+    print_figures(results, header)
     print(f"\nWritten to {write_results('quality', {'seeds': arguments.seeds, 'quality': results})}")
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

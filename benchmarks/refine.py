@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from measuring import print_table, write_results
+from measuring import print_figures, write_results
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[1]
@@ -244,14 +244,9 @@ def main() -> None:
             if arguments.part in (name, "all"):
                 results[name] = part()
                 print(f"\n{name}")
-                header = list(results[name][0])
-                print_table(header, [[_cell(row[key]) for key in header] for row in results[name]])
+                print_figures(results[name])
     name = "refine" if arguments.part == "all" else f"refine_{arguments.part}"
     print(f"\nWritten to {write_results(name, results)}")
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":
