@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from raresmith.config import SparkConfig
-from raresmith.spark.session import get_spark
+from raresmith.spark.session import COMPILE_ALL, get_spark
 
 FETCH = """
 from raresmith.config import SparkConfig
@@ -30,7 +30,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         master="local[2]",
         driver_memory="2g",
         shuffle_partitions=4,
-        conf={"spark.ui.enabled": "false", "spark.sql.warehouse.dir": warehouse},
+        conf={
+            "spark.ui.enabled": "false",
+            "spark.sql.warehouse.dir": warehouse,
+            # Thousands of small jobs: Java's second compiler costs more than it gains.
+            "spark.driver.extraJavaOptions": f"{COMPILE_ALL} -XX:TieredStopAtLevel=1",
+        },
     )
     session = get_spark("tests", config)
     yield session
