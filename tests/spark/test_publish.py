@@ -177,6 +177,13 @@ def test_the_closer_ones_are_left_out_by_their_distance_as_decoded(
         each.release()
 
 
+def test_a_class_whose_rows_mostly_repeat_is_told() -> None:
+    searched = {"bad": {"unit": 0.0}, "worse": {"unit": 0.5}}
+    rows: Any = None
+    found = ValidRows(rows=rows, n_made=0, left_out={}, constraints={}, searched=searched, kept=())
+    assert found.words() == "class bad: most train rows equal another, so no made row is too close to them"
+
+
 def test_originals_keep_their_values_and_have_no_parent(prepared: Prepared, raw: DataFrame, config: Config) -> None:
     rows = as_originals(passed(raw, config), prepared.encoder, "r")
     assert rows.select(*[f"`{name}`" for name in raw.columns]).exceptAll(raw).count() == 0

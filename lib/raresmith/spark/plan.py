@@ -98,6 +98,12 @@ def plan(spark: SparkSession, config: Config) -> str:
     originals = {"all": rows, "train": int(rows * share), "none": 0}[config.publish.originals]
     fewer = ", less those taken out," if originals and config.oversample.removes else ""
     lines.append(f"publish    {originals:,} original{fewer} and {limit}{sum(made.values()):,} made rows")
+    if config.publish.min_distance > 0:
+        pairs = sum(count * in_train[text] for text, count in made.items())
+        lines.append(
+            f"           made rows nearer than {config.publish.min_distance:g} units to a train row are left out: at "
+            f"most {pairs:,} distances"
+        )
     return "\n".join(lines)
 
 

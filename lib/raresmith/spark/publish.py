@@ -61,7 +61,7 @@ class ValidRows:
         lines = [f"{name}: {counts}" for name, counts in self.constraints.items()]
         for name, found in self.searched.items():
             if found["unit"] == 0:
-                lines.append(f"class {name}: most train rows equal another, so none is too close to them")
+                lines.append(f"class {name}: most train rows equal another, so no made row is too close to them")
         return "\n".join(lines)
 
     def release(self) -> None:
