@@ -57,7 +57,9 @@ def parser() -> argparse.ArgumentParser:
         if name == "refine":
             command.add_argument("--only-generate", action="store_true", help=ONLY_GENERATE)
     generate = commands.add_parser("generate", help=GENERATE, description=GENERATE)
+    generate.add_argument("source", metavar="CONFIG|MODEL_FOLDER", help="a run, or the folder of its saved model")
     add_arguments(generate)
+    generate.add_argument("--output", required=True, metavar="PATH", help="a .csv or .parquet file, or a Delta folder")
     generate.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that the run was for")
     return root
 

@@ -11,6 +11,8 @@ from raresmith.encoder import Encoder
 
 TABLES = ("features", "quarantine", "encoder", "synthetic", "removed", "refined", "metrics", "augmented", "runs")
 """The tables of a warehouse, in the order of a run; `removed` only where rows are taken out."""
+MAPPED = frozenset(" ,;{}()\n\t=")
+"""Characters that no column of a Delta table can have in its name unless Delta maps the names of its columns."""
 LABEL_CHECK = {"label_is_a_class": "label >= 0"}
 
 

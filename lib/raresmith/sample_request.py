@@ -30,10 +30,8 @@ class SampleRequest:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The words of the command line that make a request, and where its rows go."""
-    parser.add_argument("source", metavar="CONFIG|MODEL_FOLDER", help="a run, or the folder of its saved model")
+    """The words of the command line that make a request."""
     parser.add_argument("--num-samples", type=int, required=True, metavar="N", help="rows to make")
-    parser.add_argument("--output", required=True, metavar="PATH", help="a .csv or .parquet file, or a Delta folder")
     parser.add_argument("--class", dest="label", metavar="LABEL", help="make rows of this class alone")
     parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="a value of all rows")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="other rows for another seed (default: 0)")

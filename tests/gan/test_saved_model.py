@@ -50,7 +50,7 @@ def test_the_files_alone_make_the_rows_that_training_made(model, latent, warehou
     numbers, positions = representation.split({n: synthetic[n].to_numpy() for n in representation.names}, "t")
     rows = Rows(numbers, positions, torch.from_numpy(synthetic["label"].to_numpy() - 1).long())
     columns: dict[str, list[Any]] = {name: [] for name in representation.names}
-    for _, made, _, _ in blocks(saved.model, rows, np.array(synthetic["row_id"])):
+    for _, made, _, _ in blocks(saved.model, rows, synthetic["row_id"].to_numpy().copy()):
         for name, values in representation.columns(made).items():
             columns[name] += values.tolist()
     made_rows = sorted(zip(*columns.values(), strict=True))

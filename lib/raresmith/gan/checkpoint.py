@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from raresmith.errors import DataError
-from raresmith.gan.folder import Folder
+from raresmith.gan.folder import Folder, Readable
 
 Saved = tuple[dict[str, torch.Tensor], dict[str, Any]]
 """Tensors by name, and the notes beside them."""
@@ -28,7 +28,7 @@ def write_tensors(folder: Folder, name: str, tensors: Mapping[str, torch.Tensor]
     folder.write(f"{name}.json", json.dumps(document, indent=1, sort_keys=True).encode())
 
 
-def read_tensors(folder: Folder, name: str) -> Saved:
+def read_tensors(folder: Readable, name: str) -> Saved:
     """What `write_tensors` wrote, the digest among its notes.
 
     Raises

@@ -9,17 +9,21 @@ from typing import IO, Protocol
 from pyarrow import fs
 
 
-class Folder(Protocol):
+class Readable(Protocol):
+    """Files by name, to be read."""
+
+    def read(self, name: str) -> bytes:
+        """The file's bytes; FileNotFoundError where there is none."""
+        ...
+
+
+class Folder(Readable, Protocol):
     """Files by name."""
 
     def write(self, name: str, data: bytes) -> None: ...
 
     def stream(self, name: str) -> AbstractContextManager[IO[bytes]]:
         """To write a file too large to be held: it is there once the block has ended well."""
-        ...
-
-    def read(self, name: str) -> bytes:
-        """The file's bytes; FileNotFoundError where there is none."""
         ...
 
     def names(self) -> list[str]:
@@ -32,6 +36,16 @@ class Folder(Protocol):
 def open_folder(location: str) -> Folder:
     """The folder at `location`, a path or an s3:// or s3a:// URL (endpoint and keys from the AWS_ variables)."""
     return Bucket(location) if "://" in location else Disk(Path(location))
+
+
+class Copied:
+    """Files in memory, as a job sends them to its tasks: to be read only."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self._files = files
+
+    def read(self, name: str) -> bytes:
+        return self._files[name]
 
 
 class Disk:

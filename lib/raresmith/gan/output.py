@@ -7,12 +7,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from raresmith.contracts import MAPPED
 from raresmith.errors import ConfigError, DataError
 from raresmith.gan import tables
 from raresmith.gan.folder import Folder, open_folder
-
-_UNFIT = set(" ,;{}()\n\t=")
-"""What Delta refuses in names of columns without column mapping."""
 
 
 def check_output(output: str, schema: pa.Schema) -> None:
@@ -20,7 +18,7 @@ def check_output(output: str, schema: pa.Schema) -> None:
     suffix = PurePosixPath(output).suffix
     if suffix not in ("", ".csv", ".parquet"):
         raise ConfigError(f"--output must end in .csv or .parquet, or name a folder for a Delta table, got {output!r}")
-    if not suffix and (unfit := [name for name in schema.names if set(name) & _UNFIT]):
+    if not suffix and (unfit := [name for name in schema.names if MAPPED & set(name)]):
         raise DataError(f"a Delta table cannot have the columns {unfit}; let --output end in .parquet or .csv")
 
 

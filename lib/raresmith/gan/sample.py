@@ -1,7 +1,7 @@
 """Rows in the raw schema and units from a saved model: `raresmith generate`."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -15,14 +15,14 @@ from raresmith.errors import ConfigError, DataError
 from raresmith.gan import draws, tables
 from raresmith.gan.draws import Stream
 from raresmith.gan.family import FAMILY
-from raresmith.gan.folder import open_folder
+from raresmith.gan.folder import Copied, open_folder
 from raresmith.gan.generate import BLOCK, pieces
 from raresmith.gan.model import Rows
 from raresmith.gan.only_generate import check_encoder
 from raresmith.gan.output import check_output, read_parts, write_output, write_part
 from raresmith.gan.process import Process
 from raresmith.gan.redraw import Redraw
-from raresmith.gan.saved_model import SavedModel, load_model
+from raresmith.gan.saved_model import SavedModel, load_model, read_model
 from raresmith.gan.start_rows import StartRows
 from raresmith.raw_units import given, raw_rows, raw_schema
 from raresmith.sample_request import SampleRequest
@@ -50,8 +50,8 @@ class Sampler:
         if start is None and model.latent == "synthetic":
             if not model.trained_alike:
                 raise DataError(
-                    f"{saved.called}, needs the synthetic rows of its run: name the run's configuration instead of the "
-                    'model\'s folder, or train with refine.latent = "noise" or refine.model = "redraw"'
+                    f"{saved.called}, needs the synthetic rows of its run: ask `raresmith generate` with the run's "
+                    'configuration in place of the folder, or train with refine.latent = "noise"'
                 )
             model.latent = "noise"
         model.train(False)
@@ -185,3 +185,17 @@ def make_sampler(request: SampleRequest, source: str, process: Process, logical_
             'train with refine.latent = "noise"'
         )
     return Sampler(saved, request, start)
+
+
+def make_blocks(files: dict[str, bytes], request: SampleRequest, numbers: Iterable[int]) -> Iterator[pa.RecordBatch]:
+    """Of the rows that `sample` would make the blocks with these numbers, on the CPU: a task of a cluster's job.
+
+    Parameters
+    ----------
+    files
+        Those of `FILES`, by name.
+    """
+    torch.set_num_threads(1)
+    sampler = Sampler(read_model(Copied(files), "the job", torch.device("cpu")), request)
+    for number in numbers:
+        yield from sampler.blocks(number * BLOCK, min((number + 1) * BLOCK, request.num_samples))

@@ -15,7 +15,7 @@ from raresmith.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan.checkpoint import read_tensors, write_tensors
 from raresmith.gan.family import FAMILY, make_model
-from raresmith.gan.folder import Folder, open_folder
+from raresmith.gan.folder import Folder, Readable, open_folder
 from raresmith.gan.model import Latent, Model, Setting
 from raresmith.gan.model_card import as_text, privacy
 from raresmith.gan.networks import Architecture
@@ -90,6 +90,10 @@ def save_model(
     folder.write("model.md", as_text(card).encode())
 
 
+FILES = ("model.json", "model.safetensors")
+"""The files that a model is loaded from."""
+
+
 def load_model(location: str, device: torch.device) -> SavedModel:
     """The model in the folder or below the URL `location`, which anyone may have written.
 
@@ -102,7 +106,7 @@ def load_model(location: str, device: torch.device) -> SavedModel:
     return read_model(open_folder(location), location, device)
 
 
-def read_model(folder: Folder, location: str, device: torch.device) -> SavedModel:
+def read_model(folder: Readable, location: str, device: torch.device) -> SavedModel:
     """The same of a `folder`, which messages call `location`."""
     try:
         tensors, card = read_tensors(folder, "model")

@@ -191,6 +191,14 @@ def write_table(
     return written
 
 
+def overwrite(df: DataFrame, location: str) -> None:
+    """Replace rows and columns of the user's own table at `location` in one commit, or make it."""
+    writer = df.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+    if any(contracts.MAPPED & set(name) for name in df.columns):
+        writer = writer.option("delta.columnMapping.mode", "name")
+    writer.save(location)
+
+
 def read_back(spark: SparkSession, location: str, run: StageRun, condition: str = "") -> Written:
     """What `run` wrote to `location`; `condition` picks its rows where others lie beside them.
 
@@ -240,7 +248,7 @@ def _properties(table: contracts.Table) -> dict[str, str]:
     properties = {f"delta.constraints.{name}": condition for name, condition in table.checks.items()}
     properties["raresmith.table"] = table.name
     properties["delta.dataSkippingNumIndexedCols"] = str(table.ranged_columns)
-    if any(set(c.name) & set(" ,;{}()\n\t=") for c in table.columns):
+    if any(contracts.MAPPED & set(c.name) for c in table.columns):
         properties["delta.columnMapping.mode"] = "name"  # Parquet alone cannot hold such names
     return properties
 
