@@ -16,7 +16,7 @@ from raresmith.config import SparkConfig
 from raresmith.errors import RaresmithError
 from raresmith.gan.folder import open_folder
 from raresmith.gan.generate import BLOCK
-from raresmith.gan.sample import Sampler, make_blocks
+from raresmith.gan.sampler import Sampler, make_blocks
 from raresmith.gan.saved_model import FILES, load_model
 from raresmith.sample_request import add_arguments, request_of
 from raresmith.spark.blocks import rows_of_blocks

@@ -5,12 +5,12 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given as property_of
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raresmith.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import DataError
-from raresmith.raw_units import encoded_number, given, raw_rows, raw_schema
+from raresmith.raw_units import RawUnits, encoded_number
 
 LABEL = Label(name="y", type="integer", classes=("3", "7"), positive="7")
 
@@ -34,7 +34,7 @@ def category(name: str, kind: str = "string", categories=("a", "b"), seen=(1, 2,
 def decoded(encoder: Encoder, **features: list[float]) -> dict[str, list]:
     n = len(next(iter(features.values())))
     columns = {name: np.array(values) for name, values in features.items()}
-    return raw_rows(columns, np.zeros(n, np.int32), encoder, ["key"]).to_pydict()
+    return RawUnits(encoder, ["key"]).rows(columns, np.zeros(n, np.int32)).to_pydict()
 
 
 def test_numbers_come_back_in_raw_units_on_their_grid_and_in_range():
@@ -60,7 +60,7 @@ def test_every_type_comes_back_exactly():
     assert rows["f"] == [np.float32(10.5)]
 
 
-@property_of(st.lists(st.integers(-(2**51), 2**51), min_size=1, max_size=20))
+@given(st.lists(st.integers(-(2**51), 2**51), min_size=1, max_size=20))
 def test_decimals_keep_every_digit(cents):
     wide = {"center": 0.0, "scale": 1.0, "low": -1e14, "high": 1e14, "step": 0.01}
     encoder = encoder_of(number("m", "decimal(18,2)", **wide))
@@ -85,16 +85,37 @@ def test_a_null_comes_back_where_its_indicator_says_so_and_codes_as_their_catego
         "list": [None] * 4,
         "y": [3] * 4,
     }
-    assert raw_schema(encoder).field("list").type == pa.list_(pa.string())
+    assert RawUnits(encoder, []).schema.field("list").type == pa.list_(pa.string())
 
 
 @pytest.mark.parametrize("transform", ["linear", "log", "quantile"])
-@property_of(x=st.floats(-1000, 1000))
+@given(x=st.floats(-1000, 1000))
 def test_encoding_and_decoding_undo_each_other(transform, x):
     knots = {"knots": (-1000.0, 0.0, 1.0, 500.0, 1000.0), "scores": (-3.0, -1.0, 0.5, 1.0, 3.0)}
     feature = number("x", transform=transform, center=1.0, scale=3.0, low=-1000.0, high=1000.0, **knots)
     (back,) = decoded(encoder_of(feature), x=[encoded_number(feature, x)])["x"]
     assert back == pytest.approx(x, abs=1e-9)
+
+
+def test_rows_are_compared_as_they_are_in_raw_units():
+    indicator = CategoricalFeature(
+        name="x_is_null", source="", type="boolean", categories=("false", "true"), seen=(2, 3), made=True
+    )
+    encoder = encoder_of(
+        number("x", null_indicator="x_is_null", impute=10.0), number("cents", step=0.01), category("c"), indicator,
+        number("made", made=True),
+    )  # fmt: skip
+    rows = {"x": [0.0] * 8, "x_is_null": [2.0] * 8, "cents": [0.0] * 8, "c": [2.0] * 8, "made": [0.0] * 8}
+    rows["made"][1] = 1.0  # no raw column
+    rows["cents"][2] = 0.0001  # the same cent
+    rows["cents"][3] = 0.002  # the next one
+    rows["c"][4] = 3.0
+    rows["x"][5] = 1e-9
+    rows["x_is_null"][6:] = [3.0, 3.0]  # null is not 10, and nulls are equal
+    rows["x"][7] = 1.0
+    columns = RawUnits(encoder, []).comparable({name: np.array(values) for name, values in rows.items()})
+    different = [tuple(column[i] for column in columns) for i in range(8)]
+    assert [different.index(row) for row in different] == [0, 0, 0, 3, 4, 5, 6, 6]
 
 
 def test_a_given_value_is_what_the_features_would_be():
@@ -105,11 +126,12 @@ def test_a_given_value_is_what_the_features_would_be():
         number("x", null_indicator="x_is_null"), number("n", "integer", step=1.0), category("c"), indicator,
         category("b", "boolean", ("false", "true")), number("d", "date", center=0.0, scale=1.0, step=1.0),
     )  # fmt: skip
-    assert given(encoder, "x", "12.5") == ({"x": 0.5, "x_is_null": 2.0}, pa.scalar(12.5))
-    assert given(encoder, "n", "15") == ({"n": 1.0}, pa.scalar(15, pa.int32()))
-    assert given(encoder, "c", "b") == ({"c": 3.0}, pa.scalar("b"))
-    assert given(encoder, "b", "true") == ({"b": 3.0}, pa.scalar(True))
-    assert given(encoder, "d", "1970-01-11") == ({"d": 10.0}, pa.scalar(dt.date(1970, 1, 11)))
+    raw = RawUnits(encoder, [])
+    assert raw.given("x", "12.5") == ({"x": 0.5, "x_is_null": 2.0}, pa.scalar(12.5))
+    assert raw.given("n", "15") == ({"n": 1.0}, pa.scalar(15, pa.int32()))
+    assert raw.given("c", "b") == ({"c": 3.0}, pa.scalar("b"))
+    assert raw.given("b", "true") == ({"b": 3.0}, pa.scalar(True))
+    assert raw.given("d", "1970-01-11") == ({"d": 10.0}, pa.scalar(dt.date(1970, 1, 11)))
 
 
 @pytest.mark.parametrize(
@@ -129,17 +151,18 @@ def test_a_value_that_no_train_row_could_have_is_refused(column, text, sentence)
     features = [number("x"), number("n", "integer", step=1.0), category("c")]
     more = [number("s", step=0.01)] if column == "s" else []
     with pytest.raises(DataError, match=sentence):
-        given(encoder_of(*features, *more), column, text)
+        RawUnits(encoder_of(*features, *more), []).given(column, text)
 
 
 def test_a_raw_schema_that_does_not_fit_the_features_is_refused():
     good = encoder_of(number("x"))
-    for text, sentence in (
-        ("{}", "has no raw schema that can be read"),
-        ("[", "has no raw schema that can be read"),
-        (good.raw_schema.replace('"x"', '"z"'), "has no column 'x'"),
-        (good.raw_schema.replace('"y"', '"z"'), "has no column 'y'"),
+    for text, found in (
+        ("{}", "fields"),
+        ("[", "JSONDecodeError"),
+        (good.raw_schema.replace('"x"', '"z"'), "x"),
+        (good.raw_schema.replace('"y"', '"z"'), "y"),
         (good.raw_schema.replace("double", "string"), "column 'x' is string but encoded as a number"),
+        (good.raw_schema.replace("integer", "date"), "3"),
     ):
-        with pytest.raises(DataError, match=sentence):
-            raw_schema(Encoder(features=good.features, label=LABEL, raw_schema=text))
+        with pytest.raises(DataError, match=f"raw schema does not fit its features .*{found}.*run prepare again"):
+            RawUnits(Encoder(features=good.features, label=LABEL, raw_schema=text), [])

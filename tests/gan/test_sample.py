@@ -22,7 +22,7 @@ from raresmith.gan.family import FAMILY
 from raresmith.gan.folder import Disk
 from raresmith.gan.generate import BLOCK
 from raresmith.gan.launch import environment
-from raresmith.gan.sample import Sampler
+from raresmith.gan.sampler import Sampler
 from raresmith.gan.saved_model import load_model
 from raresmith.gan.train import main as refine
 from raresmith.sample_request import SampleRequest
@@ -135,6 +135,24 @@ def test_the_other_columns_follow_from_those_that_are_given(warehouse, tmp_path)
         assert rows["c1"].to_pylist().count("b") / 300 > 0.8
         assert abs(rows["n1"].to_numpy().mean() - 1.23) < 0.3 < free["n1"].to_numpy().std()
         assert len(set(rows["n1"].to_pylist())) > 50
+
+
+def test_rows_that_equal_a_train_row_are_left_out_and_counted_where_the_run_is_known(warehouse, tmp_path, capsys):
+    house = trained(warehouse, 'model = "redraw"', numeric=0, categorical=3)
+    seen = delta_rows(house.table("features")).to_pandas().query("split == 'train' and label == 1")
+    values = {0: None, 2: "a", 3: "b", 5: "d"}
+    train = {tuple(values[code] for code in row) for row in seen[["c0", "c1", "c2"]].to_numpy()}
+
+    def rows_of(source: object) -> list[tuple[str | None, ...]]:
+        rows = generated(source, tmp_path / "rows.parquet", "--where", "c0=a")
+        return list(zip(*(rows[name].to_pylist() for name in ("c0", "c1", "c2")), strict=True))
+
+    everything = rows_of(folder_of(house))
+    copies = sum(row in train for row in everything)
+    assert 0 < copies < 300 == len(everything)
+    capsys.readouterr()
+    assert rows_of(house.config_path) == [row for row in everything if row not in train]
+    assert f"{300 - copies} made, {copies} equal to a train row, left out" in capsys.readouterr().out
 
 
 def test_a_row_is_a_function_of_the_seed_and_its_number_alone(warehouse):

@@ -17,7 +17,7 @@ from pyspark.sql import types as t
 from raresmith.config import PrepareConfig
 from raresmith.encoder import Encoder, Label
 from raresmith.errors import DataError
-from raresmith.raw_units import raw_rows
+from raresmith.raw_units import RawUnits
 from raresmith.spark.encode import decode, encode, fit_encoder
 from raresmith.spark.working import ROW_ID
 
@@ -88,7 +88,7 @@ def test_spark_and_numpy_decode_made_rows_to_the_same_values(spark: SparkSession
     features = {
         name: column.to_numpy() for name, column in zip(encoder.names, moved.toArrow().columns[1:], strict=True)
     }
-    by_numpy = raw_rows(features, np.zeros(len(ROWS), np.int32), encoder, [])
+    by_numpy = RawUnits(encoder, []).rows(features, np.zeros(len(ROWS), np.int32))
     for name in columns:
         one, other = by_numpy[name].to_pylist(), by_spark[name].to_pylist()
         if normalise == "log" and isinstance(one[1], float):

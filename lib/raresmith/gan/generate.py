@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,15 +117,20 @@ def content_hash(batches: pa.RecordBatchReader) -> str:
     """Hex digest of the rows, the same for any order; text, which is the same in every row, is left out."""
     total, rows = 0, 0
     for batch in batches:
-        value = torch.zeros(len(batch), dtype=torch.int64)
-        for field, column in zip(batch.schema, batch.columns, strict=True):
-            if pa.types.is_string(field.type) or pa.types.is_string_view(field.type):
-                continue
-            numbers = column.fill_null(0).to_numpy(zero_copy_only=False)
-            numbers = (
-                numbers.astype(np.float64).view(np.int64) if numbers.dtype.kind == "f" else numbers.astype(np.int64)
-            )
-            value = draws.bits(0, value ^ draws.bits(1, torch.from_numpy(numbers)))
+        numbers = [
+            column.fill_null(0).to_numpy(zero_copy_only=False)
+            for field, column in zip(batch.schema, batch.columns, strict=True)
+            if not (pa.types.is_string(field.type) or pa.types.is_string_view(field.type))
+        ]
         # A sum, not an exclusive or: two equal rows must not cancel.
-        total, rows = (total + int(value.sum())) % 2**64, rows + len(batch)
+        total, rows = (total + int(row_hash(numbers).sum())) % 2**64, rows + len(batch)
     return f"{total:016x}-{rows}"
+
+
+def row_hash(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.int64]:
+    """64 bits of each row of numbers, given by its columns."""
+    value = torch.zeros(len(columns[0]), dtype=torch.int64)
+    for column in columns:
+        numbers = column.astype(np.float64).view(np.int64) if column.dtype.kind == "f" else column.astype(np.int64)
+        value = draws.bits(0, value ^ draws.bits(1, torch.from_numpy(numbers)))
+    return np.asarray(value)

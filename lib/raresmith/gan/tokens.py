@@ -87,8 +87,8 @@ class Tokens(nn.Module):  # type: ignore[misc]
     def are_sound(self) -> bool:
         """Whether every row finds a token of its column and every token a value, whoever wrote the tables."""
         n_numbers = len(self.edges)
-        sizes = torch.tensor(self.sizes)
-        beyond = torch.arange(self.edges.shape[1]) >= sizes[:n_numbers, None] - 1
+        sizes = torch.tensor(self.sizes, device=self.edges.device)
+        beyond = torch.arange(self.edges.shape[1], device=sizes.device) >= sizes[:n_numbers, None] - 1
         return bool(
             (self.edges[beyond] == torch.inf).all()
             and ((self.of_code >= 0) & (self.of_code < sizes[n_numbers:, None])).all()

@@ -1,0 +1,40 @@
+"""Rows made by the saved model of a finished run fit the raw table that the run began with."""
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from raresmith.cli import main
+from raresmith.config import Config
+from raresmith.encoder import Encoder
+from raresmith.spark.encode import decode
+
+
+def test_rows_have_the_raw_schema_and_are_those_of_refined_as_spark_decodes_them(
+    finished_run: Config, spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warehouse, config = Path(finished_run.run.warehouse), str(finished_run.path)
+    words = ["--logical-date", "2025-03-01", "--num-samples", "100", "--output", str(tmp_path / "made")]
+    assert main(["generate", config, *words]) == 0
+    assert "100 made ·" in capsys.readouterr().out
+    made = spark.read.format("delta").load(str(tmp_path / "made"))
+    raw = spark.read.format("delta").load(finished_run.source.path)
+    assert made.dtypes == raw.dtypes
+    counts = made.agg(*[F.count(F.col(f"`{name}`")).alias(name) for name in made.columns]).first()
+    assert counts is not None
+    row = counts.asDict()
+    assert {row[name] for name in (*finished_run.source.key, *finished_run.source.ignore)} == {0}
+    assert row["is_fraud"] == row["amount"] == 100
+
+    # The GAN makes a row's numbers of its synthetic row alone, so these are rows of `refined`.
+    document = spark.read.format("delta").load(str(warehouse / "encoder")).first()
+    assert document is not None
+    encoder = Encoder.from_json(document["document"])
+    numbers = [f.source for f in encoder.features if f.kind == "numeric" and not f.made and not f.null_indicator]
+    assert "amount" in numbers
+    refined = spark.read.format("delta").load(str(warehouse / "refined"))
+    columns = decode(refined, encoder, clamp=True)
+    by_spark = refined.select(*[columns[name].alias(name) for name in numbers])
+    assert made.select(*numbers).exceptAll(by_spark).count() == 0
