@@ -329,6 +329,11 @@ class RefineConfig:
     """Rows of one step over all ranks: half real, half fake in the discriminator's; even, at least 4."""
     learning_rate: float | None = None
     """Adam's step size; above 0. Without it 0.003 for redraw and 0.0002 for the others."""
+    validate_every: int = 500
+    """Steps between two looks at refined rows by the validation rows; the weights of the best look are kept
+    (docs/models.md). 0 looks never and keeps those of the last step."""
+    patience: int = 5
+    """Looks without a better one after which training stops; at least 1."""
     checkpoint_every: int = 500
     """Steps between checkpoints; at least 1."""
     nproc_per_node: int = 1
@@ -339,14 +344,15 @@ class RefineConfig:
     """auto: CUDA (nccl) where there is one, else CPU (gloo)."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "checkpoint_every", "nproc_per_node"):
+        for name in ("steps", "patience", "checkpoint_every", "nproc_per_node"):
             _require(getattr(self, name) >= 1, f"refine.{name} must be at least 1, got {getattr(self, name)}")
         _require(
             self.batch_size >= 4 and self.batch_size % 2 == 0,
             f"refine.batch_size must be even and at least 4, got {self.batch_size}",
         )
         _require(0 < self.step_size < 1, f"refine.learning_rate must be in (0, 1), got {self.learning_rate}")
-        _require(self.max_restarts >= 0, f"refine.max_restarts must be at least 0, got {self.max_restarts}")
+        for name in ("validate_every", "max_restarts"):
+            _require(getattr(self, name) >= 0, f"refine.{name} must be at least 0, got {getattr(self, name)}")
 
     @property
     def step_size(self) -> float:

@@ -86,11 +86,11 @@ class Warehouse:
             commit_properties=CommitProperties(custom_metadata={"userMetadata": note}),
         )
 
-    def write_features(self, rows: dict[int, int]) -> None:
-        """`rows` train rows of each class, and half as many of the test split, which nothing may read."""
+    def write_features(self, rows: dict[int, int], validation: dict[int, int] | None = None) -> None:
+        """`rows` train rows of each class, half as many of the test split, which nothing may read, and `validation`."""
         parts: list[dict[str, Any]] = []
         for label, n in rows.items():
-            for split, count in (("train", n), ("test", n // 2)):
+            for split, count in (("train", n), ("test", n // 2), ("validation", (validation or {}).get(label, 0))):
                 columns = draw(self.encoder, label, count, self.rng)
                 if split == "test":
                     columns = {name: np.full_like(values, np.nan) for name, values in columns.items()}
@@ -134,11 +134,12 @@ def warehouse(tmp_path: Path) -> Callable[..., Warehouse]:
         categorical: int = 0,
         real: dict[int, int] | None = None,
         synthetic: dict[int, int] | None = None,
+        validation: dict[int, int] | None = None,
         classes: tuple[str, ...] = ("good", "bad"),
         name: str = "house",
     ) -> Warehouse:
         made = Warehouse(tmp_path / name, make_encoder(numeric, categorical, classes), refine)
-        made.write_features(real if real is not None else {0: 50, 1: 40})
+        made.write_features(real if real is not None else {0: 50, 1: 40}, validation)
         made.write_synthetic(synthetic if synthetic is not None else {1: 100})
         return made
 

@@ -55,7 +55,7 @@ def evaluation(comparisons: tuple[Comparison, ...]) -> Evaluation:
     )
 
 
-def data(*comparisons: Comparison) -> ReportData:
+def data(*comparisons: Comparison, training: dict | None = None) -> ReportData:
     return ReportData(
         evaluation=evaluation(comparisons),
         encoder=encoder(),
@@ -67,6 +67,7 @@ def data(*comparisons: Comparison) -> ReportData:
         bootstrap=200,
         table_versions={"features": 3},
         library_versions={"pyspark": "4.2.0"},
+        training=training or {},
         set_aside={"quarantined": {"amount is infinite": 1234}},
     )
 
@@ -120,6 +121,25 @@ def test_the_verdict_comes_first_and_all_facts_are_there():
     assert body.index("Smote is clearly better") < body.index("<h2>")
     for fact in ("demo-2025-01-31", "abc123", "version 3", "4.2.0", "amount is infinite", "1,234", "0.310", "bins"):
         assert fact in body
+
+
+def test_the_training_of_the_model_is_shown_with_the_step_that_was_kept():
+    losses = [[100, 0.7, 0.9], [200, 0.6, 1.1], [300, 0.5, 1.3]]
+    noted = {"model": "gan", "step": 200, "loss_names": ["discriminator", "generator"], "losses": losses}
+    text = render_report(data(training=noted))
+    assert "the weights of step 200 were kept" in text
+    assert "discriminator from 0.7 to 0.5; generator from 0.9 to 1.3" in text
+    looks = [[100, 0.4, 0.9, 0.512, 1.25], [200, 0.25, 0.7512, 0.5, 2.5]]
+    text = render_report(data(training={**noted, "kept": "the weights of step 200 are kept, <b>", "looks": looks}))
+    assert "the weights of step 200 are kept, &lt;b&gt;" in text
+    assert "two-sample AUC from 0.9 to 0.751" in text
+    assert "<td>0.250</td><td>0.751</td><td>0.500</td><td>2.5</td>" in text
+    parsed(text)
+
+
+def test_a_constant_loss_can_be_drawn():
+    noted = {"model": "vae", "step": 1, "loss_names": ["divergence"], "losses": [[1, 0.0]]}
+    assert "divergence from 0 to 0" in render_report(data(training=noted))
 
 
 def test_text_of_the_data_is_never_html():

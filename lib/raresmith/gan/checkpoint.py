@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 
 from raresmith.errors import DataError
 from raresmith.gan.folder import Folder, Readable
+from raresmith.gan.process import Process
 
 Saved = tuple[dict[str, torch.Tensor], dict[str, Any]]
 """Tensors by name, and the notes beside them."""
@@ -83,6 +84,18 @@ def newest_checkpoint(folder: Folder, fingerprint: str) -> Saved | None:
         if found is not None and found[1].get("fingerprint") == fingerprint:
             return found
     return None
+
+
+def restore(process: Process, saved: Saved | None, state: dict[str, torch.Tensor]) -> int:
+    """Fill the tensors of `state` on every rank with what the first rank read, in place; return its step, or -1."""
+    step = int(process.share(torch.tensor(saved[1]["step"] if saved else -1, device=process.device)))
+    if step >= 0:
+        with torch.no_grad():
+            for name, tensor in state.items():
+                if saved:
+                    tensor.copy_(saved[0][name])
+                process.share(tensor)
+    return step
 
 
 def delete_checkpoints(folder: Folder) -> None:

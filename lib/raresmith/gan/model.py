@@ -173,6 +173,19 @@ class Model(ABC):
     def finish(self) -> None:  # noqa: B027
         """Do what is left after the last step: for most models nothing."""
 
+    @contextmanager
+    def finished(self) -> Iterator[None]:
+        """The model as `finish` would leave it now, ready to make rows; afterwards it trains on as if nothing were."""
+        before = {name: tensor.clone() for name, tensor in self.weights().items()}
+        self.finish()
+        self.train(False)
+        try:
+            yield
+        finally:
+            for name, tensor in self.weights().items():
+                tensor.copy_(before[name])
+            self.train(True)
+
     def train(self, mode: bool) -> None:
         """Let the networks train, or make rows."""
         for network in self.networks.values():

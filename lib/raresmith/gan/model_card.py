@@ -49,6 +49,7 @@ def as_text(card: Mapping[str, Any]) -> str:
             "## Training",
             "",
             *_table(("after training", ""), [("steps", f"{card['step']:,}"), *losses]),
+            *(["", f"{card['kept'][:1].upper()}{card['kept'][1:]}."] if "kept" in card else []),
             "",
             "What the rows do for a classifier is in the report of `evaluate`.",
             "",

@@ -36,6 +36,10 @@ class Process:
             dist.broadcast(tensor, src=0)
         return tensor
 
+    def agree(self, value: bool) -> bool:
+        """`value` as the first rank has it."""
+        return bool(self.share(torch.tensor(value, device=self.device)))
+
     def wait(self) -> None:
         """Until all ranks have come here."""
         if self.world_size > 1:

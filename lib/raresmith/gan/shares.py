@@ -71,7 +71,7 @@ def read_rows(
 
     Only these rows are kept; Delta skips the files whose statistics rule them out.
     """
-    return _read(table, order, [slice(low, high)], condition, representation)
+    return read_parts(table, order, [slice(low, high)], condition, representation)
 
 
 def read_spread(table: DeltaTable, order: Order, condition: str, representation: Representation) -> Rows:
@@ -80,12 +80,13 @@ def read_spread(table: DeltaTable, order: Order, condition: str, representation:
     parts = [slice(0, n)]
     if n > MOST_SPREAD:
         parts = [slice(start, start + stretch) for start in (np.arange(_STRETCHES) * n // _STRETCHES).tolist()]
-    return _read(table, order, parts, condition, representation)[0]
+    return read_parts(table, order, parts, condition, representation)[0]
 
 
-def _read(
+def read_parts(
     table: DeltaTable, order: Order, parts: list[slice], condition: str, representation: Representation
 ) -> tuple[Rows, NDArray[np.int64]]:
+    """As `read_rows`, of several stretches of `order`, one after the other."""
     of_parts = " OR ".join(order.condition(part.start, part.stop) for part in parts)
     columns = read_columns(table, ("label", "row_id", *representation.names), f"({condition}) AND ({of_parts})")
     sorting = np.lexsort((columns["row_id"], columns["label"]))

@@ -5,12 +5,15 @@ import time
 
 from raresmith.config import Config
 from raresmith.gan import tables
+from raresmith.gan.folder import open_folder
 from raresmith.runs import StageRun
 from raresmith.stages import StageReport
 
 LEFT_OUT = (
     "           left out: refine makes all its rows anew, and run.incremental leaves those of other days as they are"
 )
+MEASURED = ("model", "step", "kept", "loss_names", "losses", "look_names", "looks", "synthetic")
+"""What `runs.measures` has of the model's card, for the report."""
 
 
 def is_done(config: Config, run: StageRun) -> bool:
@@ -20,10 +23,13 @@ def is_done(config: Config, run: StageRun) -> bool:
 
 
 def note_done(config: Config, run: StageRun, content_hash: str, started: float) -> None:
-    """Note the stage in `runs`; `started` is a time of time.monotonic()."""
+    """Note the stage in `runs`, with what the model's card tells of its training; `started` is of time.monotonic()."""
     table = tables.open_table(tables.location(config, "refined"))
     rows = int(tables.query(table, "SELECT count(*) AS n FROM t").read_all()["n"][0].as_py())
-    tables.note_run(config, run, {"refined": rows}, "refined", content_hash, time.monotonic() - started)
+    card = json.loads(open_folder(tables.model_location(config)).read("model.json")) if rows > 0 else {}
+    measures = {name: card[name] for name in MEASURED if name in card}
+    seconds = time.monotonic() - started
+    tables.note_run(config, run, {"refined": rows}, "refined", content_hash, seconds, measures)
 
 
 def report(config: Config, run: StageRun, *, unchanged: bool = False) -> StageReport:
@@ -39,4 +45,6 @@ def report(config: Config, run: StageRun, *, unchanged: bool = False) -> StageRe
             f"           {said['clamped']:,} of {said['numbers']:,} numbers lay outside the range of the train rows "
             "and were set to its end"
         )
+        if kept := json.loads(note["measures"] or "{}").get("kept"):
+            words += f"\n           {kept}"
     return StageReport(stage="refine", rows=rows, seconds=note["seconds"], unchanged=unchanged, words=words)

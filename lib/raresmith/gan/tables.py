@@ -115,10 +115,18 @@ def read_encoder(path: str) -> Encoder:
     return Encoder.from_json(documents["document"][0].as_py())
 
 
-def read_columns(table: DeltaTable, names: Iterable[str], condition: str) -> dict[str, NDArray[np.generic]]:
-    """The columns `names` of the rows where `condition` holds, in any order of rows."""
+def read_columns(
+    table: DeltaTable, names: Iterable[str], condition: str, most: int | None = None
+) -> dict[str, NDArray[np.generic]]:
+    """The columns `names` of the rows where `condition` holds, in any order of rows.
+
+    Of more than `most` rows these many, always the same and in the same order.
+    """
     names = list(names)
     sql = f"SELECT {', '.join(map(quoted, names))} FROM t WHERE {condition}"
+    if most is not None:
+        # By a hash, for row_id itself may be a number that grows with time.
+        sql += f" ORDER BY md5(CAST(row_id AS VARCHAR)), row_id LIMIT {most}"
     with query(table, sql) as reader:
         found = reader.read_all()
     return {name: found[name].to_numpy() for name in names}
@@ -188,12 +196,20 @@ def overwrite(path: str, rows: pa.RecordBatchReader) -> None:
 
 
 def note_run(
-    config: Config, run: StageRun, rows: dict[str, int], table: str, content_hash: str, seconds: float
+    config: Config,
+    run: StageRun,
+    rows: dict[str, int],
+    table: str,
+    content_hash: str,
+    seconds: float,
+    measures: dict[str, Any],
 ) -> None:
     """Note in `runs` that the stage is done; `table` is the one that it wrote."""
     contract = contracts.runs()
     version = rows_version(open_table(location(config, table)))
-    row = run.note(table=table, version=version, row_counts=rows, seconds=seconds, content_hash=content_hash)
+    row = run.note(
+        table=table, version=version, row_counts=rows, seconds=seconds, content_hash=content_hash, measures=measures
+    )
     note = pa.Table.from_pylist([row], arrow_schema(contract))
     write_table(
         contract,

@@ -30,6 +30,7 @@ from raresmith.gan.redraw import count
 from raresmith.gan.refined_table import refined_hash, write_refined
 from raresmith.gan.representation import Representation
 from raresmith.gan.saved_model import name_of, save_model
+from raresmith.gan.selection import Selection, make_selection
 from raresmith.gan.shares import Batches, read_order, read_rows, read_spread
 from raresmith.runs import StageRun
 from raresmith.stages import ONLY_GENERATE, StageReport
@@ -56,8 +57,7 @@ def refine(config: Config, process: Process) -> StageReport:
     versions = torch.tensor([*found.inputs.values()] if found else [0, 0], device=process.device)
     features_version, synthetic_version = process.share(versions).tolist()
     run = tables.refine_run(config, features_version, synthetic_version)
-    done = torch.tensor(stage.is_done(config, run) if process.first else False, device=process.device)
-    if process.share(done):
+    if process.agree(process.first and stage.is_done(config, run)):
         if process.first and tables.recorded(config, run) is None:
             # The process ended between the table's commit and the note of it: only the note is missing.
             stage.note_done(config, run, refined_hash(config), started)
@@ -66,8 +66,7 @@ def refine(config: Config, process: Process) -> StageReport:
     encoder = tables.read_encoder(tables.location(config, "encoder"))
     features = tables.open_table(tables.location(config, "features"), features_version)
     synthetic = tables.open_table(tables.location(config, "synthetic"), synthetic_version)
-    models = tables.model_location(config)
-    folder = open_folder(models)
+    folder = open_folder(tables.model_location(config))
 
     # Data: the order of all rows here, their values below and only this rank's share
     made = read_order(synthetic, "true")
@@ -91,14 +90,16 @@ def refine(config: Config, process: Process) -> StageReport:
     # Training, unless it is done and only the rows are missing
     trained = checkpoint.whole(folder, "model") if process.first else None
     trained = trained if trained and trained[1].get("fingerprint") == run.fingerprint else None
-    if len(made) > 0 and restore(process, trained, model.weights()) < settings.steps:
+    if len(made) > 0 and checkpoint.restore(process, trained, model.weights()) < 0:
         batches = Batches(
             given.counts(), made.counts(), batch_size=settings.batch_size, seed=seed,
             rank=process.rank, world_size=process.world_size, device=process.device,
         )  # fmt: skip
         real, _ = read_rows(features, given, *batches.real_range, is_parent, representation)
         smote, _ = read_rows(synthetic, made, *batches.smote_range, "true", representation)
-        history = train(settings, run, process, folder, model, batches, real, smote)
+        saved = checkpoint.newest_checkpoint(folder, run.fingerprint) if process.first else None
+        selection = make_selection(process, settings, model, features, synthetic, made, saved)
+        history = train(settings, run, process, folder, model, batches, real, smote, saved, selection)
         if process.first:
             save_model(folder, model, config, run, encoder, made.counts(), history)
             checkpoint.delete_checkpoints(folder)
@@ -120,32 +121,40 @@ def train(
     batches: Batches,
     real_rows: Rows,
     smote_rows: Rows,
+    saved: checkpoint.Saved | None,
+    selection: Selection | None,
 ) -> dict[str, Any]:
-    """Train `model` in place, from the newest checkpoint on.
+    """Train `model` in place, from the checkpoint `saved` on (the first rank's); it ends with the weights to keep.
 
     Returns
     -------
     dict
         What is noted with the model, whole on the first rank only: `step`, that of the weights; `losses`, lists of a
-        step and the means since the one before, in the order of `loss_names`.
+        step and the means since the one before, in the order of `loss_names`; what `Selection.history` gives.
 
     Raises
     ------
     DataError
-        If a loss is not finite.
+        If a loss is not finite, and there was no look before.
     """
     real_rows, smote_rows = real_rows.to(process.device), smote_rows.to(process.device)
     model.train(True)
     if process.world_size > 1:
         model.distribute()
     state = model.state()
-    saved = checkpoint.newest_checkpoint(folder, run.fingerprint) if process.first else None
-    first = max(restore(process, saved, state), 0)
+    first = max(checkpoint.restore(process, saved, state), 0)
     losses: list[list[float]] = saved[1]["losses"] if saved else []
     progress = Progress(first, settings.steps, model.losses) if process.first else None
     sums, looked = torch.zeros(len(model.losses), device=process.device), first
+    ended = ""
 
     for step in range(first, settings.steps):
+        # Before the step and not after the last one, so that a checkpoint has this look still to come.
+        if selection is not None and selection.is_due(step):
+            if selection.is_over():
+                ended = f"step {step:,} was the last, for {settings.patience} looks were no better than one before; "
+                break
+            selection.look(step)
         batch = Batch(
             step=step,
             real=real_rows.take(batches.real(step)),
@@ -159,6 +168,9 @@ def train(
         if save or done - looked == LOOK_EVERY or done == settings.steps:
             means = (process.sum(sums) / (process.world_size * (done - looked))).tolist()
             if not all(map(math.isfinite, means)):
+                if selection is not None and selection.has_best():
+                    ended = f"step {done:,} was the last, for the losses were no longer finite; "
+                    break
                 raise DataError(
                     f"the losses of the model are no longer finite at step {done}; lower refine.learning_rate, now "
                     f"{settings.step_size}, or choose another of prepare.normalise for columns with huge values"
@@ -169,21 +181,16 @@ def train(
             if progress is not None:
                 progress.show(done, means)
         if save and process.first:
-            checkpoint.save_checkpoint(folder, run.fingerprint, done, state, {"losses": losses})
+            best, notes = selection.saved() if selection is not None else ({}, {})
+            checkpoint.save_checkpoint(folder, run.fingerprint, done, state | best, {"losses": losses, **notes})
+
+    history = {"losses": losses, "loss_names": model.losses, "step": settings.steps}
     model.finish()
-    return {"losses": losses, "loss_names": model.losses, "step": settings.steps}
-
-
-def restore(process: Process, saved: checkpoint.Saved | None, state: dict[str, torch.Tensor]) -> int:
-    """Fill the tensors of `state` on every rank with what the first rank read, in place; return its step, or -1."""
-    step = int(process.share(torch.tensor(saved[1]["step"] if saved else -1, device=process.device)))
-    if step >= 0:
-        with torch.no_grad():
-            for name, tensor in state.items():
-                if saved:
-                    tensor.copy_(saved[0][name])
-                process.share(tensor)
-    return step
+    if selection is not None:
+        if not ended:
+            selection.look(settings.steps)
+        history |= selection.keep(model, ended)
+    return history
 
 
 def main(argv: Sequence[str] | None = None) -> int:

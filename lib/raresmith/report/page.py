@@ -1,10 +1,13 @@
 """The report: one HTML file that says what the made rows did, and on what ground that is said."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from raresmith.encoder import Encoder
 from raresmith.evaluation import COMPARED, Comparison, Evaluation, value_of
@@ -53,6 +56,8 @@ class ReportData:
     table_versions: Mapping[str, str | int] = field(default_factory=dict)
     """Version of each table read."""
     library_versions: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """What `refine` noted of the training of its model in `runs.measures`; empty where there is none."""
     set_aside: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """What became of rows and values that were not clean: "quarantined", "imputed", "dropped", ..., each with the
     number by reason."""
@@ -89,6 +94,7 @@ def render_report(data: ReportData) -> str:
             "total weight.",
         ),
         _scatter(found, data.encoder),
+        _training(data.training),
         _section(
             "What the forest looks at",
             plots.legend(strategies) + plots.importance_bars(found.importances),
@@ -203,6 +209,37 @@ def _scatter(found: Evaluation, encoder: Encoder) -> str:
     return _section("Real and made rows", plots.scatter(project(samples, encoder.categorical)), lead)
 
 
+def _training(noted: Mapping[str, Any]) -> str:
+    """The losses of the refining model and what the looks at its rows found."""
+    if not noted.get("losses"):
+        return ""
+    names, kept = noted["loss_names"], noted["step"]
+    body = plots.legend(names, plots.SERIES[: len(names)]) + _over_steps(names, noted["losses"], kept, "Losses")
+    lead = f"Model {noted['model']!r}; the weights of step {kept:,} were kept."
+    if noted.get("looks"):
+        lead = f"Model {noted['model']!r}; {noted['kept']}."
+        shown = ("cost", "two-sample AUC", "average precision")
+        looks = [look[:4] for look in noted["looks"]]
+        rows = "".join(
+            f'<tr><th scope="row">{step:,}</th><td>{cost:.3f}</td><td>{auc:.3f}</td><td>{precision:.3f}</td>'
+            f"<td>{distance:.3g}</td></tr>"
+            for step, cost, auc, precision, distance in noted["looks"]
+        )
+        body += (
+            plots.legend(shown, plots.SERIES)
+            + _over_steps(shown, looks, kept, "Looks at refined rows by the validation rows")
+            + '<details><summary>The looks as figures</summary><div class="wide"><table><thead><tr>'
+            + "".join(f'<th scope="col">{name}</th>' for name in ("step", *shown, "distance to train rows"))
+            + f"</tr></thead><tbody>{rows}</tbody></table></div></details>"
+        )
+    return _section("How the model was trained", body, lead)
+
+
+def _over_steps(names: Sequence[str], rows: Sequence[Sequence[float]], kept: int, title: str) -> str:
+    steps, *series = np.array(rows, dtype=float).T
+    return plots.over_steps(dict(zip(names, series, strict=True)), steps, kept, title)
+
+
 def _set_aside(set_aside: Mapping[str, Mapping[str, int]]) -> str:
     rows = "".join(
         f'<tr><th scope="row">{escape(what)}</th><td class="text">{escape(reason)}</td><td>{count:,}</td></tr>'
@@ -221,8 +258,8 @@ def _set_aside(set_aside: Mapping[str, Mapping[str, int]]) -> str:
 def _method(data: ReportData) -> str:
     seeds = ", ".join(map(str, data.seeds))
     points = (
-        "The split came first: encoder, neighbours, GAN and forests saw train rows only, thresholds were chosen on "
-        "validation rows, and the test rows were read once.",
+        "The split came first: encoder, neighbours, GAN and forests learnt from train rows only, thresholds and the "
+        "step of the training that is kept were chosen on validation rows, and the test rows were read once.",
         f"One random forest of Spark MLlib for each strategy and seed ({seeds}), with the same settings; at most "
         f"{data.max_bins} bins a column. Figures are means over the seeds, intervals reach from the lowest to the "
         "highest.",

@@ -16,6 +16,8 @@ from raresmith.report.projection import Projection
 
 Floats = NDArray[np.float64]
 
+SERIES = ("class_weight", "random", "smote")
+"""Strategies whose colours the lines have that are no strategy."""
 WIDTH = 720
 """Width of every plot in SVG units; the page scales it."""
 
@@ -29,9 +31,12 @@ def svg(width: float, height: float, title: str, description: str, parts: Sequen
     )
 
 
-def legend(names: Sequence[str]) -> str:
-    """The series' names beside their colours, as HTML."""
-    items = "".join(f'<li><span class="chip k-{name}"></span>{escape(name)}</li>' for name in names)
+def legend(names: Sequence[str], colors: Sequence[str] | None = None) -> str:
+    """The series' names beside their colours, as HTML; `colors` are those of strategies that have the names."""
+    items = "".join(
+        f'<li><span class="chip k-{color}"></span>{escape(name)}</li>'
+        for name, color in zip(names, colors or names, strict=True)
+    )
     return f'<ul class="legend">{items}</ul>'
 
 
@@ -96,6 +101,37 @@ def curves(found: Mapping[str, tuple[Floats, Floats]], share: float) -> str:
         for name, (recall, precision) in found.items()
     )
     return svg(WIDTH, bottom + 48, "Precision and recall on the test rows", words, parts)
+
+
+def over_steps(found: Mapping[str, Floats], steps: Floats, kept: int, title: str) -> str:
+    """A line for each series over the steps of a training, in the colours SERIES; a mark at the step that was kept."""
+    left, right, top, bottom = 56, WIDTH - 16, 20, 232
+    values = np.concatenate(list(found.values()))
+    low, high = float(values.min()), float(values.max())
+    low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
+    last = float(steps.max())
+
+    def x(step: float) -> float:
+        return left + step / last * (right - left)
+
+    def y(value: float) -> float:
+        return bottom - (value - low) / (high - low) * (bottom - top)
+
+    parts = []
+    for tick in ticks(low, high, 4):
+        parts += [
+            _line(left, y(tick), right, y(tick), "grid"),
+            _text(left - 8, y(tick) + 4, f"{tick:g}", "end", "tick"),
+        ]
+    for tick in ticks(0, last, 5):
+        parts.append(_text(x(tick), bottom + 18, f"{tick:,.0f}", "middle", "tick"))
+    parts += [_line(x(kept), top, x(kept), bottom, "guess"), _text(x(kept), top - 6, "kept", "middle", "tick")]
+    for color, series in zip(SERIES, found.values(), strict=False):
+        path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in zip(steps, series, strict=True))
+        parts.append(f'<polyline class="line k-{color}" points="{path}"/>')
+    parts.append(_text((left + right) / 2, bottom + 38, "training step", "middle"))
+    words = "; ".join(f"{name} from {series[0]:.3g} to {series[-1]:.3g}" for name, series in found.items())
+    return svg(WIDTH, bottom + 48, title, words, parts)
 
 
 def balance(rows: Mapping[str, Mapping[str, int]], positive: str) -> str:

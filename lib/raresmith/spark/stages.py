@@ -367,6 +367,7 @@ def _write_report(
         bootstrap=config.evaluate.bootstrap,
         table_versions=run.inputs,
         library_versions=library_versions(),
+        training=_training(spark, config, run),
         set_aside=_set_aside(spark, config, run),
     )
     if "://" in page:
@@ -381,6 +382,14 @@ def _set_aside(spark: SparkSession, config: Config, run: StageRun) -> dict[str, 
     found: dict[str, dict[str, int]] = {}
     for row in notes.orderBy("stage").select("row_counts").collect():
         found |= {name: counts for name, counts in json.loads(row["row_counts"]).items() if isinstance(counts, dict)}
+    return found
+
+
+def _training(spark: SparkSession, config: Config, run: StageRun) -> dict[str, Any]:
+    """What refine noted of its model, or nothing."""
+    notes = tables.read_table(spark, location(config, "runs"))
+    row = notes.where((F.col("run_id") == run.run_id) & (F.col("stage") == "refine")).select("measures").first()
+    found: dict[str, Any] = json.loads(row["measures"]) if row and row["measures"] else {}
     return found
 
 

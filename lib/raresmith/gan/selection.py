@@ -1,0 +1,116 @@
+"""Which step's weights are kept, and whether training ends before its last step; the ranks decide together.
+
+A look is judged while the training goes on, and counts from the next look on: a fixed step, so that it does not matter
+how long the judge takes. A run that goes on from a checkpoint decides as one that was never interrupted.
+"""
+
+import sys
+from typing import Any
+
+import numpy as np
+from deltalake import DeltaTable
+from numpy.typing import NDArray
+
+from raresmith.config import RefineConfig
+from raresmith.gan.checkpoint import Saved, restore
+from raresmith.gan.judge import FEWEST, MOST_MADE, read_judge
+from raresmith.gan.looks import Look, Looks
+from raresmith.gan.model import Model, Rows
+from raresmith.gan.process import Process
+from raresmith.gan.representation import Representation
+from raresmith.gan.shares import Order, read_parts
+
+_BEST = "best."
+"""Before the names of the best weights in a checkpoint."""
+
+
+class Selection:
+    """What a training loop asks, on all ranks alike; `looks` are the first rank's, and None on the others."""
+
+    def __init__(self, process: Process, settings: RefineConfig, looks: Looks | None) -> None:
+        self._process, self._looks = process, looks
+        self._every, self._patience = settings.validate_every, settings.patience
+
+    def is_due(self, step: int) -> bool:
+        """Whether there is a look at the model after `step` steps."""
+        return step > 0 and step % self._every == 0
+
+    def look(self, step: int) -> None:
+        """Begin the look at the model after `step` steps."""
+        if self._looks is not None:
+            self._looks.begin(step)
+
+    def is_over(self) -> bool:
+        """Whether the last `patience` looks were no better than one before."""
+        if self._looks is not None:
+            self._looks.settle()
+        return self._process.agree(self._looks is not None and self._looks.since_best >= self._patience)
+
+    def has_best(self) -> bool:
+        """Whether there are weights to go back to."""
+        if self._looks is not None:
+            self._looks.settle()
+        return self._process.agree(self._looks is not None and self._looks.best is not None)
+
+    def keep(self, model: Model, ended: str) -> dict[str, Any]:
+        """Give `model` the weights of the best look, if any was of finite rows.
+
+        Returns
+        -------
+        dict
+            What is noted of it on the first rank: `step`, that of the weights, and `kept`, why that one; `looks`, in
+            the order of `look_names`; `synthetic`, the figures of the sample as it was. `ended` says why training was
+            over early.
+        """
+        if not self.has_best():
+            return {}
+        restore(self._process, self._looks.kept() if self._looks is not None else None, model.weights())
+        return self._looks.history(ended) if self._looks is not None else {}
+
+    def saved(self) -> Saved:
+        """What a checkpoint keeps of it, on the first rank; the look under way is waited for."""
+        assert self._looks is not None
+        self._looks.settle()
+        return {_BEST + name: tensor for name, tensor in self._looks.weights.items()}, {"looks": self._looks.done}
+
+
+def make_selection(
+    process: Process,
+    settings: RefineConfig,
+    model: Model,
+    features: DeltaTable,
+    synthetic: DeltaTable,
+    made: Order,
+    saved: Saved | None,
+) -> Selection | None:
+    """The choice as the checkpoint `saved` left it; None where the last step is kept because nothing can be judged."""
+    if settings.validate_every == 0:
+        return None
+    looks = None
+    if process.first:
+        representation = model.representation
+        is_category = np.isin(representation.names, [feature.name for feature in representation.categorical])
+        judge = read_judge(features, representation.names, is_category, model.classes)
+        if judge is not None:
+            looks = Looks(judge, model, *_read_sample(synthetic, made, representation))
+            if saved is not None:
+                looks.done = [Look(*look) for look in saved[1]["looks"]]
+                looks.weights = {k.removeprefix(_BEST): t for k, t in saved[0].items() if k.startswith(_BEST)}
+        else:
+            print(
+                f"refine     the weights of the last step are kept: the validation split has fewer than {FEWEST} rows "
+                "of the classes that are made, too few to judge by",
+                file=sys.stderr,
+                flush=True,
+            )
+    return Selection(process, settings, looks) if process.agree(looks is not None) else None
+
+
+def _read_sample(synthetic: DeltaTable, made: Order, representation: Representation) -> tuple[Rows, NDArray[np.int64]]:
+    """Of each class the rows with the smallest row_id, which is a hash; at most MOST_MADE rows in all."""
+    counts = made.counts()
+    start, parts = 0, []
+    for n in counts.values():
+        parts.append(slice(start, start + min(n, MOST_MADE // len(counts))))
+        start += n
+    return read_parts(synthetic, made, parts, "true", representation)

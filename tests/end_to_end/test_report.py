@@ -1,0 +1,18 @@
+"""The report of a whole run."""
+
+import json
+from pathlib import Path
+
+from raresmith.config import Config
+from raresmith.gan import tables
+
+
+def test_the_report_shows_the_training_that_refine_noted(finished_run: Config) -> None:
+    page = Path(finished_run.run.warehouse, "report", f"{finished_run.run_id}.html").read_text(encoding="utf-8")
+    recorded = tables.recorded(finished_run, tables.refine_run(finished_run))
+    assert recorded is not None
+    noted = json.loads(recorded["measures"])
+    # It has too few validation rows of the class for a look.
+    assert "looks" not in noted and "the weights of step 40 were kept" in page
+    for name, first, last in zip(noted["loss_names"], noted["losses"][0][1:], noted["losses"][-1][1:], strict=True):
+        assert f"{name} from {first:.3g} to {last:.3g}" in page
