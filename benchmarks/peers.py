@@ -66,8 +66,8 @@ def make(name: str, told: str, n_rows: int, seed: int, made: str) -> None:
     from ctgan import CTGAN, TVAE
 
     given = np.load(told)
-    table = pd.DataFrame(given["x"])
-    codes = np.flatnonzero(given["is_categorical"]).tolist()
+    table = pd.DataFrame(given["x"], columns=[f"v{i}" for i in range(given["x"].shape[1])])
+    codes = table.columns[given["is_categorical"]].tolist()
     table[codes] = table[codes].astype(int)
     model = {"ctgan": CTGAN, "tvae": TVAE}[name](enable_gpu=False)
     model.set_random_state(seed)
