@@ -15,7 +15,8 @@ are made until the classes are 1:1. Of the made rows, mean and standard deviatio
 - copies: share of the made rows that equal a given one.
 
 FOLDER holds creditcard/, mixed/ and paper/; the Handbook's features are the table `features` that `raresmith prepare
-conf/handbook.toml` leaves. CTGAN and TVAE run in the environment of benchmarks/peers.txt.
+conf/handbook.toml` leaves. CTGAN and TVAE run in the environment of benchmarks/peers.txt. Figures of other tables and
+ways that the results file has stay there.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from imblearn.over_sampling import SMOTE, SMOTENC
-from measuring import print_figures, write_results
+from measuring import RESULTS, print_figures, write_results
 from numpy.typing import NDArray
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -58,6 +59,7 @@ FILES = {
     "yeast": "paper/yeast_2_vs_4.csv",
     "winequality": "paper/winequality_red_8_vs_6.csv",
 }
+TABLES = [*FILES, "handbook"]
 IDENTIFIERS = {"PolicyNumber"}
 NEIGHBORS = 10
 """Of the crossover rows that models start from."""
@@ -255,7 +257,7 @@ class Encoded:
         )
         run = StageRun(run_id="quality", stage="refine", config_hash="", random_state=seed)
         with tempfile.TemporaryDirectory() as folder:
-            train(config, run, Process(0, 1, cpu), open_folder(folder), net, batches, real, start)
+            train(config, run, Process(0, 1, cpu), open_folder(folder), net, batches, real, start, None, None)
         parts = [refined for _, refined, _, _ in blocks(net, start, made.row_id)]
         columns = representation.columns(torch.cat(parts))
         return self.decoded(np.stack([columns[feature.name] for feature in self.features]))
@@ -352,22 +354,28 @@ def _f1_at_best(score: NDArray[Any], y: NDArray[Any], chooses: NDArray[np.bool_]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("RARESMITH_DATA", "data")))
-    parser.add_argument("--tables", nargs="+", default=[*FILES, "handbook"])
+    parser.add_argument("--tables", nargs="+", default=TABLES)
     parser.add_argument("--ways", nargs="+", default=[*WAYS])
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
-    results = []
+    results = {}
+    if (before := RESULTS / "quality.json").exists():
+        results = {(found["table"], found["way"]): found for found in json.loads(before.read_text())["quality"]}
     for name in arguments.tables:
         table = read(name, arguments.data)
         for way in arguments.ways:
             taken = [judge(table, WAYS[way], seed) for seed in range(arguments.seeds)]
             figures = {key: [f[key] for f in taken] for key in taken[0]}
-            results.append({"table": name, "way": way, **{key: float(np.mean(f)) for key, f in figures.items()}})
-            results[-1]["sd"] = {key: float(np.std(f)) for key, f in figures.items()}
-            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
-    header = ["table", "way", "auc", "ap", "ap_logistic", "f1", "dcr", "dcr_held_out", "copies"]
-    print_figures(results, header)
-    print(f"\nWritten to {write_results('quality', {'seeds': arguments.seeds, 'quality': results})}")
+            means = {key: float(np.mean(f)) for key, f in figures.items()}
+            deviations = {key: float(np.std(f)) for key, f in figures.items()}
+            results[name, way] = {"table": name, "way": way, "seeds": arguments.seeds, **means, "sd": deviations}
+            in_order = sorted(results.values(), key=lambda r: (TABLES.index(r["table"]), [*WAYS].index(r["way"])))
+            path = write_results("quality", {"quality": in_order})
+            print(json.dumps(results[name, way]), file=sys.stderr, flush=True)
+    print_figures(
+        in_order, ["table", "way", "seeds", "auc", "ap", "ap_logistic", "f1", "dcr", "dcr_held_out", "copies"]
+    )
+    print(f"\nWritten to {path}")
 
 
 if __name__ == "__main__":

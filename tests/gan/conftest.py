@@ -58,6 +58,7 @@ class Warehouse:
     def __init__(self, folder: Path, encoder: Encoder, refine: str) -> None:
         self.folder, self.encoder = folder, encoder
         self.rng = np.random.default_rng(0)
+        self.train_ids: dict[int, NDArray[np.int64]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self.config_path = folder / "run.toml"
         self.configure(refine)
@@ -95,6 +96,8 @@ class Warehouse:
                 if split == "test":
                     columns = {name: np.full_like(values, np.nan) for name, values in columns.items()}
                 ids = self.rng.integers(-(2**62), 2**62, count)
+                if split == "train":
+                    self.train_ids[label] = ids
                 parts.append({"row_id": ids, "split": np.full(count, split), "label": np.full(count, label), **columns})
         names = parts[0].keys()
         columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
@@ -107,7 +110,8 @@ class Warehouse:
         parts: list[dict[str, Any]] = []
         for label, n in rows.items():
             ids = rng.integers(-(2**62), 2**62, n)
-            parts.append({"row_id": ids, "label": np.full(n, label), **draw(self.encoder, label, n, rng)})
+            base = {"base_row_id": np.resize(self.train_ids[label], n)} if label in self.train_ids else {}
+            parts.append({"row_id": ids, "label": np.full(n, label), **base, **draw(self.encoder, label, n, rng)})
         total = sum(rows.values())
         columns: dict[str, Any] = {
             "base_row_id": np.arange(total),

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from tests.gan.conftest import make_encoder
+from tests.gan.conftest import CODES, make_encoder
 
 from raresmith.config import RefineConfig
 from raresmith.encoder import Encoder
+from raresmith.gan.copies import TrainRows
 from raresmith.gan.family import FAMILY, make_model
 from raresmith.gan.generate import BLOCK, PIECE, blocks, pieces, refined_row_ids
 from raresmith.gan.model import Model, Rows, Setting
@@ -12,6 +13,7 @@ from raresmith.gan.redraw import count
 from raresmith.gan.representation import Representation
 
 CPU = torch.device("cpu")
+NO_ROWS = TrainRows(make_encoder(5, 2), [])
 
 
 def make(latent: str, model: str = "gan", architecture: str = "small", encoder: Encoder | None = None) -> Model:
@@ -46,9 +48,9 @@ def make_rows(n: int) -> tuple[Rows, np.ndarray]:
 def test_a_refined_row_does_not_depend_on_the_rows_beside_it(model, latent, architecture):
     gan, (rows, ids) = make(latent, model, architecture), make_rows(700)
     torch.set_num_threads(1)
-    whole = torch.cat([made for _, made, _, _ in blocks(gan, rows, ids)])
+    whole = torch.cat([made for _, made, *_ in blocks(gan, rows, ids, NO_ROWS)])
     order = torch.randperm(700, generator=torch.Generator().manual_seed(1))[:123]
-    some = torch.cat([made for _, made, _, _ in blocks(gan, rows.take(order), ids[order.numpy()])])
+    some = torch.cat([made for _, made, *_ in blocks(gan, rows.take(order), ids[order.numpy()], NO_ROWS)])
     assert torch.equal(whole[order], some)
     assert len(torch.unique(whole, dim=0)) == 700
 
@@ -58,16 +60,37 @@ def test_rows_of_categories_alone_are_made_and_scored(model):
     made = make("synthetic", model, encoder=make_encoder(0, 2))
     _, ids = make_rows(50)
     rows = Rows(torch.zeros(50, 0), torch.tensor([[1, 6]]).repeat(50, 1), torch.zeros(50, dtype=torch.int64))
-    for _, refined, scores, _ in blocks(made, rows, ids):
+    for _, refined, scores, *_ in blocks(made, rows, ids, TrainRows(make_encoder(0, 2), [])):
         assert torch.equal(refined[:, :4].sum(1), torch.ones(50))
         assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_a_row_that_equals_a_train_row_is_made_anew():
+    encoder = make_encoder(0, 2)
+    model = make("synthetic", "redraw", encoder=encoder)
+    rows = Rows(torch.zeros(900, 0), torch.tensor([[1, 6]]).repeat(900, 1), torch.zeros(900, dtype=torch.int64))
+    _, ids = make_rows(900)
+
+    def codes(rows: torch.Tensor) -> set[tuple[int, ...]]:
+        return set(zip(*(column.tolist() for column in model.representation.columns(rows).values()), strict=True))
+
+    (free,) = blocks(model, rows, ids, TrainRows(encoder, []))
+    assert len(codes(free.rows)) == 16 and free.copies == 0
+    known = {"c0": np.array([0.0, 3.0, 3.0]), "c1": np.array([0.0, 3.0, 5.0])}
+    (anew,) = blocks(model, rows, ids, TrainRows(encoder, [known]))
+    assert len(codes(anew.rows)) == 13 and anew.copies == 0
+    kept = [(a == b).all().item() for a, b in zip(free.rows, anew.rows, strict=True)]
+    assert [codes(row[None]) <= {(0, 0), (3, 3), (3, 5)} for row in free.rows] == [not same for same in kept]
+    everything = np.array(np.meshgrid(CODES, CODES), dtype=float).reshape(2, -1)
+    (no_other,) = blocks(model, rows, ids, TrainRows(encoder, [{"c0": everything[0], "c1": everything[1]}]))
+    assert no_other.copies == 900
 
 
 @pytest.mark.parametrize("model", FAMILY)
 def test_made_rows_are_valid_and_scored(model):
     gan, (rows, ids) = make("synthetic", model), make_rows(BLOCK + 10)
     sizes = []
-    for part, made, scores, outside in blocks(gan, rows, ids):
+    for part, made, scores, outside, _ in blocks(gan, rows, ids, NO_ROWS):
         sizes.append(part.stop - part.start)
         assert made[:, :5].abs().max() <= 3
         assert ((made[:, 5:] == 0) | (made[:, 5:] == 1)).all()

@@ -1,8 +1,11 @@
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from deltalake import write_deltalake
+from tests.delta_rows import delta_rows
 from tests.gan.conftest import make_encoder
 
 from raresmith.gan.conditionals import Conditionals
@@ -10,6 +13,7 @@ from raresmith.gan.model import Batch, Rows, Setting
 from raresmith.gan.redraw import Redraw, _drawn, count
 from raresmith.gan.representation import Representation
 from raresmith.gan.tokens import Tokens
+from raresmith.gan.train import main
 
 CPU = torch.device("cpu")
 
@@ -126,3 +130,24 @@ def test_training_lowers_the_cross_entropy():
         tokens = net.tokens.of(held.numbers, held.positions - torch.tensor([2, 6]))
         losses.append(-net.likelihood(tokens, 4).log().mean().item())
     assert losses[1] < losses[0] - 0.05
+
+
+def test_rows_are_redrawn_from_their_base_rows_whatever_the_synthetic_rows_are(warehouse):
+    refined = []
+    for name in ("one", "two"):
+        house = warehouse('model = "redraw"\nsteps = 5', categorical=1, name=name)
+        if name == "two":
+            rows = delta_rows(house.table("synthetic"))
+            moved = {n: rows[n].to_numpy()[::-1] for n in house.encoder.names}
+            for n, values in moved.items():
+                rows = rows.set_column(rows.schema.get_field_index(n), rows.schema.field(n), pa.array(values))
+            write_deltalake(house.table("synthetic"), rows, mode="overwrite")
+        assert main([str(house.config_path)]) == 0
+        refined.append(delta_rows(house.table("refined")).sort_by("synthetic_row_id").drop_columns("run_id"))
+    assert refined[0].equals(refined[1])
+    features = delta_rows(house.table("features")).to_pandas().set_index("row_id")
+    synthetic = delta_rows(house.table("synthetic")).to_pandas().set_index("row_id")
+    made = refined[0].to_pandas()
+    base = features.loc[synthetic.loc[made["synthetic_row_id"], "base_row_id"]]
+    # Half are kept, and some of the others drawn as they were.
+    assert (made["c0"].to_numpy() == base["c0"].to_numpy()).mean() > 0.6

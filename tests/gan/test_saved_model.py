@@ -4,6 +4,7 @@ import pickle
 import shutil
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from tests.gan.conftest import Warehouse, make_encoder
 
 from raresmith.errors import DataError
 from raresmith.gan.checkpoint import _digest, write_tensors
+from raresmith.gan.copies import read_train_rows
 from raresmith.gan.family import FAMILY
 from raresmith.gan.folder import Disk
 from raresmith.gan.generate import blocks
 from raresmith.gan.model import Rows
 from raresmith.gan.saved_model import load_model
+from raresmith.gan.tables import RowSource, open_table, train_rows
 from raresmith.gan.train import main
 
 CPU = torch.device("cpu")
@@ -40,17 +43,21 @@ def test_the_files_alone_make_the_rows_that_training_made(model, latent, warehou
         classes=("good", "bad", "worse"),
     )  # fmt: skip
     expected = delta_rows(house.table("refined"))
-    synthetic = delta_rows(house.table("synthetic"))
+    features = open_table(house.table("features"))
+    known = read_train_rows(train_rows(features, (1, 2)), house.encoder)
+    start = RowSource(open_table(house.table("synthetic")))
+    start = replace(start, base=features) if model == "redraw" else start
+    synthetic = start.read(house.encoder.names)
     shutil.copytree(Path(house.table("models")) / "r", tmp_path / "elsewhere")
     shutil.rmtree(house.folder)
     saved = load_model(str(tmp_path / "elsewhere"), CPU)
     assert saved.called == f"{model}, small, from {latent}"
     assert saved.encoder == house.encoder
     representation = saved.model.representation
-    numbers, positions = representation.split({n: synthetic[n].to_numpy() for n in representation.names}, "t")
-    rows = Rows(numbers, positions, torch.from_numpy(synthetic["label"].to_numpy() - 1).long())
+    numbers, positions = representation.split(synthetic, "t")
+    rows = Rows(numbers, positions, torch.from_numpy(synthetic["label"] - 1).long())
     columns: dict[str, list[Any]] = {name: [] for name in representation.names}
-    for _, made, _, _ in blocks(saved.model, rows, synthetic["row_id"].to_numpy().copy()):
+    for _, made, *_ in blocks(saved.model, rows, synthetic["row_id"].copy(), known):
         for name, values in representation.columns(made).items():
             columns[name] += values.tolist()
     made_rows = sorted(zip(*columns.values(), strict=True))

@@ -1,36 +1,68 @@
-"""Train rows by their hashes, to tell made rows that equal one."""
+"""Rows that equal a train row: told by hashes, and made anew."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
-from deltalake import DeltaTable
+import torch
 from numpy.typing import NDArray
 
 from raresmith.encoder import Encoder
-from raresmith.gan.generate import row_hash
-from raresmith.gan.tables import query, quoted
+from raresmith.gan import draws
+from raresmith.gan.draws import Stream
+from raresmith.gan.hashes import row_hash
+from raresmith.gan.model import Model
+from raresmith.gan.tables import RowSource, query, quoted
 from raresmith.raw_units import Columns, RawUnits
+
+TIMES = 10
+"""That a row is made anew before it is left as it is."""
 
 
 class TrainRows:
-    """What the train rows of some classes are in raw units: 8 bytes a row.
+    """What train rows are, in raw units where a feature is a raw column: 8 bytes a row.
 
     Two rows that differ are taken for equal once in 2^64 pairs.
+
+    Parameters
+    ----------
+    parts
+        The rows' feature columns, part by part.
     """
 
-    def __init__(self, features: DeltaTable, classes: Sequence[int], encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, parts: Iterable[Columns]) -> None:
         self._raw = RawUnits(encoder, ())
-        columns = ", ".join(map(quoted, encoder.names))
-        condition = f"split = 'train' AND label IN ({', '.join(map(str, classes))})"
-        hashes = [np.empty(0, np.int64)]
-        with query(features, f"SELECT {columns} FROM t WHERE {condition}") as batches:
-            for batch in batches:
-                hashes.append(self._hash({name: batch[name].to_numpy() for name in encoder.names}))
-        self._hashes = np.unique(np.concatenate(hashes))
+        self._made = [feature.name for feature in encoder.features if feature.made]
+        self._hashes = np.unique(np.concatenate([np.empty(0, np.int64), *map(self._hash, parts)]))
 
     def have(self, features: Columns) -> NDArray[np.bool_]:
-        """For each made row, given by its feature columns, whether a train row is the same in raw units."""
-        return np.isin(self._hash(features), self._hashes)
+        """For each made row, given by its feature columns, whether a train row is the same."""
+        hashes = self._hash(features)
+        found: NDArray[np.int64] = np.append(self._hashes, 0)[np.searchsorted(self._hashes, hashes)]
+        return np.asarray(found == hashes)
 
     def _hash(self, features: Columns) -> NDArray[np.int64]:
-        return row_hash(self._raw.comparable(features))
+        return row_hash([*self._raw.comparable(features), *(features[name] for name in self._made)])
+
+
+def read_train_rows(source: RowSource, encoder: Encoder) -> TrainRows:
+    """The train rows of `source`, each batch of which is forgotten once it is read."""
+    sql = f"SELECT {', '.join(map(quoted, encoder.names))} FROM t WHERE {source.condition}"
+    with query(source.table, sql) as batches:
+        return TrainRows(encoder, ({name: batch[name].to_numpy() for name in encoder.names} for batch in batches))
+
+
+def made_anew(
+    model: Model, generated: Callable[[torch.Tensor], torch.Tensor], counters: torch.Tensor, train_rows: TrainRows
+) -> tuple[torch.Tensor, NDArray[np.bool_]]:
+    """Rows (n, width) that `generated` makes by `counters`, by others where they would equal a train row; and which of
+    them do after all, as where the model makes only these."""
+    representation = model.representation
+    rows = generated(counters)
+    is_copy = train_rows.have(representation.columns(representation.clamp(rows)[0]))
+    for time in range(TIMES):
+        if not is_copy.any():
+            break
+        again = generated(draws.bits(draws.key(model.seed, Stream.AGAIN, time), counters))
+        rows = torch.where(torch.from_numpy(is_copy).to(rows.device)[:, None], again, rows)
+        is_copy = train_rows.have(representation.columns(representation.clamp(rows)[0]))
+    return rows, is_copy

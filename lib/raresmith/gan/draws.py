@@ -29,6 +29,7 @@ class Stream(IntEnum):
     DROPOUT = 11
     SAMPLE = 12
     CLASS = 13
+    AGAIN = 14
 
 
 def _signed(value: int) -> int:

@@ -2,8 +2,9 @@
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from raresmith.contracts import Table
 from raresmith.errors import DataError
-from raresmith.gan import draws
+from raresmith.gan.copies import TrainRows, made_anew
 from raresmith.gan.folder import Folder
 from raresmith.gan.model import Model, Rows
 from raresmith.gan.shares import parted
@@ -35,13 +36,25 @@ def pieces(total: int, rank: int, world_size: int) -> list[tuple[int, int, str]]
     return [(low, min(low + PIECE, last), f"rows-{low:012d}.parquet") for low in range(first, last, PIECE)]
 
 
-def blocks(
-    model: Model, rows: Rows, row_ids: NDArray[np.int64]
-) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor, int]]:
-    """For each block of `rows`: which rows, the refined rows (n, width), their scores, and how many numbers lay out of
-    range.
+class Block(NamedTuple):
+    """Refined rows of at most BLOCK others."""
 
-    A refined row is a function of the weights, its synthetic row and the seed.
+    part: slice
+    """Which rows were refined."""
+    rows: torch.Tensor
+    """Of shape (n, width)."""
+    scores: torch.Tensor
+    outside: int
+    """Numbers that lay out of range."""
+    copies: int
+    """Rows that equal a train row."""
+
+
+def blocks(model: Model, rows: Rows, row_ids: NDArray[np.int64], train_rows: TrainRows) -> Iterator[Block]:
+    """`rows` refined block by block.
+
+    A refined row is a function of the weights, the row that it starts from, its id, the seed, and what train rows there
+    are.
     """
     model.train(False)
     counters = torch.from_numpy(row_ids).to(model.device)
@@ -52,14 +65,15 @@ def blocks(
             indices = torch.full((BLOCK,), first, device=model.device)
             indices[:n] = torch.arange(first, first + n, device=model.device)
             block, keys = rows.take(indices), counters[indices]
-            raw = model.generated(block, keys)
+            raw, is_copy = made_anew(model, partial(model.generated, block), keys, train_rows)
             refined, _ = model.representation.clamp(raw)
             scores = model.scores(refined, block.classes)
             if not torch.isfinite(raw).all():
                 raise DataError(
                     "the model makes numbers that are not finite; lower refine.learning_rate or refine.steps"
                 )
-            yield slice(first, first + n), refined[:n], scores[:n], model.representation.clamp(raw[:n])[1]
+            outside = model.representation.clamp(raw[:n])[1]
+            yield Block(slice(first, first + n), refined[:n], scores[:n], outside, int(is_copy[:n].sum()))
 
 
 def write_shard(
@@ -69,18 +83,25 @@ def write_shard(
     model: Model,
     rows: Rows,
     row_ids: NDArray[np.int64],
+    train_rows: TrainRows,
     *,
     called: str,
     run_id: str,
-) -> int:
-    """Refine `rows` into the Parquet file `name`, in the columns of `refined`; return how many numbers were clamped."""
+) -> tuple[int, int]:
+    """Refine `rows` into the Parquet file `name`, in the columns of `refined`.
+
+    Returns
+    -------
+    tuple of int
+        How many numbers were clamped, and how many rows equal a train row.
+    """
     schema = arrow_schema(contract)
     labels = np.array(model.classes, dtype=np.int32)[rows.classes.cpu().numpy()]
     made_ids = refined_row_ids(row_ids, run_id, model.seed)
-    clamped = 0
+    clamped, copies = 0, 0
     buffer = io.BytesIO()
     with pq.ParquetWriter(buffer, schema) as writer:
-        for part, refined, scores, outside in blocks(model, rows, row_ids):
+        for part, refined, scores, outside, equal in blocks(model, rows, row_ids, train_rows):
             n = part.stop - part.start
             columns: dict[str, Any] = {
                 "row_id": made_ids[part],
@@ -92,9 +113,9 @@ def write_shard(
                 **model.representation.columns(refined),
             }
             writer.write_batch(pa.record_batch([columns[field.name] for field in schema], schema=schema))
-            clamped += outside
+            clamped, copies = clamped + outside, copies + equal
     folder.write(name, buffer.getvalue())
-    return clamped
+    return clamped, copies
 
 
 def refined_row_ids(row_ids: NDArray[np.int64], run_id: str, seed: int) -> NDArray[np.int64]:
@@ -111,26 +132,3 @@ def read_shards(folder: Folder, names: list[str], contract: Table) -> pa.RecordB
             yield from pq.ParquetFile(pa.BufferReader(folder.read(name))).iter_batches(BLOCK * 16)
 
     return pa.RecordBatchReader.from_batches(arrow_schema(contract), batches())
-
-
-def content_hash(batches: pa.RecordBatchReader) -> str:
-    """Hex digest of the rows, the same for any order; text, which is the same in every row, is left out."""
-    total, rows = 0, 0
-    for batch in batches:
-        numbers = [
-            column.fill_null(0).to_numpy(zero_copy_only=False)
-            for field, column in zip(batch.schema, batch.columns, strict=True)
-            if not (pa.types.is_string(field.type) or pa.types.is_string_view(field.type))
-        ]
-        # A sum, not an exclusive or: two equal rows must not cancel.
-        total, rows = (total + int(row_hash(numbers).sum())) % 2**64, rows + len(batch)
-    return f"{total:016x}-{rows}"
-
-
-def row_hash(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.int64]:
-    """64 bits of each row of numbers, given by its columns."""
-    value = torch.zeros(len(columns[0]), dtype=torch.int64)
-    for column in columns:
-        numbers = column.astype(np.float64).view(np.int64) if column.dtype.kind == "f" else column.astype(np.int64)
-        value = draws.bits(0, value ^ draws.bits(1, torch.from_numpy(numbers)))
-    return np.asarray(value)

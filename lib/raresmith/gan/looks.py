@@ -41,16 +41,18 @@ class Looks:
     Parameters
     ----------
     rows, row_ids
-        The sample: synthetic rows, on the CPU.
+        The sample: what the model starts from, on the CPU.
+    synthetic
+        The synthetic rows of the same sample, as they are.
     """
 
-    def __init__(self, judge: Judge, model: Model, rows: Rows, row_ids: NDArray[np.int64]) -> None:
+    def __init__(self, judge: Judge, model: Model, rows: Rows, row_ids: NDArray[np.int64], synthetic: Rows) -> None:
         self._judge, self._model = judge, model
         self._rows, self._counters = rows.to(model.device), torch.from_numpy(row_ids).to(model.device)
         self._labels = np.array(model.classes)[rows.classes.numpy()]
         self._thread = ThreadPoolExecutor(1)
-        synthetic = self._labelled(model.representation.join(rows.numbers, rows.positions))
-        self._synthetic = self._thread.submit(judge, synthetic)
+        as_they_are = self._labelled(model.representation.join(synthetic.numbers, synthetic.positions))
+        self._synthetic = self._thread.submit(judge, as_they_are)
         self._under_way: tuple[int, dict[str, torch.Tensor], Future[Figures]] | None = None
         self.done: list[Look] = []
         self.weights: dict[str, torch.Tensor] = {}

@@ -92,6 +92,8 @@ class Model(ABC):
     """What the losses that `step` returns are called."""
     trained_alike: ClassVar[bool] = False
     """Whether training is the same for both latents, so that a model of either can start from noise."""
+    starts_from_base: ClassVar[bool] = False
+    """Whether it is given the base rows of the synthetic rows, with their features, instead of these themselves."""
     holds: ClassVar[str] = "no value of any row"
     """What the weights have of the real rows that they were trained on, beside what training leaves in them."""
 

@@ -12,6 +12,7 @@ from raresmith.gan.process import Process
 from raresmith.gan.refined_table import refined_hash, write_refined
 from raresmith.gan.saved_model import load_model
 from raresmith.gan.shares import read_order
+from raresmith.gan.tables import RowSource
 from raresmith.stages import StageReport
 
 
@@ -29,10 +30,10 @@ def only_generate(config: Config, process: Process) -> StageReport:
         return StageReport(stage="refine", words=stage.LEFT_OUT)
     started = time.monotonic()
     found = tables.generate_run(config) if process.first else None
-    version = torch.tensor(found.inputs["synthetic"] if found else 0, device=process.device)
-    run = tables.generate_run(config, int(process.share(version)))
-    done = torch.tensor(stage.is_done(config, run) if process.first else False, device=process.device)
-    if process.share(done):
+    versions = [found.inputs[name] for name in ("features", "synthetic")] if found else [0, 0]
+    features_version, synthetic_version = process.share(torch.tensor(versions, device=process.device)).tolist()
+    run = tables.generate_run(config, features_version, synthetic_version)
+    if process.agree(process.first and stage.is_done(config, run)):
         if process.first and tables.recorded(config, run) is None:
             stage.note_done(config, run, refined_hash(config), started)
         process.wait()
@@ -42,14 +43,15 @@ def only_generate(config: Config, process: Process) -> StageReport:
     saved = load_model(location, process.device)
     encoder = tables.read_encoder(tables.location(config, "encoder"))
     check_encoder(saved.encoder, encoder, location)
-    synthetic = tables.open_table(tables.location(config, "synthetic"), int(version))
-    order = read_order(synthetic, "true")
+    features = tables.open_table(tables.location(config, "features"), features_version)
+    synthetic = RowSource(tables.open_table(tables.location(config, "synthetic"), synthetic_version))
+    order = read_order(synthetic)
     if strangers := sorted(set(order.counts()) - set(saved.model.classes)):
         raise DataError(
             f"synthetic has rows of the classes {strangers} but the model in {location} makes {saved.model.classes}; "
             "run refine to train one that fits"
         )
-    write_refined(config, run, process, saved.model, saved.called, synthetic, order, encoder)
+    write_refined(config, run, process, saved.model, saved.called, synthetic, features, order, encoder)
     if process.first:
         stage.note_done(config, run, refined_hash(config), started)
     process.wait()

@@ -45,6 +45,8 @@ class Redraw(Model):
 
     losses: ClassVar = ("masked",)
     trained_alike: ClassVar = True
+    # Values of one real row belong together, where SMOTE and crossover have blurred or parted them.
+    starts_from_base: ClassVar = True
     holds: ClassVar = (
         "of each column by itself at most 32 real values of each token (a bin of a number, a category), and how many "
         "rows have each pair of tokens"

@@ -10,11 +10,14 @@ from raresmith import contracts
 from raresmith.config import Config
 from raresmith.encoder import Encoder
 from raresmith.gan import tables
+from raresmith.gan.copies import read_train_rows
 from raresmith.gan.folder import open_folder
-from raresmith.gan.generate import content_hash, pieces, read_shards, write_shard
+from raresmith.gan.generate import pieces, read_shards, write_shard
+from raresmith.gan.hashes import content_hash
 from raresmith.gan.model import Model
 from raresmith.gan.process import Process
 from raresmith.gan.shares import Order, read_rows
+from raresmith.gan.tables import RowSource
 from raresmith.runs import StageRun
 
 
@@ -24,7 +27,8 @@ def write_refined(
     process: Process,
     model: Model,
     called: str,
-    synthetic: DeltaTable,
+    synthetic: RowSource,
+    features: DeltaTable,
     order: Order,
     encoder: Encoder,
 ) -> None:
@@ -41,17 +45,21 @@ def write_refined(
     contract = contracts.refined(encoder)
     staging = open_folder(f"{tables.model_location(config)}/staging")
     places = torch.tensor([model.classes.index(label) for label in order.counts()], dtype=torch.int64)
-    clamped = torch.zeros((), dtype=torch.int64, device=process.device)
+    train_rows = read_train_rows(tables.train_rows(features, model.classes), encoder)
+    start = replace(synthetic, base=features) if model.starts_from_base else synthetic
+    counts = torch.zeros(2, dtype=torch.int64, device=process.device)
     for low, high, name in pieces(len(order), process.rank, process.world_size):
-        rows, row_ids = read_rows(synthetic, order, low, high, "true", model.representation)
-        rows = replace(rows, classes=places[rows.classes])
-        clamped += write_shard(
-            staging, name, contract, model, rows.to(process.device), row_ids, called=called, run_id=run.run_id
+        rows, row_ids = read_rows(start, order, low, high, model.representation)
+        rows = replace(rows, classes=places[rows.classes]).to(process.device)
+        counts += torch.tensor(
+            write_shard(staging, name, contract, model, rows, row_ids, train_rows, called=called, run_id=run.run_id),
+            device=process.device,
         )
-    process.sum(clamped)  # after this every shard is there
+    clamped, copies = process.sum(counts).tolist()  # after this every shard is there
     if process.first:
         names = [n for rank in range(process.world_size) for _, _, n in pieces(len(order), rank, process.world_size)]
-        notes: dict[str, Any] = {"clamped": int(clamped), "numbers": len(order) * len(model.representation.numeric)}
+        numbers = len(order) * len(model.representation.numeric)
+        notes: dict[str, Any] = {"clamped": clamped, "numbers": numbers, "copies": copies}
         refined = read_shards(staging, names, contract)
         tables.write_table(contract, tables.location(config, "refined"), refined, run, **notes)
         for name in staging.names():

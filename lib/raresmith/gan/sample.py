@@ -7,7 +7,7 @@ import torch
 from raresmith.config import load_config
 from raresmith.errors import ConfigError, DataError
 from raresmith.gan import tables
-from raresmith.gan.copies import TrainRows
+from raresmith.gan.copies import read_train_rows
 from raresmith.gan.folder import open_folder
 from raresmith.gan.generate import BLOCK, pieces
 from raresmith.gan.only_generate import check_encoder
@@ -16,6 +16,7 @@ from raresmith.gan.process import Process
 from raresmith.gan.sampler import Sampler, class_of
 from raresmith.gan.saved_model import load_model
 from raresmith.gan.start_rows import StartRows
+from raresmith.gan.tables import RowSource
 from raresmith.sample_request import SampleRequest
 from raresmith.stages import StageReport
 
@@ -75,12 +76,14 @@ def make_sampler(request: SampleRequest, source: str, process: Process, logical_
     classes = [*saved.model.classes]
     if request.label is not None:
         classes = [classes[class_of(saved, request.label)]]
-    train_rows = TrainRows(tables.open_table(tables.location(config, "features")), classes, saved.encoder)
+    features = tables.open_table(tables.location(config, "features"))
+    train_rows = read_train_rows(tables.train_rows(features, classes), saved.encoder)
     if saved.model.latent == "noise" or request.where:
         return Sampler(saved, request, None, train_rows)
     synthetic = tables.open_table(tables.location(config, "synthetic"))
     wanted = -(-request.num_samples // BLOCK) * BLOCK
-    start = StartRows(synthetic, saved.model, classes, wanted)
+    base = features if saved.model.starts_from_base else None
+    start = StartRows(RowSource(synthetic, base=base), saved.model, classes, wanted)
     if len(start) == 0:
         raise DataError(f"{synthetic.table_uri} has no rows of the classes {classes}; run oversample first")
     # Twice from the same row, such a model would make the same numbers.

@@ -11,7 +11,7 @@ import torch
 from raresmith.encoder import Feature
 from raresmith.errors import DataError
 from raresmith.gan import draws
-from raresmith.gan.copies import TrainRows
+from raresmith.gan.copies import TrainRows, made_anew
 from raresmith.gan.draws import Stream
 from raresmith.gan.family import FAMILY
 from raresmith.gan.folder import Copied
@@ -97,7 +97,12 @@ class Sampler:
             with torch.inference_mode():
                 numbers = torch.arange(first, first + BLOCK, device=model.device)
                 rows = self._rows(numbers)
-                raw = self._generated(rows, draws.bits(draws.key(self._request.seed, Stream.SAMPLE), numbers))
+                counters = draws.bits(draws.key(self._request.seed, Stream.SAMPLE), numbers)
+                generated = partial(self._generated, rows)
+                if self._train_rows is None:
+                    raw, is_copy = generated(counters), np.zeros(BLOCK, np.bool_)
+                else:
+                    raw, is_copy = made_anew(model, generated, counters, self._train_rows)
                 if not torch.isfinite(raw).all():
                     raise DataError(f"{self._saved.called}, makes numbers that are not finite; train it again")
                 made, _ = model.representation.clamp(raw)
@@ -109,11 +114,8 @@ class Sampler:
                 place = self.schema.get_field_index(column)
                 batch = batch.set_column(place, self.schema.field(place), pa.repeat(value, BLOCK))
             kept = np.arange(BLOCK) < high - first
-            if self._train_rows is not None:
-                copies = self._train_rows.have(columns) & kept
-                self.copies += int(copies.sum())
-                kept &= ~copies
-            yield batch.filter(pa.array(kept))
+            self.copies += int((is_copy & kept).sum())
+            yield batch.filter(pa.array(kept & ~is_copy))
 
     def _rows(self, numbers: torch.Tensor) -> Rows:
         """What the rows with these numbers start from."""

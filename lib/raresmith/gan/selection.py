@@ -5,20 +5,20 @@ how long the judge takes. A run that goes on from a checkpoint decides as one th
 """
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from deltalake import DeltaTable
-from numpy.typing import NDArray
 
 from raresmith.config import RefineConfig
 from raresmith.gan.checkpoint import Saved, restore
 from raresmith.gan.judge import FEWEST, MOST_MADE, read_judge
 from raresmith.gan.looks import Look, Looks
-from raresmith.gan.model import Model, Rows
+from raresmith.gan.model import Model
 from raresmith.gan.process import Process
-from raresmith.gan.representation import Representation
 from raresmith.gan.shares import Order, read_parts
+from raresmith.gan.tables import RowSource
 
 _BEST = "best."
 """Before the names of the best weights in a checkpoint."""
@@ -79,7 +79,7 @@ def make_selection(
     settings: RefineConfig,
     model: Model,
     features: DeltaTable,
-    synthetic: DeltaTable,
+    synthetic: RowSource,
     made: Order,
     saved: Saved | None,
 ) -> Selection | None:
@@ -92,7 +92,11 @@ def make_selection(
         is_category = np.isin(representation.names, [feature.name for feature in representation.categorical])
         judge = read_judge(features, representation.names, is_category, model.classes)
         if judge is not None:
-            looks = Looks(judge, model, *_read_sample(synthetic, made, representation))
+            start = replace(synthetic, base=features) if model.starts_from_base else synthetic
+            parts = _sample(made)
+            rows, row_ids = read_parts(start, made, parts, representation)
+            as_they_are, _ = read_parts(synthetic, made, parts, representation)
+            looks = Looks(judge, model, rows, row_ids, as_they_are)
             if saved is not None:
                 looks.done = [Look(*look) for look in saved[1]["looks"]]
                 looks.weights = {k.removeprefix(_BEST): t for k, t in saved[0].items() if k.startswith(_BEST)}
@@ -106,11 +110,11 @@ def make_selection(
     return Selection(process, settings, looks) if process.agree(looks is not None) else None
 
 
-def _read_sample(synthetic: DeltaTable, made: Order, representation: Representation) -> tuple[Rows, NDArray[np.int64]]:
+def _sample(made: Order) -> list[slice]:
     """Of each class the rows with the smallest row_id, which is a hash; at most MOST_MADE rows in all."""
     counts = made.counts()
     start, parts = 0, []
     for n in counts.values():
         parts.append(slice(start, start + min(n, MOST_MADE // len(counts))))
         start += n
-    return read_parts(synthetic, made, parts, "true", representation)
+    return parts

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from deltalake import DeltaTable
 from numpy.typing import NDArray
 
 from raresmith.errors import ConfigError, DataError
@@ -18,7 +17,7 @@ from raresmith.gan import draws
 from raresmith.gan.draws import Stream
 from raresmith.gan.model import Rows
 from raresmith.gan.representation import Representation
-from raresmith.gan.tables import read_columns
+from raresmith.gan.tables import RowSource
 
 MOST_SPREAD = 2**16
 """Rows that every rank reads, whatever its share, to count them."""
@@ -58,43 +57,43 @@ class Order:
         return " OR ".join(parts) or "false"
 
 
-def read_order(table: DeltaTable, condition: str) -> Order:
-    """The order of the rows of `table` where `condition` holds."""
-    columns = read_columns(table, ("label", "row_id"), condition)
-    return Order.of(columns["label"].astype(np.int32), columns["row_id"].astype(np.int64), table.table_uri)
+def read_order(source: RowSource) -> Order:
+    """The order of the rows of `source`."""
+    columns = source.read(())
+    return Order.of(columns["label"].astype(np.int32), columns["row_id"].astype(np.int64), source.table.table_uri)
 
 
 def read_rows(
-    table: DeltaTable, order: Order, low: int, high: int, condition: str, representation: Representation
+    source: RowSource, order: Order, low: int, high: int, representation: Representation
 ) -> tuple[Rows, NDArray[np.int64]]:
-    """The rows of `table` at positions [low, high) of `order`, which was read with the same `condition`, and their ids.
+    """The rows of `source` at positions [low, high) of its `order`, and their ids.
 
     Only these rows are kept; Delta skips the files whose statistics rule them out.
     """
-    return read_parts(table, order, [slice(low, high)], condition, representation)
+    return read_parts(source, order, [slice(low, high)], representation)
 
 
-def read_spread(table: DeltaTable, order: Order, condition: str, representation: Representation) -> Rows:
-    """At most MOST_SPREAD rows of `table`, in stretches at equal distances in `order`: the same on all ranks."""
+def read_spread(source: RowSource, order: Order, representation: Representation) -> Rows:
+    """At most MOST_SPREAD rows of `source`, in stretches at equal distances in `order`: the same on all ranks."""
     n, stretch = len(order), MOST_SPREAD // _STRETCHES
     parts = [slice(0, n)]
     if n > MOST_SPREAD:
         parts = [slice(start, start + stretch) for start in (np.arange(_STRETCHES) * n // _STRETCHES).tolist()]
-    return read_parts(table, order, parts, condition, representation)[0]
+    return read_parts(source, order, parts, representation)[0]
 
 
 def read_parts(
-    table: DeltaTable, order: Order, parts: list[slice], condition: str, representation: Representation
+    source: RowSource, order: Order, parts: list[slice], representation: Representation
 ) -> tuple[Rows, NDArray[np.int64]]:
     """As `read_rows`, of several stretches of `order`, one after the other."""
-    of_parts = " OR ".join(order.condition(part.start, part.stop) for part in parts)
-    columns = read_columns(table, ("label", "row_id", *representation.names), f"({condition}) AND ({of_parts})")
+    columns = source.read(representation.names, " OR ".join(order.condition(part.start, part.stop) for part in parts))
     sorting = np.lexsort((columns["row_id"], columns["label"]))
     columns = {name: column[sorting] for name, column in columns.items()}
+    table = source.table.table_uri
     row_ids, labels = (np.concatenate([whole[part] for part in parts]) for whole in (order.row_ids, order.labels))
     if not np.array_equal(columns["row_id"], row_ids):
-        raise DataError(f"{table.table_uri} gave other rows on a second read; run the stage that wrote it again")
-    numbers, positions = representation.split({n: columns[n] for n in representation.names}, table.table_uri)
+        raise DataError(f"{table} gave other rows on a second read; run the stage that wrote it again")
+    numbers, positions = representation.split({n: columns[n] for n in representation.names}, table)
     classes = np.searchsorted(np.unique(order.labels), labels)
     return Rows(numbers, positions, torch.from_numpy(classes)), row_ids
 

@@ -45,6 +45,8 @@ def report(config: Config, run: StageRun, *, unchanged: bool = False) -> StageRe
             f"           {said['clamped']:,} of {said['numbers']:,} numbers lay outside the range of the train rows "
             "and were set to its end"
         )
+        if copies := said.get("copies"):
+            words += f"\n           {copies:,} rows equal a train row however often they are made anew"
         if kept := json.loads(note["measures"] or "{}").get("kept"):
             words += f"\n           {kept}"
     return StageReport(stage="refine", rows=rows, seconds=note["seconds"], unchanged=unchanged, words=words)

@@ -2,17 +2,16 @@
 
 import numpy as np
 import torch
-from deltalake import DeltaTable
 
 from raresmith.gan.model import Model, Rows
-from raresmith.gan.tables import read_columns
+from raresmith.gan.tables import RowSource
 
 MOST = 2**20
 """Rows that are started from, however many there are."""
 
 
 class StartRows:
-    """Rows of `synthetic` in the order of row_id, which is a hash and so a random order that no file layout changes.
+    """Rows of `source` in the order of row_id, which is a hash and so a random order that no file layout changes.
 
     Parameters
     ----------
@@ -22,17 +21,17 @@ class StartRows:
         Rows that will be asked for: no more than these are kept.
     """
 
-    def __init__(self, synthetic: DeltaTable, model: Model, classes: list[int], wanted: int) -> None:
+    def __init__(self, source: RowSource, model: Model, classes: list[int], wanted: int) -> None:
         of_classes = f"label IN ({', '.join(map(str, classes))})"
-        row_ids = np.sort(read_columns(synthetic, ("row_id",), of_classes)["row_id"])[:MOST]
+        row_ids = np.sort(source.read((), of_classes)["row_id"])[:MOST]
         self._total, self._rows = len(row_ids), None
         if self._total:
             names = model.representation.names
             condition = f"{of_classes} AND row_id <= {row_ids[: max(wanted, 1)][-1]}"
-            columns = read_columns(synthetic, ("row_id", "label", *names), condition)
+            columns = source.read(names, condition)
             order = np.argsort(columns["row_id"])
             columns = {name: column[order] for name, column in columns.items()}
-            numbers, positions = model.representation.split({n: columns[n] for n in names}, synthetic.table_uri)
+            numbers, positions = model.representation.split({n: columns[n] for n in names}, source.table.table_uri)
             places = torch.from_numpy(np.searchsorted(model.classes, columns["label"]))
             self._rows = Rows(numbers, positions, places).to(model.device)
 

@@ -1,7 +1,8 @@
 """The one place where the trainer touches Delta: delta-rs, no JVM."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -69,15 +70,18 @@ def commit_note(path: str) -> dict[str, Any] | None:
 
 def refine_run(config: Config, features: int | None = None, synthetic: int | None = None) -> StageRun:
     """The identity of the stage on these versions of its tables, or on the newest."""
-    inputs: dict[str, str | int] = {
+    return stage_run(config, "refine", _versions(config, features, synthetic))
+
+
+def _versions(config: Config, features: int | None, synthetic: int | None) -> dict[str, str | int]:
+    return {
         name: rows_version(open_table(location(config, name))) if version is None else version
         for name, version in (("features", features), ("synthetic", synthetic))
     }
-    return stage_run(config, "refine", inputs)
 
 
-def generate_run(config: Config, synthetic: int | None = None) -> StageRun:
-    """The identity of the stage by the saved model alone, on this version of `synthetic` or on the newest.
+def generate_run(config: Config, features: int | None = None, synthetic: int | None = None) -> StageRun:
+    """The identity of the stage by the saved model alone, on these versions of its tables or on the newest.
 
     Raises
     ------
@@ -91,8 +95,7 @@ def generate_run(config: Config, synthetic: int | None = None) -> StageRun:
         raise DataError(f"there is no model in {folder}; run refine without --only-generate first") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"the model in {folder} is damaged ({error!r}); run refine without --only-generate") from None
-    version = rows_version(open_table(location(config, "synthetic"))) if synthetic is None else synthetic
-    return stage_run(config, "refine", {"model": digest, "synthetic": version})
+    return stage_run(config, "refine", {"model": digest, **_versions(config, features, synthetic)})
 
 
 def query(table: DeltaTable, sql: str) -> pa.RecordBatchReader:
@@ -130,6 +133,39 @@ def read_columns(
     with query(table, sql) as reader:
         found = reader.read_all()
     return {name: found[name].to_numpy() for name in names}
+
+
+@dataclass(frozen=True, eq=False)
+class RowSource:
+    """The rows of `table` where `condition` holds: columns label, row_id, and features."""
+
+    table: DeltaTable
+    condition: str = "true"
+    base: DeltaTable | None = None
+    """The table `features`, where synthetic rows are to have the features of their base rows instead of their own."""
+
+    def read(self, names: Iterable[str], condition: str = "true") -> dict[str, NDArray[np.generic]]:
+        """`label`, `row_id` and the features `names` of those of the rows where `condition` holds too, in any order."""
+        condition, names = f"({self.condition}) AND ({condition})", list(names)
+        if self.base is None or not names:
+            return read_columns(self.table, ("label", "row_id", *names), condition)
+        columns = list(map(quoted, names))
+        sql = (
+            f"SELECT s.label, s.row_id, {', '.join(f'b.{name}' for name in columns)} "
+            f"FROM (SELECT label, row_id, base_row_id FROM t WHERE {condition}) AS s "
+            f"JOIN (SELECT row_id, {', '.join(columns)} FROM base WHERE split = 'train') AS b "
+            "ON b.row_id = s.base_row_id"
+        )
+        builder = QueryBuilder().register("t", self.table).register("base", self.base)
+        with pa.RecordBatchReader.from_stream(builder.execute(sql)) as reader:
+            found = reader.read_all()
+        return {name: found[name].to_numpy() for name in ("label", "row_id", *names)}
+
+
+def train_rows(features: DeltaTable, classes: Sequence[int]) -> RowSource:
+    """The train rows of `classes`."""
+    of_classes = f"label IN ({', '.join(map(str, classes))})" if classes else "false"
+    return RowSource(features, f"split = 'train' AND {of_classes}")
 
 
 def arrow_schema(table: Table) -> pa.Schema:

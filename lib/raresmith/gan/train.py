@@ -32,6 +32,7 @@ from raresmith.gan.representation import Representation
 from raresmith.gan.saved_model import name_of, save_model
 from raresmith.gan.selection import Selection, make_selection
 from raresmith.gan.shares import Batches, read_order, read_rows, read_spread
+from raresmith.gan.tables import RowSource
 from raresmith.runs import StageRun
 from raresmith.stages import ONLY_GENERATE, StageReport
 
@@ -65,14 +66,14 @@ def refine(config: Config, process: Process) -> StageReport:
         return stage.report(config, run, unchanged=True)
     encoder = tables.read_encoder(tables.location(config, "encoder"))
     features = tables.open_table(tables.location(config, "features"), features_version)
-    synthetic = tables.open_table(tables.location(config, "synthetic"), synthetic_version)
+    synthetic = RowSource(tables.open_table(tables.location(config, "synthetic"), synthetic_version))
     folder = open_folder(tables.model_location(config))
 
     # Data: the order of all rows here, their values below and only this rank's share
-    made = read_order(synthetic, "true")
+    made = read_order(synthetic)
     classes = tuple(made.counts())
-    is_parent = f"split = 'train' AND label IN ({', '.join(map(str, classes))})" if classes else "false"
-    given = read_order(features, is_parent)
+    parents = tables.train_rows(features, classes)
+    given = read_order(parents)
     if missing := sorted(set(classes) - set(given.counts())):
         raise DataError(
             f"synthetic has rows of the classes {missing} but features has no train row of them; run oversample again"
@@ -83,9 +84,7 @@ def refine(config: Config, process: Process) -> StageReport:
     setting = Setting(
         representation=representation, latent=settings.latent, classes=classes, seed=seed, device=process.device
     )
-    model = make_model(
-        setting, settings, lambda: count(setting, read_spread(features, given, is_parent, representation))
-    )
+    model = make_model(setting, settings, lambda: count(setting, read_spread(parents, given, representation)))
 
     # Training, unless it is done and only the rows are missing
     trained = checkpoint.whole(folder, "model") if process.first else None
@@ -95,8 +94,8 @@ def refine(config: Config, process: Process) -> StageReport:
             given.counts(), made.counts(), batch_size=settings.batch_size, seed=seed,
             rank=process.rank, world_size=process.world_size, device=process.device,
         )  # fmt: skip
-        real, _ = read_rows(features, given, *batches.real_range, is_parent, representation)
-        smote, _ = read_rows(synthetic, made, *batches.smote_range, "true", representation)
+        real, _ = read_rows(parents, given, *batches.real_range, representation)
+        smote, _ = read_rows(synthetic, made, *batches.smote_range, representation)
         saved = checkpoint.newest_checkpoint(folder, run.fingerprint) if process.first else None
         selection = make_selection(process, settings, model, features, synthetic, made, saved)
         history = train(settings, run, process, folder, model, batches, real, smote, saved, selection)
@@ -105,7 +104,7 @@ def refine(config: Config, process: Process) -> StageReport:
             checkpoint.delete_checkpoints(folder)
 
     called = name_of(settings.model, settings.architecture, settings.latent)
-    write_refined(config, run, process, model, called, synthetic, made, encoder)
+    write_refined(config, run, process, model, called, synthetic, features, made, encoder)
     if process.first:
         stage.note_done(config, run, refined_hash(config), started)
     process.wait()
