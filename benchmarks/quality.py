@@ -172,9 +172,9 @@ WAYS: dict[str, Callable[[Given], Rows]] = {
     "crossover": crossover,
     "redraw": model("redraw"),
     "redraw from noise": model("redraw", "noise"),
-    "gan": model("gan"),
-    "wgan_gp": model("wgan_gp"),
-    "vae": model("vae"),
+    "gan": model("gan", steps=2000, batch_size=64),
+    "wgan_gp": model("wgan_gp", steps=2000, batch_size=64),
+    "vae": model("vae", steps=2000, batch_size=64),
     "CTGAN": peer("ctgan"),
     "TVAE": peer("tvae"),
 }
@@ -211,7 +211,8 @@ class Encoded:
         self.features = features
         self.columns = np.ascontiguousarray(np.stack(columns), np.float32)
         label = Label(name="y", type="int", classes=("0", "1"), positive="1")
-        self.encoder = Encoder(features=tuple(features), label=label, raw_schema="")
+        fields = [{"name": f.name, "type": f.type} for f in features] + [{"name": "y", "type": "integer"}]
+        self.encoder = Encoder(features=tuple(features), label=label, raw_schema=json.dumps({"fields": fields}))
 
     def crossover(self, n_neighbors: int) -> MadeRows:
         is_categorical = np.array([feature.kind == "categorical" for feature in self.features])
@@ -226,6 +227,7 @@ class Encoded:
         import torch
 
         from raresmith.config import RefineConfig
+        from raresmith.gan.copies import TrainRows
         from raresmith.gan.family import make_model
         from raresmith.gan.folder import open_folder
         from raresmith.gan.generate import blocks
@@ -258,7 +260,10 @@ class Encoded:
         run = StageRun(run_id="quality", stage="refine", config_hash="", random_state=seed)
         with tempfile.TemporaryDirectory() as folder:
             train(config, run, Process(0, 1, cpu), open_folder(folder), net, batches, real, start, None, None)
-        parts = [refined for _, refined, _, _ in blocks(net, start, made.row_id)]
+        known = TrainRows(
+            self.encoder, [{f.name: column for f, column in zip(self.features, self.columns, strict=True)}]
+        )
+        parts = [block.rows for block in blocks(net, start, made.row_id, known)]
         columns = representation.columns(torch.cat(parts))
         return self.decoded(np.stack([columns[feature.name] for feature in self.features]))
 

@@ -50,9 +50,9 @@ def encoder() -> Any:
         )
         for i in range(FEATURES)
     ]  # fmt: skip
-    return Encoder(
-        features=tuple(columns), label=Label(name="y", type="int", classes=("0", "1"), positive="1"), raw_schema=""
-    )
+    fields = [{"name": f.name, "type": f.type} for f in columns] + [{"name": "y", "type": "integer"}]
+    label = Label(name="y", type="int", classes=("0", "1"), positive="1")
+    return Encoder(features=tuple(columns), label=label, raw_schema=json.dumps({"fields": fields}))
 
 
 def train_ours(settings: dict[str, Any]) -> None:
@@ -92,7 +92,7 @@ def train_ours(settings: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         process.wait()
         started = time.monotonic()
-        train(config, run, process, open_folder(folder), model, batches, real, smote)
+        train(config, run, process, open_folder(folder), model, batches, real, smote, None, None)
         process.wait()
         if process.first:
             print(json.dumps({"seconds": time.monotonic() - started}), flush=True)
@@ -135,7 +135,7 @@ def step_part(turns: int, folder: Path) -> list[dict[str, Any]]:
         turns,
         {
             "Keras loop": partial(peer, "keras", path, few, 64),
-            "ours": partial(ours, model="gan", steps=STEPS),
+            "ours": partial(ours, model="gan", steps=STEPS, batch_size=64),
         },
     )
     a_step = {way: s / (few if way == "Keras loop" else STEPS) for way, s in seconds.items()}

@@ -315,7 +315,7 @@ class OversampleConfig:
 class RefineConfig:
     """`[refine]`: the model and how torchrun starts it."""
 
-    model: Literal["redraw", "gan", "wgan_gp", "vae"] = "gan"
+    model: Literal["redraw", "gan", "wgan_gp", "vae"] = "redraw"
     """redraw: some columns of each row drawn anew by a model of all columns (docs/models.md); gan (Goodfellow et al.
     2014); wgan_gp (Gulrajani et al. 2017; a step is one of its critic); vae (Kingma, Welling 2014)."""
     architecture: Literal["small", "smotified"] = "small"
@@ -323,13 +323,13 @@ class RefineConfig:
     d-512-256-128-1 (Sharma et al. 2022, IEEE Access 10:30655)."""
     latent: Literal["synthetic", "noise"] = "synthetic"
     """What the generator starts from: SMOTE rows or standard normal noise."""
-    steps: int = 2000
+    steps: int = 500
     """Training steps, each one discriminator and one generator update; at least 1."""
-    batch_size: int = 64
+    batch_size: int = 128
     """Rows of one step over all ranks: half real, half fake in the discriminator's; even, at least 4."""
     learning_rate: float | None = None
     """Adam's step size; above 0. Without it 0.003 for redraw and 0.0002 for the others."""
-    validate_every: int = 500
+    validate_every: int = 100
     """Steps between two looks at refined rows by the validation rows; the weights of the best look are kept
     (docs/models.md). 0 looks never and keeps those of the last step."""
     patience: int = 5

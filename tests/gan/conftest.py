@@ -69,7 +69,9 @@ class Warehouse:
     def configure(self, refine: str) -> None:
         text = '[run]\nname = "r"\nwarehouse = "tables"\nrandom_state = 7\n[source]\npath = "x"\n'
         text += 'label = "class"\nkey = ["id"]\n'
-        self.config_path.write_text(f"{text}[refine]\n{refine}\n")
+        # The networks that learn from rows of every kind, and not what only counts them, unless a test says so.
+        model = "" if "model" in refine else 'model = "gan"\n'
+        self.config_path.write_text(f"{text}[refine]\n{model}{refine}\n")
 
     @property
     def config(self) -> Config:

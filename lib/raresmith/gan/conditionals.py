@@ -90,9 +90,15 @@ class Conditionals(nn.Module):  # type: ignore[misc]
         self.curves = torch.cat([self.normal_scores[None], curves * is_number])
 
     def train(self, mode: bool = True) -> "Conditionals":
-        """As of every module; the counts stay as they are while rows are made, so their ratios are taken here."""
-        spans = [self._span(j) for j in range(len(self.sizes))]
-        self.ratios = [] if mode else [self._ratios(self.pairs[:, s], self.rows[:, None], s) for s in spans]
+        """As of every module; counts and weights stay as they are while rows are made, so what follows from them is
+        computed here."""
+        columns = [] if mode else range(len(self.sizes))
+        with torch.no_grad():
+            self.ratios = [
+                self._ratios(self.pairs[:, self._span(j)], self.rows[:, None], self._span(j)) for j in columns
+            ]
+            self.heads = [self._head(j) for j in columns]
+            self.inputs = None if mode else self._inputs()
         super().train(mode)
         return self
 
@@ -110,14 +116,20 @@ class Conditionals(nn.Module):  # type: ignore[misc]
 
     def embedded(self, tokens: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """The seen columns, added up: (n, HIDDEN)."""
+        if not self.training:
+            return functional.embedding_bag(tokens, self.inputs, per_sample_weights=seen, mode="sum") + self.first.bias
         scores = functional.linear(torch.cat([self.normal_scores[tokens] * seen, seen], dim=1), self.first.weight)
         return torch.einsum("ni,nih->nh", seen, self.embedding(tokens)) + scores + self.first.bias
 
     def embedded_column(self, j: int, tokens: torch.Tensor) -> torch.Tensor:
-        """What column j adds to `embedded` once it is seen."""
-        token, d = tokens[:, j], len(self.sizes)
-        score = self.normal_scores[token, None] * self.first.weight[:, j] + self.first.weight[:, d + j]
-        return self.embedding(token) + score
+        """What column j adds to `embedded` once it is seen; while rows are made."""
+        return functional.embedding(tokens[:, j], self.inputs)
+
+    def _inputs(self) -> torch.Tensor:
+        """What each token adds to `embedded`: (all tokens, HIDDEN)."""
+        of_scores, of_columns = self.first.weight.T.split(len(self.sizes))
+        column = torch.arange(len(self.sizes)).repeat_interleave(torch.tensor(self.sizes)).to(of_scores.device)
+        return self.embedding.weight + self.normal_scores[:, None] * of_scores[column] + of_columns[column]
 
     def hidden(self, embedded: torch.Tensor, factors: torch.Tensor | None = None) -> torch.Tensor:
         """The network's layers above it: (n, HIDDEN)."""
@@ -147,10 +159,20 @@ class Conditionals(nn.Module):  # type: ignore[misc]
             pairs = (self.pairs[:, span][tokens] - itself[:, None]).clamp(min=0)
             ratios = self._ratios(pairs, (self.rows[tokens] - 1).clamp(min=0)[..., None], span)
             of_pairs = torch.einsum("ni,nik->nk", gate, ratios)
-        curves = slice(j * (_CURVES + 1), (j + 1) * (_CURVES + 1))
+        return of_pairs + (self._of_hidden(j, hidden) if self.training else functional.linear(hidden, *self.heads[j]))
+
+    def _of_hidden(self, j: int, hidden: torch.Tensor) -> torch.Tensor:
+        """What the network says of the tokens of column j, with their shares."""
+        span, curves = self._span(j), slice(j * (_CURVES + 1), (j + 1) * (_CURVES + 1))
         of_curves = functional.linear(hidden, self.of_curves.weight[curves], self.of_curves.bias[curves])
         of_tokens = functional.linear(hidden, self.of_tokens.weight[span], self.of_tokens.bias[span])
-        return self.log_shares[span] + of_pairs + of_tokens + of_curves @ self.curves[:, span]
+        return self.log_shares[span] + of_tokens + of_curves @ self.curves[:, span]
+
+    def _head(self, j: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight and bias of the one layer that `_of_hidden` is."""
+        bias = self._of_hidden(j, self.of_tokens.weight.new_zeros(1, HIDDEN))
+        weight = self._of_hidden(j, torch.eye(HIDDEN, device=bias.device)) - bias
+        return weight.T.contiguous(), bias[0]
 
     def likelihood(self, tokens: torch.Tensor, n_columns: int) -> torch.Tensor:
         """Geometric mean over the first columns of the probability of each, given all others: (n,)."""

@@ -30,7 +30,7 @@ _WARM_UP = 30
 _COLUMNS_PER_STEP = 8
 _AVERAGE = 0.97
 _CLIP = 5.0
-_TILE = 512
+_TILE = 1024
 """Rows of which a column is drawn at a time."""
 
 
