@@ -1,7 +1,6 @@
 """From a trained model and its synthetic rows to refined rows, and from there to one table."""
 
 import hashlib
-import io
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -99,8 +98,7 @@ def write_shard(
     labels = np.array(model.classes, dtype=np.int32)[rows.classes.cpu().numpy()]
     made_ids = refined_row_ids(row_ids, run_id, model.seed)
     clamped, copies = 0, 0
-    buffer = io.BytesIO()
-    with pq.ParquetWriter(buffer, schema) as writer:
+    with folder.stream(name) as stream, pq.ParquetWriter(stream, schema) as writer:
         for part, refined, scores, outside, equal in blocks(model, rows, row_ids, train_rows):
             n = part.stop - part.start
             columns: dict[str, Any] = {
@@ -114,7 +112,6 @@ def write_shard(
             }
             writer.write_batch(pa.record_batch([columns[field.name] for field in schema], schema=schema))
             clamped, copies = clamped + outside, copies + equal
-    folder.write(name, buffer.getvalue())
     return clamped, copies
 
 

@@ -6,6 +6,7 @@ from the s-th of S equal parts of that order, so every row is as likely as any o
 and where rows are fewer than slots they repeat.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,20 @@ class Order:
         """Rows of each class, in the order of the classes."""
         return dict(zip(*(a.tolist() for a in np.unique(self.labels, return_counts=True)), strict=True))
 
+    def part(self, parts: Sequence[slice]) -> "Order":
+        """That of the rows at some positions, given in order."""
+        return Order(*(np.concatenate([whole[part] for part in parts]) for whole in (self.labels, self.row_ids)))
+
+    def places(self, labels: NDArray[np.int32], row_ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Positions of rows; None where one of them is not there."""
+        places = np.empty(len(labels), np.int64)
+        for label in np.unique(labels):
+            low, high = np.searchsorted(self.labels, [label, label + 1])
+            of_label = labels == label
+            places[of_label] = low + np.searchsorted(self.row_ids[low:high], row_ids[of_label])
+        is_known = np.append(self.row_ids, 0)[places] == row_ids
+        return places if is_known.all() else None
+
     def condition(self, low: int, high: int) -> str:
         """SQL condition of the rows at positions [low, high)."""
         parts = []
@@ -86,16 +101,23 @@ def read_parts(
     source: RowSource, order: Order, parts: list[slice], representation: Representation
 ) -> tuple[Rows, NDArray[np.int64]]:
     """As `read_rows`, of several stretches of `order`, one after the other."""
-    columns = source.read(representation.names, " OR ".join(order.condition(part.start, part.stop) for part in parts))
-    sorting = np.lexsort((columns["row_id"], columns["label"]))
-    columns = {name: column[sorting] for name, column in columns.items()}
-    table = source.table.table_uri
-    row_ids, labels = (np.concatenate([whole[part] for part in parts]) for whole in (order.row_ids, order.labels))
-    if not np.array_equal(columns["row_id"], row_ids):
+    table, wanted, found = source.table.table_uri, order.part(parts), 0
+    numbers = torch.empty(len(wanted), len(representation.numeric))
+    positions = torch.empty(len(wanted), len(representation.categorical), dtype=torch.int64)
+    condition = " OR ".join(order.condition(part.start, part.stop) for part in parts)
+    # Batch by batch into place: all rows of a query at once would take several times their size.
+    with source.batches(representation.names, condition) as batches:
+        for batch in batches:
+            columns = {name: batch[name].to_numpy() for name in batch.schema.names}
+            places = wanted.places(columns["label"], columns["row_id"])
+            if places is None:
+                break
+            numbers[places], positions[places] = representation.split(columns, table)
+            found += len(places)
+    if found != len(wanted):
         raise DataError(f"{table} gave other rows on a second read; run the stage that wrote it again")
-    numbers, positions = representation.split({n: columns[n] for n in representation.names}, table)
-    classes = np.searchsorted(np.unique(order.labels), labels)
-    return Rows(numbers, positions, torch.from_numpy(classes)), row_ids
+    classes = np.searchsorted(np.unique(order.labels), wanted.labels)
+    return Rows(numbers, positions, torch.from_numpy(classes)), wanted.row_ids
 
 
 def parted(total: int, parts: int, part: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from numpy.typing import NDArray
 
@@ -21,6 +21,8 @@ from raresmith.runs import StageRun, fingerprint_of, stage_run
 
 _NO_ROWS = ("SET TBLPROPERTIES", "ADD CONSTRAINT")
 """Operations that change no row of a table."""
+_ROW_GROUP = 2**17
+"""Rows that are held while they are encoded; delta-rs's own million takes several hundred megabytes."""
 _ARROW = {
     "bigint": pa.int64(),
     "int": pa.int32(),
@@ -144,12 +146,11 @@ class RowSource:
     base: DeltaTable | None = None
     """The table `features`, where synthetic rows are to have the features of their base rows instead of their own."""
 
-    def read(self, names: Iterable[str], condition: str = "true") -> dict[str, NDArray[np.generic]]:
+    def batches(self, names: Iterable[str], condition: str = "true") -> pa.RecordBatchReader:
         """`label`, `row_id` and the features `names` of those of the rows where `condition` holds too, in any order."""
-        condition, names = f"({self.condition}) AND ({condition})", list(names)
-        if self.base is None or not names:
-            return read_columns(self.table, ("label", "row_id", *names), condition)
-        columns = list(map(quoted, names))
+        condition, columns = f"({self.condition}) AND ({condition})", list(map(quoted, names))
+        if self.base is None or not columns:
+            return query(self.table, f"SELECT {', '.join(('label', 'row_id', *columns))} FROM t WHERE {condition}")
         sql = (
             f"SELECT s.label, s.row_id, {', '.join(f'b.{name}' for name in columns)} "
             f"FROM (SELECT label, row_id, base_row_id FROM t WHERE {condition}) AS s "
@@ -157,9 +158,13 @@ class RowSource:
             "ON b.row_id = s.base_row_id"
         )
         builder = QueryBuilder().register("t", self.table).register("base", self.base)
-        with pa.RecordBatchReader.from_stream(builder.execute(sql)) as reader:
-            found = reader.read_all()
-        return {name: found[name].to_numpy() for name in ("label", "row_id", *names)}
+        return pa.RecordBatchReader.from_stream(builder.execute(sql))
+
+    def read(self, names: Iterable[str], condition: str = "true") -> dict[str, NDArray[np.generic]]:
+        """`batches` as one."""
+        with self.batches(names, condition) as batches:
+            found = batches.read_all()
+        return {name: found[name].to_numpy() for name in found.column_names}
 
 
 def train_rows(features: DeltaTable, classes: Sequence[int]) -> RowSource:
@@ -213,6 +218,7 @@ def write_table(
             schema_mode=("merge" if predicate else "overwrite") if changed else None,
             predicate=predicate or None,
             commit_properties=properties,
+            writer_properties=WriterProperties(max_row_group_size=_ROW_GROUP),
         )
     except CommitFailedError:
         if (commit_note(path) or {}).get("fingerprint") != run.fingerprint:

@@ -99,6 +99,7 @@ def refine(config: Config, process: Process) -> StageReport:
         saved = checkpoint.newest_checkpoint(folder, run.fingerprint) if process.first else None
         selection = make_selection(process, settings, model, features, synthetic, made, saved)
         history = train(settings, run, process, folder, model, batches, real, smote, saved, selection)
+        del real, smote  # they are not looked at again, and the rows to refine come now
         if process.first:
             save_model(folder, model, config, run, encoder, made.counts(), history)
             checkpoint.delete_checkpoints(folder)
