@@ -207,14 +207,15 @@ def augmented(raw: tuple[Column, ...]) -> Table:
             Column(
                 name="parent_row_id",
                 type="bigint",
-                comment="features.row_id of the train row that a made row starts from; null for originals",
+                comment="features.row_id of the train row that a made row starts from; null for originals and rows "
+                "made from noise",
                 nullable=True,
             ),
             _RUN_ID,
         ),
         checks={
             "origin_is_known": f"origin IN {('original', *typing.get_args(Method), 'refined')}",
-            "made_rows_have_a_parent": "origin = 'original' OR parent_row_id IS NOT NULL",
+            "made_rows_have_a_parent": "origin IN ('original', 'refined') OR parent_row_id IS NOT NULL",
         },
     )
 

@@ -190,3 +190,20 @@ def test_originals_keep_their_values_and_have_no_parent(prepared: Prepared, raw:
     assert {tuple(row) for row in rows.select("origin", "parent_row_id", "run_id").collect()} == {
         ("original", None, "r")
     }
+
+
+def test_rows_made_from_noise_carry_nothing_and_are_left_out_where_they_break_a_constraint(
+    prepared: Prepared, raw: DataFrame, config: Config
+) -> None:
+    made = made_from(prepared, 0.3)
+    noise = made.withColumn("base_row_id", F.lit(None).cast("bigint"))
+    rows = valid(prepared, raw, configured(), noise).rows.collect()
+    assert len(rows) == made.count()
+    assert {(row["parent_row_id"], row["card"], row["t"]) for row in rows} == {(None, None, None)}
+    orders = configured(constraints={"orders": [["n", "amount"]]})
+    broken = decode_made(noise, passed(raw, config), prepared.encoder, config, "smote").where("n > amount").count()
+    found = valid(prepared, raw, orders, noise)
+    assert 0 < broken < len(rows)
+    assert found.left_out[UNREPAIRED] == broken
+    assert found.rows.where("n > amount").count() == 0
+    assert found.rows.count() == len(rows) - broken

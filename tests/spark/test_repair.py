@@ -43,7 +43,7 @@ class Mended:
         both = t.StructType([t.StructField("place", t.LongType())])
         both = t.StructType([*both, *raw, *[t.StructField(BASE + f.name, f.dataType) for f in raw]])
         rows = [(i, *m, *b) for i, (m, b) in enumerate(zip(made, base, strict=True))]
-        df = spark.createDataFrame(rows, both).repartition(partitions)
+        df = spark.createDataFrame(rows, both).selectExpr("*", "place AS parent_row_id").repartition(partitions)
         train_rows = spark.createDataFrame(base if train is None else train, raw)
         found = constraints_of(config(**constraints), raw, steps or {}, train_rows)
         mended = repaired(df, found)

@@ -148,7 +148,8 @@ def decode_made(
     """`made` rows in the raw schema, with origin, parent_row_id and run_id; and ROW_ID, LABEL and BASE columns.
 
     Features are decoded and kept in the train range. Columns that are no feature (identifiers, the timestamp) are the
-    base row's, so that they go together; key columns are null, for a made row is no real transaction.
+    base row's, so that they go together, and null where a row has none; key columns are null, for a made row is no real
+    transaction.
 
     Parameters
     ----------
@@ -178,7 +179,8 @@ def decode_made(
     from_base = [col(name).alias(f"c{i}") for i, name in enumerate(carried)]
     from_base += [col(name).alias(BASE + name) for name in named]
     parents = base.select(col(ROW_ID).alias("p"), *from_base)
-    joined = values.join(parents, values["parent_row_id"] == parents["p"], "inner") if from_base else values
+    # Rows made from noise have none.
+    joined = values.join(parents, values["parent_row_id"] == parents["p"], "left") if from_base else values
     at = {name: f"v{i}" for i, name in enumerate(decoded)} | {name: f"c{i}" for i, name in enumerate(carried)}
     return joined.select(
         *[F.col(at[f.name]).cast(f.dataType).alias(f.name) for f in raw.fields],

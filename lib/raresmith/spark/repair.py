@@ -9,6 +9,8 @@ A row that breaks a constraint is mended in three steps:
    constraints that share columns with it, directly or by others. They keep whatever the base row keeps.
 3. Where one is broken even then, for the base row breaks it too, the row is left out.
 
+A row without a base row, made from noise, is left out where it breaks one.
+
 A row that keeps all of them is not touched, so to mend again changes nothing; in others no column is touched but those
 of constraints that were broken and of those that share columns with them.
 """
@@ -57,12 +59,14 @@ def repaired(made: DataFrame, constraints: Sequence[Constraint]) -> DataFrame:
 
     Parameters
     ----------
-    made : DataFrame with the raw columns, and the base row's values of those that constraints name as BASE + name
+    made : DataFrame with the raw columns, the base row's values of those that constraints name as BASE + name, and
+        parent_row_id
     constraints : at least one
     """
     rows = _judged(made, constraints, _BROKE)
     rows = _judged(_each_by_itself(rows, constraints), constraints, _BREAKS)
-    return _judged(_by_base_rows(rows, constraints), constraints, _BREAKS)
+    rows = _judged(_by_base_rows(rows, constraints), constraints, _BREAKS)
+    return rows.withColumn(_BREAKS, F.when(col("parent_row_id").isNull(), col(_BROKE)).otherwise(col(_BREAKS)))
 
 
 def is_left_out() -> Column:
