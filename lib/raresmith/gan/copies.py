@@ -10,7 +10,7 @@ from raresmith.encoder import Encoder
 from raresmith.gan import draws
 from raresmith.gan.draws import Stream
 from raresmith.gan.hashes import row_hash
-from raresmith.gan.model import Model
+from raresmith.gan.model import Model, Rows
 from raresmith.gan.tables import RowSource, query, quoted
 from raresmith.raw_units import Columns, RawUnits
 
@@ -34,11 +34,17 @@ class TrainRows:
         self._made = [feature.name for feature in encoder.features if feature.made]
         self._hashes = np.unique(np.concatenate([np.empty(0, np.int64), *map(self._hash, parts)]))
 
-    def have(self, features: Columns) -> NDArray[np.bool_]:
-        """For each made row, given by its feature columns, whether a train row is the same."""
+    def have(self, features: Columns, base: Columns | None) -> NDArray[np.bool_]:
+        """For each made row, given by its feature columns, whether a train row is the same.
+
+        Where the rows that they were made of are given too, also whether that one has the same raw columns: what else
+        it has goes with it into the table that is published.
+        """
         hashes = self._hash(features)
-        found: NDArray[np.int64] = np.append(self._hashes, 0)[np.searchsorted(self._hashes, hashes)]
-        return np.asarray(found == hashes)
+        found = np.append(self._hashes, 0)[np.searchsorted(self._hashes, hashes)] == hashes
+        if base is not None:
+            found |= row_hash(self._raw.comparable(features)) == row_hash(self._raw.comparable(base))
+        return np.asarray(found)
 
     def _hash(self, features: Columns) -> NDArray[np.int64]:
         return row_hash([*self._raw.comparable(features), *(features[name] for name in self._made)])
@@ -52,17 +58,23 @@ def read_train_rows(source: RowSource, encoder: Encoder) -> TrainRows:
 
 
 def made_anew(
-    model: Model, generated: Callable[[torch.Tensor], torch.Tensor], counters: torch.Tensor, train_rows: TrainRows
+    model: Model,
+    generated: Callable[[torch.Tensor], torch.Tensor],
+    start: Rows | None,
+    counters: torch.Tensor,
+    train_rows: TrainRows,
 ) -> tuple[torch.Tensor, NDArray[np.bool_]]:
-    """Rows (n, width) that `generated` makes by `counters`, by others where they would equal a train row; and which of
-    them do after all, as where the model makes only these."""
-    representation = model.representation
+    """Rows (n, width) that `generated` makes of `start` by `counters`, by others where they would be copies; and which
+    of them are after all, as where the model makes nothing else."""
+    representation, base = model.representation, None
+    if start is not None and model.starts_from_base:
+        base = representation.columns(representation.join(start.numbers, start.positions))
     rows = generated(counters)
-    is_copy = train_rows.have(representation.columns(representation.clamp(rows)[0]))
+    is_copy = train_rows.have(representation.columns(representation.clamp(rows)[0]), base)
     for time in range(TIMES):
         if not is_copy.any():
             break
         again = generated(draws.bits(draws.key(model.seed, Stream.AGAIN, time), counters))
         rows = torch.where(torch.from_numpy(is_copy).to(rows.device)[:, None], again, rows)
-        is_copy = train_rows.have(representation.columns(representation.clamp(rows)[0]))
+        is_copy = train_rows.have(representation.columns(representation.clamp(rows)[0]), base)
     return rows, is_copy

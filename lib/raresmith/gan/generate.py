@@ -64,7 +64,8 @@ def blocks(model: Model, rows: Rows, row_ids: NDArray[np.int64], train_rows: Tra
             indices = torch.full((BLOCK,), first, device=model.device)
             indices[:n] = torch.arange(first, first + n, device=model.device)
             block, keys = rows.take(indices), counters[indices]
-            raw, is_copy = made_anew(model, partial(model.generated, block), keys, train_rows)
+            start = block if model.latent == "synthetic" else None
+            raw, is_copy = made_anew(model, partial(model.generated, block), start, keys, train_rows)
             refined, _ = model.representation.clamp(raw)
             scores = model.scores(refined, block.classes)
             if not torch.isfinite(raw).all():

@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from raresmith.encoder import Feature
 from raresmith.errors import DataError
 from raresmith.gan import draws
 from raresmith.gan.conditionals import HIDDEN, Conditionals
@@ -55,6 +56,9 @@ class Redraw(Model):
     def __init__(self, setting: Setting, conditionals: Conditionals, *, steps: int, learning_rate: float) -> None:
         representation = setting.representation
         self.n_columns = len(representation.numeric) + len(representation.sizes)
+        columns: list[Feature] = [*representation.numeric, *representation.categorical]
+        raw = [i for i, column in enumerate(columns) if not column.made]
+        self.raw_columns = torch.tensor(raw, dtype=torch.int64, device=setting.device)
         # The class is one more category, which is always seen.
         self.n_given = 1 if setting.condition_width else 0
         self.block_starts = torch.tensor(representation.starts, dtype=torch.int64, device=setting.device)
@@ -108,6 +112,10 @@ class Redraw(Model):
         }
         numbers = net.tokens.moved(numbers, tokens, uniform[Stream.MOVE][:, : numbers.shape[1]])
         hidden = uniform[Stream.HIDE] < (SHARE if self.latent == "synthetic" else 1.0)
+        if len(self.raw_columns):
+            # One at least that the raw table has: a row that differs in windows alone is published as a copy.
+            first = uniform[Stream.HIDE][:, self.raw_columns].argmin(dim=1)
+            hidden.scatter_(1, self.raw_columns[first][:, None], True)
         if given is not None:
             hidden = (~given).expand_as(hidden)
             numbers = torch.where(given[: numbers.shape[1]], rows.numbers, numbers)

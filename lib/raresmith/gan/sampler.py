@@ -98,11 +98,11 @@ class Sampler:
                 numbers = torch.arange(first, first + BLOCK, device=model.device)
                 rows = self._rows(numbers)
                 counters = draws.bits(draws.key(self._request.seed, Stream.SAMPLE), numbers)
-                generated = partial(self._generated, rows)
+                generated, start = partial(self._generated, rows), rows if self._start is not None else None
                 if self._train_rows is None:
                     raw, is_copy = generated(counters), np.zeros(BLOCK, np.bool_)
                 else:
-                    raw, is_copy = made_anew(model, generated, counters, self._train_rows)
+                    raw, is_copy = made_anew(model, generated, start, counters, self._train_rows)
                 if not torch.isfinite(raw).all():
                     raise DataError(f"{self._saved.called}, makes numbers that are not finite; train it again")
                 made, _ = model.representation.clamp(raw)
