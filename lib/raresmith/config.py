@@ -312,6 +312,24 @@ class OversampleConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrivacyConfig:
+    """`[refine.privacy]`: training that is differentially private for each train row (docs/models.md)."""
+
+    epsilon: float
+    """Most that training may spend, above 0; the noise is as large as the steps and the batch size then ask for."""
+    delta: float = 1e-5
+    """Chance that `epsilon` does not hold; above 0, and less than one by the real rows that are trained on."""
+    max_grad_norm: float = 1.0
+    """Length to which the gradient of each row is cut, above 0; the noise grows with it."""
+
+    def __post_init__(self) -> None:
+        for name in ("epsilon", "max_grad_norm"):
+            value = getattr(self, name)
+            _require(0 < value < math.inf, f"refine.privacy.{name} must be a number above 0, got {value}")
+        _require(0 < self.delta < 1, f"refine.privacy.delta must be in (0, 1), got {self.delta}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RefineConfig:
     """`[refine]`: the model and how torchrun starts it."""
 
@@ -342,8 +360,12 @@ class RefineConfig:
     """Times torchrun starts the processes again after one died; at least 0."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: CUDA (nccl) where there is one, else CPU (gloo)."""
+    privacy: PrivacyConfig | None = None
+    """`[refine.privacy]`; without it training is not differentially private."""
 
     def __post_init__(self) -> None:
+        if self.privacy is not None:
+            self._check_private()
         for name in ("steps", "patience", "checkpoint_every", "nproc_per_node"):
             _require(getattr(self, name) >= 1, f"refine.{name} must be at least 1, got {getattr(self, name)}")
         _require(
@@ -353,6 +375,22 @@ class RefineConfig:
         _require(0 < self.step_size < 1, f"refine.learning_rate must be in (0, 1), got {self.learning_rate}")
         for name in ("validate_every", "max_restarts"):
             _require(getattr(self, name) >= 0, f"refine.{name} must be at least 0, got {getattr(self, name)}")
+
+    def _check_private(self) -> None:
+        """Refuse what would look at real rows beside the noise."""
+        refused = {
+            f'refine.model = "{self.model}", of which only "gan" learns from real rows by noisy gradients; set that': (
+                self.model != "gan"
+            ),
+            'refine.latent = "synthetic", for synthetic rows are made of real ones; set "noise"': (
+                self.latent == "synthetic"
+            ),
+            f"refine.validate_every = {self.validate_every}, for looks choose weights by real rows; set 0": (
+                self.validate_every > 0
+            ),
+        }
+        for found, is_found in refused.items():
+            _require(not is_found, f"refine.privacy does not go with {found}")
 
     @property
     def step_size(self) -> float:
@@ -731,7 +769,10 @@ def _checked(value: Any, hint: Any, key: str) -> Any:
     if origin is dict and isinstance(value, dict):
         return {name: _checked(item, arguments[1], f"{key}.{name}") for name, item in value.items()}
     if origin in (typing.Union, types.UnionType):
-        for option in arguments:
+        options = [a for a in arguments if a is not types.NoneType]
+        if len(options) == 1:
+            return _checked(value, options[0], key)
+        for option in options:
             try:
                 return _checked(value, option, key)
             except ConfigError:

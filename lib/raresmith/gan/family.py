@@ -5,6 +5,7 @@ from collections.abc import Callable
 from raresmith.config import RefineConfig
 from raresmith.gan.conditionals import Conditionals
 from raresmith.gan.model import Model, Setting
+from raresmith.gan.private_gan import PrivateGan
 from raresmith.gan.redraw import Redraw
 from raresmith.gan.vae import Vae
 from raresmith.gan.vanilla import Gan
@@ -18,4 +19,5 @@ def make_model(setting: Setting, settings: RefineConfig, conditionals: Callable[
     """The model of the configuration, untrained; `conditionals` makes those of `Redraw`, which alone needs them."""
     if settings.model == "redraw":
         return Redraw(setting, conditionals(), steps=settings.steps, learning_rate=settings.step_size)
-    return _NETWORKS[settings.model](setting, settings.architecture, settings.step_size)
+    network = PrivateGan if settings.privacy is not None else _NETWORKS[settings.model]
+    return network(setting, settings.architecture, settings.step_size)

@@ -17,6 +17,7 @@ from torch.optim import AdamW
 from raresmith.gan import draws
 from raresmith.gan.draws import Stream
 from raresmith.gan.optimizer import adam_state
+from raresmith.gan.privacy import Guarantee
 from raresmith.gan.representation import Representation
 
 Latent = Literal["synthetic", "noise"]
@@ -48,6 +49,8 @@ class Batch:
     step: int
     real: Rows
     """Of shape (half,)."""
+    is_drawn: torch.Tensor
+    """Which of `real` belong to the batch: the others fill up a sample whose size varies."""
     smote: Rows
     """Of shape (2 * half,)."""
     slots: torch.Tensor
@@ -96,6 +99,9 @@ class Model(ABC):
     """Whether it is given the base rows of the synthetic rows, with their features, instead of these themselves."""
     holds: ClassVar[str] = "no value of any row"
     """What the weights have of the real rows that they were trained on, beside what training leaves in them."""
+
+    guarantee: Guarantee | None = None
+    """What training promises of single real rows, if it does."""
 
     def __init__(
         self, setting: Setting, networks: dict[str, nn.Module], make_optimizer: Callable[[Any], AdamW]

@@ -1,15 +1,29 @@
 """The card of a saved model as a page to read, after Mitchell et al. 2019 (arXiv:1810.03993)."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from raresmith.gan.privacy import Guarantee
 
-def privacy(holds: str) -> list[str]:
-    """What the files of a model tell of the rows that it was trained on; `holds` as `Model.holds`."""
+
+def privacy(holds: str, guarantee: Guarantee | None) -> list[str]:
+    """What the files of a model tell of the rows that it was trained on; `holds`, `guarantee` as those of `Model`."""
+    if guarantee is None:
+        training = (
+            "What training leaves of single rows in them is neither measured nor bounded: it was not differentially "
+            "private."
+        )
+    else:
+        training = (
+            f"Training was differentially private, with {guarantee}: adding or removing one train row of the made "
+            f"classes makes no outcome more than {math.exp(guarantee.epsilon):.3g} times as likely, but for a chance "
+            f"of {guarantee.delta:.3g}. This is of the weights, not of the rest of the card, nor of what else was made "
+            "of the same rows; a second training of them spends as much again."
+        )
     return [
         "No row of any table is inside.",
-        f"The weights have {holds}. What training leaves of single rows in them is neither measured nor bounded: it "
-        "was not differentially private.",
+        f"The weights have {holds}. {training}",
         "The card has of each column its least and greatest train value, its mean or knots (real values at fixed "
         "shares), and the names of its categories. A column of names, or with a value that tells who it was, shows it.",
         "Made rows are held against real ones by `publish`, which leaves out copies, and not by the model.",
@@ -27,6 +41,7 @@ def as_text(card: Mapping[str, Any]) -> str:
     ]
     last = card["losses"][-1][1:] if card["losses"] else []
     losses = [(f"{name} loss, last", f"{loss:.4g}") for name, loss in zip(card["loss_names"], last, strict=False)]
+    private = [(name.replace("_", " "), f"{value:.6g}") for name, value in (card["differential_privacy"] or {}).items()]
     return "\n".join(
         [
             f"# {card['run_id']}: {card['model']}, {card['architecture']}, from {card['latent']}",
@@ -56,6 +71,7 @@ def as_text(card: Mapping[str, Any]) -> str:
             "## Privacy",
             "",
             *[f"- {sentence}" for sentence in card["privacy"]],
+            *(["", *_table(("differential privacy", ""), private)] if private else []),
             "",
             "## Making rows",
             "",

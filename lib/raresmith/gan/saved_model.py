@@ -84,7 +84,8 @@ def save_model(
         "refine": dataclasses.asdict(settings),
         "libraries": library_versions(),
         **history,
-        "privacy": privacy(model.holds),
+        "differential_privacy": dataclasses.asdict(model.guarantee) if model.guarantee else None,
+        "privacy": privacy(model.holds, model.guarantee),
     }
     write_tensors(folder, "model", model.weights(), card)
     folder.write("model.md", as_text(card).encode())

@@ -6,13 +6,14 @@ import time
 from raresmith.config import Config
 from raresmith.gan import tables
 from raresmith.gan.folder import open_folder
+from raresmith.gan.privacy import Guarantee
 from raresmith.runs import StageRun
 from raresmith.stages import StageReport
 
 LEFT_OUT = (
     "           left out: refine makes all its rows anew, and run.incremental leaves those of other days as they are"
 )
-MEASURED = ("model", "step", "kept", "loss_names", "losses", "look_names", "looks", "synthetic")
+MEASURED = ("model", "step", "kept", "loss_names", "losses", "look_names", "looks", "synthetic", "differential_privacy")
 """What `runs.measures` has of the model's card, for the report."""
 
 
@@ -47,6 +48,9 @@ def report(config: Config, run: StageRun, *, unchanged: bool = False) -> StageRe
         )
         if copies := said.get("copies"):
             words += f"\n           {copies:,} rows equal a train row however often they are made anew"
-        if kept := json.loads(note["measures"] or "{}").get("kept"):
+        measures = json.loads(note["measures"] or "{}")
+        if kept := measures.get("kept"):
             words += f"\n           {kept}"
+        if spent := measures.get("differential_privacy"):
+            words += f"\n           training was differentially private: {Guarantee(**spent)}"
     return StageReport(stage="refine", rows=rows, seconds=note["seconds"], unchanged=unchanged, words=words)

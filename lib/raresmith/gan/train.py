@@ -24,6 +24,7 @@ from raresmith.gan.family import make_model
 from raresmith.gan.folder import Folder, open_folder
 from raresmith.gan.model import Batch, Model, Rows, Setting
 from raresmith.gan.only_generate import only_generate
+from raresmith.gan.private_gan import make_batches
 from raresmith.gan.process import Process, finish, start
 from raresmith.gan.progress import Progress
 from raresmith.gan.redraw import count
@@ -90,13 +91,10 @@ def refine(config: Config, process: Process) -> StageReport:
     trained = checkpoint.whole(folder, "model") if process.first else None
     trained = trained if trained and trained[1].get("fingerprint") == run.fingerprint else None
     if len(made) > 0 and checkpoint.restore(process, trained, model.weights()) < 0:
-        batches = Batches(
-            given.counts(), made.counts(), batch_size=settings.batch_size, seed=seed,
-            rank=process.rank, world_size=process.world_size, device=process.device,
-        )  # fmt: skip
+        saved = checkpoint.newest_checkpoint(folder, run.fingerprint) if process.first else None
+        batches = make_batches(process, settings, model, given.counts(), made.counts(), saved)
         real, _ = read_rows(parents, given, *batches.real_range, representation)
         smote, _ = read_rows(synthetic, made, *batches.smote_range, representation)
-        saved = checkpoint.newest_checkpoint(folder, run.fingerprint) if process.first else None
         selection = make_selection(process, settings, model, features, synthetic, made, saved)
         history = train(settings, run, process, folder, model, batches, real, smote, saved, selection)
         del real, smote  # they are not looked at again, and the rows to refine come now
@@ -155,9 +153,11 @@ def train(
                 ended = f"step {step:,} was the last, for {settings.patience} looks were no better than one before; "
                 break
             selection.look(step)
+        real = batches.real(step)
         batch = Batch(
             step=step,
-            real=real_rows.take(batches.real(step)),
+            real=real_rows.take(real),
+            is_drawn=real >= 0,
             smote=smote_rows.take(batches.smote(step)),
             slots=batches.smote_slots,
             scale=process.world_size / settings.batch_size,

@@ -20,12 +20,7 @@ class Gan(Adversarial):
     def step(self, batch: Batch) -> torch.Tensor:
         """The discriminator learns from half of the made rows and as many real ones, then the generator from all."""
         made = self.made(batch, self.parallel["generator"])
-
-        # One pass over real and made rows together: two before one backward is where DDP stumbles.
-        logits = self.parallel["discriminator"](torch.cat([self.inputs(batch.real), made[::2].detach()]))
-        is_real = (torch.arange(len(logits), device=self.device) < len(batch.real)).to(logits.dtype)
-        discriminator_loss = batch.scale * functional.binary_cross_entropy_with_logits(logits, is_real, reduction="sum")
-        self.descend("discriminator", discriminator_loss)
+        discriminator_loss = self.train_discriminator(batch, made[::2].detach())
 
         # The bare discriminator, frozen: its gradients are of no use here, and DDP would send them around.
         self.judge.requires_grad_(False)
@@ -35,4 +30,13 @@ class Gan(Adversarial):
         )
         self.descend("generator", generator_loss)
         self.judge.requires_grad_(True)
-        return torch.stack([discriminator_loss.detach(), generator_loss.detach()])
+        return torch.stack([discriminator_loss, generator_loss.detach()])
+
+    def train_discriminator(self, batch: Batch, fake: torch.Tensor) -> torch.Tensor:
+        """Teach the discriminator to tell the batch's real rows from `fake`; return this rank's part of its loss."""
+        # One pass over real and made rows together: two before one backward is where DDP stumbles.
+        logits = self.parallel["discriminator"](torch.cat([self.inputs(batch.real), fake]))
+        is_real = (torch.arange(len(logits), device=self.device) < len(batch.real)).to(logits.dtype)
+        loss = batch.scale * functional.binary_cross_entropy_with_logits(logits, is_real, reduction="sum")
+        self.descend("discriminator", loss)
+        return loss.detach()

@@ -1,0 +1,74 @@
+"""What differentially private training promises, and the noise that the promise asks for."""
+
+import warnings
+from dataclasses import dataclass
+
+from raresmith.config import PrivacyConfig
+from raresmith.errors import ConfigError
+
+ACCOUNTANT = "prv"
+"""Opacus's by the privacy random variable (Gopi, Lee, Wutschitz 2021, arXiv:2106.02848): an upper bound, and a
+tighter one than by Rényi divergences."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarantee:
+    """(ε, δ)-differential privacy (Dwork et al. 2006) of a training for each real row, and how it came about."""
+
+    epsilon: float
+    delta: float
+    noise_multiplier: float
+    """Standard deviation of the noise, as a multiple of `max_grad_norm`."""
+    max_grad_norm: float
+    sample_rate: float
+    """A real row's chance to be in the batch of a step; of several classes the largest."""
+    steps: int
+
+    def __str__(self) -> str:
+        return f"(ε, δ) = ({self.epsilon:.3g}, {self.delta:.3g})"
+
+
+def make_guarantee(privacy: PrivacyConfig, sample_rate: float, steps: int) -> Guarantee:
+    """What `steps` steps of the Poisson-sampled Gaussian mechanism promise with the least noise that keeps the budget.
+
+    The ε is the accountant's upper bound, at most `privacy.epsilon` and at most 1 % below it.
+
+    Raises
+    ------
+    ConfigError
+        If opacus is not installed, or no noise is large enough.
+    """
+    try:
+        from opacus.accountants import create_accountant
+        from opacus.accountants.utils import get_noise_multiplier
+    except ImportError:
+        raise ConfigError(
+            "refine.privacy needs opacus to count what training spends, and it is not installed; install raresmith[dp]"
+        ) from None
+    # It warns of a rough first bound, which only sets the size of its grid.
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            sigma = get_noise_multiplier(
+                target_epsilon=privacy.epsilon,
+                target_delta=privacy.delta,
+                sample_rate=sample_rate,
+                steps=steps,
+                accountant=ACCOUNTANT,
+                epsilon_tolerance=privacy.epsilon / 100,
+            )
+        except ValueError:
+            raise ConfigError(
+                f"no noise keeps refine.privacy.epsilon = {privacy.epsilon} and delta = {privacy.delta} in {steps} "
+                "steps; raise them, or lower refine.steps"
+            ) from None
+        accountant = create_accountant(mechanism=ACCOUNTANT)
+        accountant.history = [(sigma, sample_rate, steps)]
+        epsilon = accountant.get_epsilon(delta=privacy.delta)
+    return Guarantee(
+        epsilon=float(epsilon),
+        delta=privacy.delta,
+        noise_multiplier=float(sigma),
+        max_grad_norm=privacy.max_grad_norm,
+        sample_rate=sample_rate,
+        steps=steps,
+    )
