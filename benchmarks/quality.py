@@ -233,16 +233,17 @@ class Encoded:
         from raresmith.gan.generate import blocks
         from raresmith.gan.model import Rows as Tensors
         from raresmith.gan.model import Setting
+        from raresmith.gan.private_gan import make_batches
         from raresmith.gan.process import Process
         from raresmith.gan.redraw import count
         from raresmith.gan.representation import Representation
-        from raresmith.gan.shares import Batches
         from raresmith.gan.train import train
         from raresmith.runs import StageRun
 
         torch.set_num_threads(1)
         cpu, representation, seed = torch.device("cpu"), Representation(self.encoder), self.given.seed
-        config = RefineConfig(model=name, latent=latent, **settings)
+        # The last step is kept: there is no validation split.
+        config = RefineConfig(model=name, latent=latent, validate_every=0, **settings)
 
         def tensors(columns: NDArray[Any]) -> Tensors:
             named = {feature.name: columns[i] for i, feature in enumerate(self.features)}
@@ -254,12 +255,11 @@ class Encoded:
         start = tensors(self.columns[:, made.base_row_id] if name == "redraw" else made.columns)
         setting = Setting(representation=representation, latent=latent, classes=(1,), seed=seed, device=cpu)
         net = make_model(setting, config, lambda: count(setting, real))
-        batches = Batches(
-            {1: len(real)}, {1: len(start)}, batch_size=config.batch_size, seed=seed, rank=0, world_size=1, device=cpu
-        )
+        process = Process(0, 1, cpu)
+        batches = make_batches(process, config, net, {1: len(real)}, {1: len(start)}, None)
         run = StageRun(run_id="quality", stage="refine", config_hash="", random_state=seed)
         with tempfile.TemporaryDirectory() as folder:
-            train(config, run, Process(0, 1, cpu), open_folder(folder), net, batches, real, start, None, None)
+            train(config, run, process, open_folder(folder), net, batches, real, start, None, None)
         known = TrainRows(
             self.encoder, [{f.name: column for f, column in zip(self.features, self.columns, strict=True)}]
         )
