@@ -1,5 +1,6 @@
 """A run is described by one file, and what it cannot mean is refused in one sentence."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from raresmith.config import Config, SplitConfig, load_config, parse_config
 from raresmith.errors import ConfigError
 
 MINIMAL = {"run": {"name": "r", "warehouse": "w"}, "source": {"path": "raw.parquet", "label": "y"}}
+PRIVATE = {"latent": "noise", "validate_every": 0, "privacy": {"epsilon": 1.0}}
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -34,6 +36,27 @@ def test_every_shipped_configuration_loads(name: str) -> None:
         ({"split": {"strategy": "random"}}, r"split.strategy must be one of 'hash', 'entity', 'time', got 'random'"),
         ({"split": {"strategy": "entity"}}, r"split.entity must name a column"),
         ({"refine": {"batch_size": 5}}, r"refine.batch_size must be even and at least 4, got 5"),
+        ({"refine": {"privacy": {"delta": 0.1}}}, r"\[refine.privacy\] lacks \['epsilon'\]"),
+        ({"refine": {"privacy": {"epsilon": 0.0}}}, r"refine.privacy.epsilon must be a number above 0, got 0.0"),
+        ({"refine": {"privacy": {"epsilon": math.inf}}}, r"refine.privacy.epsilon must be a number above 0, got inf"),
+        ({"refine": {"privacy": {"epsilon": 1.0, "delta": 1.0}}}, r"refine.privacy.delta must be in \(0, 1\), got 1.0"),
+        (
+            {"refine": {"privacy": {"epsilon": 1.0, "max_grad_norm": -1.0}}},
+            r"refine.privacy.max_grad_norm must be a number above 0, got -1.0",
+        ),
+        ({"refine": {**PRIVATE, "model": "redraw"}}, r'refine.privacy does not go with refine.model = "redraw", of'),
+        (
+            {"refine": {**PRIVATE, "model": "wgan_gp"}},
+            r'does not go with refine.model = "wgan_gp", .*only "gan" learns',
+        ),
+        (
+            {"refine": {**PRIVATE, "latent": "synthetic"}},
+            r'does not go with refine.latent = "synthetic", .* set "noise"',
+        ),
+        (
+            {"refine": {**PRIVATE, "validate_every": 9}},
+            r"does not go with refine.validate_every = 9, for looks .* set 0",
+        ),
         ({"refine": {"learning_rate": 0.0}}, r"refine.learning_rate must be in \(0, 1\), got 0.0"),
         ({"evaluate": {"strategies": []}}, r"evaluate.strategies must name at least one"),
         (
