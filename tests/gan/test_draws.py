@@ -1,4 +1,5 @@
 import torch
+from scipy.stats import kstest
 
 from raresmith.gan import draws
 from raresmith.gan.draws import Stream
@@ -37,6 +38,21 @@ def test_numbers_have_the_distribution_that_they_are_named_after():
     assert torch.allclose(normal.T.cov(), torch.eye(3), atol=0.02)
     # Euler's constant is the mean of a Gumbel number.
     assert abs(draws.gumbel(KEY, rows, 1).mean() - 0.5772) < 0.015
+
+
+def test_the_largest_uniform_number_is_below_one():
+    # All 24 bits of the second number of this row are ones.
+    key, row = draws.key(0, Stream.CATEGORY), torch.tensor([11_433_139])
+    assert draws.uniform(key, row, 2)[0, 1] == 1 - 2.0**-24
+    assert draws.gumbel(key, row, 2).isfinite().all()
+
+
+def test_fine_normal_numbers_are_normal_and_no_two_keys_share_them():
+    rows = torch.arange(200_000)
+    numbers = [draws.fine_normal(draws.key(7, Stream.NOISE, step), rows) for step in (0, 1)]
+    for drawn in numbers:
+        assert drawn.dtype == torch.float64 and kstest(drawn.numpy(), "norm").pvalue > 1e-4
+    assert abs(torch.corrcoef(torch.stack(numbers))[0, 1]) < 0.01
 
 
 def test_below_draws_each_number_alike():

@@ -61,7 +61,8 @@ def uniform(key: int, rows: torch.Tensor, width: int) -> torch.Tensor:
     columns = torch.arange(width, device=rows.device)
     # Two rounds: the first spreads the rows, so that neighbouring row numbers do not share columns.
     value = bits(key, bits(key, rows)[:, None] + columns)
-    return (_shifted(value, 40).to(torch.float32) + 0.5) * 2.0**-24
+    # The largest of the 2^24 would round to 1, of which `gumbel` is infinite.
+    return ((_shifted(value, 40).to(torch.float32) + 0.5) * 2.0**-24).clamp_(max=1 - 2.0**-24)
 
 
 def normal(key: int, rows: torch.Tensor, width: int) -> torch.Tensor:
