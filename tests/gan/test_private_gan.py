@@ -122,6 +122,7 @@ def test_the_card_its_page_and_the_report_name_what_was_spent(warehouse, capsys)
     page = (Path(house.table("models")) / "r" / "model.md").read_text()
     said = f"(ε, δ) = ({spent['epsilon']:.3g}, 0.0001)"
     assert f"Training was differentially private, with {said}: adding or removing one train row" in page
+    assert "| privacy |" not in page  # what was asked for, beside what was spent
     assert f"| noise multiplier | {spent['noise_multiplier']:.6g} |" in page
     assert f"training was differentially private: {said}" in capsys.readouterr().out
     # Of the losses only those that real rows reach through the noise alone.

@@ -41,6 +41,7 @@ def as_text(card: Mapping[str, Any]) -> str:
     ]
     last = card["losses"][-1][1:] if card["losses"] else []
     losses = [(f"{name} loss, last", f"{loss:.4g}") for name, loss in zip(card["loss_names"], last, strict=False)]
+    settings = [(name, str(value)) for name, value in card["refine"].items() if name != "privacy"]
     private = [(name.replace("_", " "), f"{value:.6g}") for name, value in (card["differential_privacy"] or {}).items()]
     return "\n".join(
         [
@@ -56,7 +57,7 @@ def as_text(card: Mapping[str, Any]) -> str:
             "",
             "## Configuration",
             "",
-            *_table(("refine", ""), [(name, str(value)) for name, value in card["refine"].items()]),
+            *_table(("refine", ""), settings),
             "",
             f"Seed {card['random_state']}, configuration {card['config_hash']}, run {card['fingerprint']}.",
             f"Made with {', '.join(f'{name} {version}' for name, version in card['libraries'].items())}.",
