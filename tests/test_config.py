@@ -9,7 +9,7 @@ from raresmith.config import Config, SplitConfig, load_config, parse_config
 from raresmith.errors import ConfigError
 
 MINIMAL = {"run": {"name": "r", "warehouse": "w"}, "source": {"path": "raw.parquet", "label": "y"}}
-PRIVATE = {"latent": "noise", "validate_every": 0, "privacy": {"epsilon": 1.0}}
+PRIVATE = {"model": "gan", "latent": "noise", "validate_every": 0, "privacy": {"epsilon": 1.0}}
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

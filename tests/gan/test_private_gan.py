@@ -23,7 +23,7 @@ from raresmith.gan.saved_model import load_model
 from raresmith.gan.train import main
 
 ALONE = Process(0, 1, torch.device("cpu"))
-SETTINGS = 'latent = "noise"\nvalidate_every = 0\nbatch_size = 16\ndevice = "cpu"'
+SETTINGS = 'model = "gan"\nlatent = "noise"\nvalidate_every = 0\nbatch_size = 16\ndevice = "cpu"'
 PRIVACY = "[refine.privacy]\nepsilon = 3.0\ndelta = 1e-4"
 
 
@@ -145,7 +145,11 @@ def test_a_delta_that_lets_a_row_be_shown_is_refused(warehouse, capsys):
 
 def prepared() -> PrivateGan:
     settings = RefineConfig(
-        latent="noise", validate_every=0, batch_size=64, privacy=PrivacyConfig(epsilon=1.0, max_grad_norm=0.3)
+        model="gan",
+        latent="noise",
+        validate_every=0,
+        batch_size=64,
+        privacy=PrivacyConfig(epsilon=1.0, max_grad_norm=0.3),
     )
     setting = Setting(
         representation=Representation(make_encoder(4)), latent="noise", classes=(1,), seed=0, device=ALONE.device
