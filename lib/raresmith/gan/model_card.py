@@ -26,7 +26,12 @@ def privacy(holds: str, guarantee: Guarantee | None) -> list[str]:
         f"The weights have {holds}. {training}",
         "The card has of each column its least and greatest train value, its mean or knots (real values at fixed "
         "shares), and the names of its categories. A column of names, or with a value that tells who it was, shows it.",
-        "Made rows are held against real ones by `publish`, which leaves out copies, and not by the model.",
+        "From these files alone no made row is held against real ones. "
+        + (
+            "`publish` leaves out copies."
+            if guarantee
+            else "`refine`, and `generate` with the configuration, make copies anew, and `publish` leaves them out."
+        ),
     ]
 
 

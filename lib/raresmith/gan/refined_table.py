@@ -10,7 +10,7 @@ from raresmith import contracts
 from raresmith.config import Config
 from raresmith.encoder import Encoder
 from raresmith.gan import tables
-from raresmith.gan.copies import read_train_rows
+from raresmith.gan.copies import TrainRows, read_train_rows
 from raresmith.gan.folder import open_folder
 from raresmith.gan.generate import pieces, read_shards, write_shard
 from raresmith.gan.hashes import content_hash
@@ -31,6 +31,8 @@ def write_refined(
     features: DeltaTable,
     order: Order,
     encoder: Encoder,
+    *,
+    private: bool,
 ) -> None:
     """Replace the rows of `refined` by what `model` makes of those of `synthetic`, in one commit of all ranks together.
 
@@ -40,19 +42,22 @@ def write_refined(
         What the column `model` says.
     order
         That of all rows of `synthetic`, whose classes are among the model's.
+    private
+        Whether its training was differentially private: then no row is held against train rows, for what is made in
+        place of a copy would tell of them.
     """
     # Blocks are cut from the order of all synthetic rows, so that any number of ranks makes the same ones.
     contract = contracts.refined(encoder)
     staging = open_folder(f"{tables.model_location(config)}/staging")
     places = torch.tensor([model.classes.index(label) for label in order.counts()], dtype=torch.int64)
-    train_rows = read_train_rows(tables.train_rows(features, model.classes), encoder)
+    known = TrainRows(encoder, ()) if private else read_train_rows(tables.train_rows(features, model.classes), encoder)
     start = replace(synthetic, base=features) if model.starts_from_base else synthetic
     counts = torch.zeros(2, dtype=torch.int64, device=process.device)
     for low, high, name in pieces(len(order), process.rank, process.world_size):
         rows, row_ids = read_rows(start, order, low, high, model.representation)
         rows = replace(rows, classes=places[rows.classes]).to(process.device)
         counts += torch.tensor(
-            write_shard(staging, name, contract, model, rows, row_ids, train_rows, called=called, run_id=run.run_id),
+            write_shard(staging, name, contract, model, rows, row_ids, known, called=called, run_id=run.run_id),
             device=process.device,
         )
     clamped, copies = process.sum(counts).tolist()  # after this every shard is there

@@ -77,7 +77,9 @@ def make_sampler(request: SampleRequest, source: str, process: Process, logical_
     if request.label is not None:
         classes = [classes[class_of(saved, request.label)]]
     features = tables.open_table(tables.location(config, "features"))
-    train_rows = read_train_rows(tables.train_rows(features, classes), saved.encoder)
+    train_rows = None
+    if saved.card["differential_privacy"] is None:  # or what takes the place of a copy would tell of it
+        train_rows = read_train_rows(tables.train_rows(features, classes), saved.encoder)
     if saved.model.latent == "noise" or request.where:
         return Sampler(saved, request, None, train_rows)
     synthetic = tables.open_table(tables.location(config, "synthetic"))

@@ -103,7 +103,9 @@ def refine(config: Config, process: Process) -> StageReport:
             checkpoint.delete_checkpoints(folder)
 
     called = name_of(settings.model, settings.architecture, settings.latent)
-    write_refined(config, run, process, model, called, synthetic, features, made, encoder)
+    write_refined(
+        config, run, process, model, called, synthetic, features, made, encoder, private=settings.privacy is not None
+    )
     if process.first:
         stage.note_done(config, run, refined_hash(config), started)
     process.wait()
