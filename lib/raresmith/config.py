@@ -327,6 +327,9 @@ class RefineConfig:
     """Training steps, each one discriminator and one generator update; at least 1."""
     batch_size: int = 128
     """Rows of one step over all ranks: half real, half fake in the discriminator's; even, at least 4."""
+    accumulate: int = 1
+    """Parts that each process cuts its rows of a step into, one in memory at a time, their gradients added up; at least
+    1. BatchNorm, in the generators of gan and wgan_gp, then looks at a part of the batch at a time."""
     learning_rate: float | None = None
     """Adam's step size; above 0. Without it 0.003 for redraw and 0.0002 for the others."""
     validate_every: int = 100
@@ -344,7 +347,7 @@ class RefineConfig:
     """auto: CUDA (nccl) where there is one, else CPU (gloo)."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "patience", "checkpoint_every", "nproc_per_node"):
+        for name in ("steps", "accumulate", "patience", "checkpoint_every", "nproc_per_node"):
             _require(getattr(self, name) >= 1, f"refine.{name} must be at least 1, got {getattr(self, name)}")
         _require(
             self.batch_size >= 4 and self.batch_size % 2 == 0,

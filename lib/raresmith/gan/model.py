@@ -2,9 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -55,6 +55,17 @@ class Batch:
     scale: float
     """What makes a mean of a sum over this rank's rows, once DDP has taken the mean of the ranks: ranks hold unequal
     shares where the batch does not divide. For as many rows as `smote`; twice that for as many as `real`."""
+    cuts: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
+    """Of each part that the batch is taken in, which of `real` and of `smote` it has; none where it is taken whole."""
+
+    def parts(self) -> Iterator["Batch"]:
+        """The parts, one after the other; what is a sum over rows adds up over them."""
+        if not self.cuts:
+            yield self
+        for real, smote in self.cuts:
+            yield replace(
+                self, real=self.real.take(real), smote=self.smote.take(smote), slots=self.slots[smote], cuts=()
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,13 +175,26 @@ class Model(ABC):
             name: DistributedDataParallel(network, broadcast_buffers=False) for name, network in self.networks.items()
         }
 
-    def descend(self, name: str, loss: torch.Tensor, longest: float = math.inf) -> None:
-        """One step of the network called `name` down its loss, its gradient cut to the norm `longest`."""
-        loss.backward()
+    def descend(
+        self, name: str, batch: Batch, loss_of: Callable[[Batch], torch.Tensor], longest: float = math.inf
+    ) -> torch.Tensor:
+        """One step of the network called `name` down the sum of `loss_of` over the parts of `batch`; return it.
+
+        A loss may have several terms, of shape (terms,). The gradient is cut to the norm `longest`.
+        """
+        network, losses = self.parallel[name], []
+        for number, part in enumerate(batch.parts(), start=1):
+            # The ranks share what the parts have added up to, with the last one.
+            waits = number < len(batch.cuts) and isinstance(network, DistributedDataParallel)
+            with network.no_sync() if waits else nullcontext():
+                loss = loss_of(part)
+                loss.sum().backward()
+            losses.append(loss.detach())
         if longest < math.inf:
             nn.utils.clip_grad_norm_(self.networks[name].parameters(), longest)
         self.optimizers[name].step()
         self.optimizers[name].zero_grad()
+        return torch.stack(losses).sum(0)
 
     def finish(self) -> None:  # noqa: B027
         """Do what is left after the last step: for most models nothing."""

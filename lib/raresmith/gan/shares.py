@@ -137,6 +137,8 @@ class Batches:
         Rows of each class; the classes of `synthetic` are among those of `real`.
     batch_size
         Synthetic rows of a step over all ranks; real rows are half as many.
+    accumulate
+        Parts that each rank takes its rows in.
 
     Attributes
     ----------
@@ -144,11 +146,14 @@ class Batches:
         This rank's real rows of a step; its synthetic rows are twice as many.
     real_range, smote_range
         Positions [low, high) in the two orders that this rank's slots draw from.
+    cuts
+        As those of a `Batch`. The slot says which part a row is in, so that the same rows are together in a part
+        whatever the number of ranks.
 
     Raises
     ------
     ConfigError
-        If there are more ranks than real rows in a batch.
+        If there are more ranks, or more parts of a rank's rows, than real rows.
     """
 
     def __init__(
@@ -161,6 +166,7 @@ class Batches:
         rank: int,
         world_size: int,
         device: torch.device,
+        accumulate: int = 1,
     ) -> None:
         self._total, self._slots, self._seed = sum(synthetic.values()), batch_size // 2, seed
         if world_size > self._slots:
@@ -172,8 +178,17 @@ class Batches:
             raise ConfigError(f"{self._total} synthetic rows are too many for batches of {batch_size}; lower either")
         first, last = parted(self._slots, world_size, rank)
         self.half = last - first
+        if accumulate > self._slots // world_size:
+            raise ConfigError(
+                f"refine.accumulate = {accumulate} but a process has {self._slots // world_size} real rows of a batch; "
+                f"raise refine.batch_size to at least {2 * world_size * accumulate} or lower refine.accumulate"
+            )
         self.real_slots = torch.arange(first, last, device=device)
         self.smote_slots = torch.arange(2 * first, 2 * last, device=device)
+        self.cuts: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for part in range(accumulate) if accumulate > 1 else ():
+            real_rows = torch.arange((part - first) % accumulate, self.half, accumulate, device=device)
+            self.cuts.append((real_rows, torch.stack([2 * real_rows, 2 * real_rows + 1], dim=1).flatten()))
         made = np.array(list(synthetic.values()), dtype=np.int64)
         given = np.array([real[label] for label in synthetic], dtype=np.int64)
         starts = np.array([sum(n for other, n in real.items() if other < label) for label in synthetic])

@@ -92,7 +92,7 @@ def refine(config: Config, process: Process) -> StageReport:
     if len(made) > 0 and checkpoint.restore(process, trained, model.weights()) < 0:
         batches = Batches(
             given.counts(), made.counts(), batch_size=settings.batch_size, seed=seed,
-            rank=process.rank, world_size=process.world_size, device=process.device,
+            rank=process.rank, world_size=process.world_size, device=process.device, accumulate=settings.accumulate,
         )  # fmt: skip
         real, _ = read_rows(parents, given, *batches.real_range, representation)
         smote, _ = read_rows(synthetic, made, *batches.smote_range, representation)
@@ -161,6 +161,7 @@ def train(
             smote=smote_rows.take(batches.smote(step)),
             slots=batches.smote_slots,
             scale=process.world_size / settings.batch_size,
+            cuts=batches.cuts,
         )
         sums += model.step(batch)
         done = step + 1

@@ -1,5 +1,6 @@
 """The GAN of Goodfellow et al. 2014 (arXiv:1406.2661), its generator's loss the one that does not saturate."""
 
+from functools import lru_cache
 from typing import ClassVar
 
 import torch
@@ -19,20 +20,24 @@ class Gan(Adversarial):
 
     def step(self, batch: Batch) -> torch.Tensor:
         """The discriminator learns from half of the made rows and as many real ones, then the generator from all."""
-        made = self.made(batch, self.parallel["generator"])
+        # The rows of a whole batch are made once for both; those of parts twice, to hold one part at a time.
+        whole, made = not batch.cuts, lru_cache(maxsize=1)(self.made)
 
-        # One pass over real and made rows together: two before one backward is where DDP stumbles.
-        logits = self.parallel["discriminator"](torch.cat([self.inputs(batch.real), made[::2].detach()]))
-        is_real = (torch.arange(len(logits), device=self.device) < len(batch.real)).to(logits.dtype)
-        discriminator_loss = batch.scale * functional.binary_cross_entropy_with_logits(logits, is_real, reduction="sum")
-        self.descend("discriminator", discriminator_loss)
+        def discriminator_loss(part: Batch) -> torch.Tensor:
+            # One pass over real and made rows together: two before one backward is where DDP stumbles.
+            fake = made(part, trains_generator=whole)[::2].detach()
+            logits = self.parallel["discriminator"](torch.cat([self.inputs(part.real), fake]))
+            is_real = (torch.arange(len(logits), device=self.device) < len(part.real)).to(logits.dtype)
+            return part.scale * functional.binary_cross_entropy_with_logits(logits, is_real, reduction="sum")
 
+        def generator_loss(part: Batch) -> torch.Tensor:
+            logits = self.judge(made(part, trains_generator=True))
+            is_real = torch.ones_like(logits)
+            return part.scale * functional.binary_cross_entropy_with_logits(logits, is_real, reduction="sum")
+
+        of_discriminator = self.descend("discriminator", batch, discriminator_loss)
         # The bare discriminator, frozen: its gradients are of no use here, and DDP would send them around.
         self.judge.requires_grad_(False)
-        logits = self.judge(made)
-        generator_loss = batch.scale * functional.binary_cross_entropy_with_logits(
-            logits, torch.ones_like(logits), reduction="sum"
-        )
-        self.descend("generator", generator_loss)
+        of_generator = self.descend("generator", batch, generator_loss)
         self.judge.requires_grad_(True)
-        return torch.stack([discriminator_loss.detach(), generator_loss.detach()])
+        return torch.stack([of_discriminator, of_generator])
