@@ -34,6 +34,8 @@ def test_every_shipped_configuration_loads(name: str) -> None:
         ({"split": {"strategy": "random"}}, r"split.strategy must be one of 'hash', 'entity', 'time', got 'random'"),
         ({"split": {"strategy": "entity"}}, r"split.entity must name a column"),
         ({"refine": {"batch_size": 5}}, r"refine.batch_size must be even and at least 4, got 5"),
+        ({"refine": {"accumulate": 0}}, r"refine.accumulate must be at least 1, got 0"),
+        ({"refine": {"model": "redraw", "compile": True}}, r"refine.compile = true does not go with .*redraw"),
         ({"refine": {"learning_rate": 0.0}}, r"refine.learning_rate must be in \(0, 1\), got 0.0"),
         ({"evaluate": {"strategies": []}}, r"evaluate.strategies must name at least one"),
         (

@@ -332,6 +332,11 @@ class RefineConfig:
     1. BatchNorm, in the generators of gan and wgan_gp, then looks at a part of the batch at a time."""
     learning_rate: float | None = None
     """Adam's step size; above 0. Without it 0.003 for redraw and 0.0002 for the others."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What the networks compute in while they are trained (mixed precision); weights and made rows are float32."""
+    compile: bool = False
+    """Whether the networks are trained compiled (torch.compile), which on a CPU takes a C++ compiler; without it
+    training goes on uncompiled. Not for redraw, of which each step takes other columns."""
     validate_every: int = 100
     """Steps between two looks at refined rows by the validation rows; the weights of the best look are kept
     (docs/models.md). 0 looks never and keeps those of the last step."""
@@ -352,6 +357,11 @@ class RefineConfig:
         _require(
             self.batch_size >= 4 and self.batch_size % 2 == 0,
             f"refine.batch_size must be even and at least 4, got {self.batch_size}",
+        )
+        _require(
+            not (self.compile and self.model == "redraw"),
+            'refine.compile = true does not go with refine.model = "redraw", of which each step takes other columns; '
+            "leave it out",
         )
         _require(0 < self.step_size < 1, f"refine.learning_rate must be in (0, 1), got {self.learning_rate}")
         for name in ("validate_every", "max_restarts"):

@@ -30,7 +30,7 @@ class Adversarial(Model):
         """The part's made rows as the judge sees them."""
         with torch.set_grad_enabled(trains_generator):
             # The bare generator where it learns nothing: DDP expects every pass to be followed by one backward.
-            generator = self.parallel["generator"] if trains_generator else self.generator
+            generator = (self.parallel if trains_generator else self.passed)["generator"]
             raw = generator(self.latents(part.smote, part.slots, part.step))
             return self.conditioned(self.activate(raw, part.slots, part.step), part.smote.classes)
 

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -105,6 +105,8 @@ class Model(ABC):
     """Whether training is the same for both latents, so that a model of either can start from noise."""
     starts_from_base: ClassVar[bool] = False
     """Whether it is given the base rows of the synthetic rows, with their features, instead of these themselves."""
+    eager: ClassVar[tuple[str, ...]] = ()
+    """Networks that torch cannot compile."""
     holds: ClassVar[str] = "no value of any row"
     """What the weights have of the real rows that they were trained on, beside what training leaves in them."""
 
@@ -115,8 +117,12 @@ class Model(ABC):
         self.classes, self.seed, self.device = setting.classes, setting.seed, setting.device
         self.condition_width = setting.condition_width
         self.networks = {name: network.to(self.device) for name, network in networks.items()}
+        self.passed: dict[str, nn.Module] = self.networks
+        """The networks to train through: as they are, or compiled."""
         self.parallel: dict[str, nn.Module] = self.networks
-        """The networks to train by: as they are, or so that all ranks share their gradients."""
+        """Those to train: as `passed`, or so that all ranks share their gradients."""
+        self.precision = torch.float32
+        """What the networks compute in while they are trained; what they give, weights and made rows are float32."""
         self._make_optimizer = make_optimizer
 
     @cached_property
@@ -168,12 +174,26 @@ class Model(ABC):
     def _key(self, stream: Stream, step: int | None) -> int:
         return draws.key(self.seed, stream, 0 if step is None else step + 1)
 
+    def compile(self) -> None:
+        """Train through compiled networks; rows are made by the networks as they are."""
+        self.passed = {
+            name: network if name in self.eager else torch.compile(network) for name, network in self.networks.items()
+        }
+        self.parallel = self.passed
+
     def distribute(self) -> None:
         """Train on all ranks of the process group."""
         # Buffers are the same on all ranks by GlobalBatchNorm; sending them around would only cost.
         self.parallel = {
-            name: DistributedDataParallel(network, broadcast_buffers=False) for name, network in self.networks.items()
+            name: DistributedDataParallel(network, broadcast_buffers=False) for name, network in self.passed.items()
         }
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Passes through the networks in this block compute in `precision`."""
+        if self.precision == torch.float32:
+            return nullcontext()
+        context: AbstractContextManager[Any] = torch.autocast(self.device.type, self.precision)
+        return context
 
     def descend(
         self, name: str, batch: Batch, loss_of: Callable[[Batch], torch.Tensor], longest: float = math.inf
@@ -187,7 +207,8 @@ class Model(ABC):
             # The ranks share what the parts have added up to, with the last one.
             waits = number < len(batch.cuts) and isinstance(network, DistributedDataParallel)
             with network.no_sync() if waits else nullcontext():
-                loss = loss_of(part)
+                with self.autocast():
+                    loss = loss_of(part)
                 loss.sum().backward()
             losses.append(loss.detach())
         if longest < math.inf:

@@ -32,7 +32,7 @@ class Generator(nn.Module):  # type: ignore[misc]
         self.apply(_he)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.layers(rows)
+        return self.layers(rows).float()
 
 
 class Discriminator(nn.Module):  # type: ignore[misc]
@@ -52,7 +52,7 @@ class Discriminator(nn.Module):  # type: ignore[misc]
         self.apply(_he)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.layers(rows).squeeze(1)
+        return self.layers(rows).squeeze(1).float()
 
 
 def _he(module: nn.Module) -> None:
@@ -71,12 +71,12 @@ class GlobalBatchNorm(nn.BatchNorm1d):  # type: ignore[misc]
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         if not (self.training and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(rows)
-        d = self.num_features
+        d, rows = self.num_features, rows.float()
         # Deviations from the running mean: E[x²] - E[x]² of the rows themselves would cancel.
         shift = self.running_mean.clone()
         shifted = rows - shift
         sums = torch.cat([shifted.sum(0), (shifted * shifted).sum(0), rows.new_full((1,), len(rows))])
-        total = _SumOverRanks.apply(sums)
+        total = _sum_over_ranks(sums)
         n = total[-1].detach()
         mean = total[:d] / n
         variance = total[d : 2 * d] / n - mean * mean
@@ -85,6 +85,12 @@ class GlobalBatchNorm(nn.BatchNorm1d):  # type: ignore[misc]
             self.running_var.lerp_(variance * n / (n - 1), self.momentum)
             self.num_batches_tracked += 1
         return (shifted - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _sum_over_ranks(part: torch.Tensor) -> torch.Tensor:
+    total: torch.Tensor = _SumOverRanks.apply(part)
+    return total
 
 
 class _SumOverRanks(torch.autograd.Function):  # type: ignore[misc]

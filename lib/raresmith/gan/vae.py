@@ -103,14 +103,14 @@ class Autoencoder(nn.Module):  # type: ignore[misc]
 
     def place(self, rows: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """A place drawn for each row, and the mean and log variance that it is drawn with."""
-        mean, log_variance = self.encoder(rows).chunk(2, dim=1)
+        mean, log_variance = self.encoder(rows).float().chunk(2, dim=1)
         log_variance = log_variance.clamp(-_LARGEST, _LARGEST)
         return mean + noise * torch.exp(log_variance / 2), mean, log_variance
 
     def forward(self, rows: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         place, mean, log_variance = self.place(rows, noise)
         condition = rows[:, rows.shape[1] - self.classes :]
-        return self.decoder(torch.cat([place, condition], dim=1)), mean, log_variance
+        return self.decoder(torch.cat([place, condition], dim=1)).float(), mean, log_variance
 
 
 def _perceptron(*sizes: int) -> nn.Sequential:

@@ -31,7 +31,7 @@ class Gan(Adversarial):
             return part.scale * functional.binary_cross_entropy_with_logits(logits, is_real, reduction="sum")
 
         def generator_loss(part: Batch) -> torch.Tensor:
-            logits = self.judge(made(part, trains_generator=True))
+            logits = self.passed[self.judged_by](made(part, trains_generator=True))
             is_real = torch.ones_like(logits)
             return part.scale * functional.binary_cross_entropy_with_logits(logits, is_real, reduction="sum")
 

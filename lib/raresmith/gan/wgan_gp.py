@@ -21,6 +21,8 @@ class WganGp(Adversarial):
     losses: ClassVar = ("critic", "generator")
     judged_by: ClassVar = "critic"
     betas: ClassVar = (0.0, 0.9)
+    # torch does not compile what is differentiated twice, as the penalty is.
+    eager: ClassVar = ("critic",)
     # It cancels in the loss, so that Adam would move it by rounding errors alone.
     judge_has_last_bias: ClassVar = False
 
@@ -50,6 +52,7 @@ class WganGp(Adversarial):
         if trains_generator:
             of_generator = self.descend("generator", batch, generator_loss)
         else:
-            of_generator = torch.stack([generator_loss(part) for part in batch.parts()]).sum(0)
+            with self.autocast():
+                of_generator = torch.stack([generator_loss(part) for part in batch.parts()]).sum(0)
         self.judge.requires_grad_(True)
         return torch.stack([of_critic, of_generator])
