@@ -311,6 +311,10 @@ class OversampleConfig:
         return self.undersampling_strategy != "none" or self.cleaning != "none"
 
 
+HOW_STARTED = ("nproc_per_node", "max_restarts")
+"""Of `[refine]`, what no row depends on: fewer processes go on where more of them stopped."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RefineConfig:
     """`[refine]`: the model and how torchrun starts it."""
@@ -695,6 +699,8 @@ class Config:
         document: dict[str, Any] = {
             name: dataclasses.asdict(value) if (value := getattr(self, name)) else None for name in sections
         }
+        for how in HOW_STARTED:
+            (document.get("refine") or {}).pop(how, None)
         document["random_state"] = self.run.random_state
         if self.run.incremental:
             document["incremental"] = True
