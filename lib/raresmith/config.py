@@ -349,7 +349,7 @@ class RefineConfig:
     checkpoint_every: int = 500
     """Steps between checkpoints; at least 1."""
     nproc_per_node: int = 1
-    """Processes that torchrun starts on this machine; at least 1."""
+    """Processes that torchrun starts on this machine, or jobs/refine_on_executors.py on a cluster's; at least 1."""
     max_restarts: int = 3
     """Times torchrun starts the processes again after one died; at least 0."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
