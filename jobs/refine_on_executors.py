@@ -6,6 +6,7 @@ spark-submit --py-files raresmith.zip --conf spark.executorEnv.PYTHONPATH=raresm
 All executors see the configuration and the warehouse, and have the libraries of the extra `train`.
 """
 
+from py4j.protocol import Py4JJavaError
 from pyspark.ml.torch.distributor import TorchDistributor
 from pyspark.sql import SparkSession
 
@@ -27,8 +28,14 @@ def refine_on_executors(_: SparkSession, config: Config) -> StageReport:
         num_processes=config.refine.nproc_per_node, local_mode=False, use_gpu=config.refine.device == "cuda"
     )
     logical_date = ("--logical-date", config.logical_date) if config.logical_date else ()
-    # As a module, which ends as gloo wants it; TorchDistributor hands the words to torchrun as they are.
-    distributor.run("-m", "raresmith.gan.train", str(config.path), *logical_date)
+    for left in reversed(range(1 + config.refine.max_restarts)):
+        try:
+            # As a module, which ends as gloo wants it; TorchDistributor hands the words to torchrun as they are.
+            distributor.run("-m", "raresmith.gan.train", str(config.path), *logical_date)
+            break
+        except Py4JJavaError:  # an executor was lost: Spark does not repeat a barrier stage that ends a job
+            if left == 0:
+                raise
     # It says nothing of processes that failed.
     if not (stage.is_done(config, run) and tables.recorded(config, run) is not None):
         raise DataError(

@@ -1,16 +1,18 @@
 """The trainer started by Spark on the executors of a standalone cluster."""
 
+import os
+import signal
 from pathlib import Path
 
 import pyarrow as pa
 from deltalake import write_deltalake
-from tests.cluster.standalone import ROOT, Cluster, Command
+from tests.cluster.standalone import ROOT, Cluster, Command, wait_for
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import Warehouse, make_encoder
 
 from raresmith.gan.launch import launch
 
-SETTINGS = 'model = "gan"\ndevice = "cpu"\nsteps = 60\nvalidate_every = 0\ncheckpoint_every = 25\nnproc_per_node = 2'
+SETTINGS = 'model = "gan"\ndevice = "cpu"\nsteps = 400\nvalidate_every = 0\ncheckpoint_every = 25\nnproc_per_node = 2'
 SHIPPED = ("--conf", "spark.executorEnv.PYTHONPATH=raresmith.zip")
 
 
@@ -31,10 +33,15 @@ def on_executors(cluster: Cluster, warehouse: Warehouse) -> Command:
     return cluster.run(recipe, "refine_on_executors", warehouse.config_path, *SHIPPED)
 
 
-def test_executors_refine_as_torchrun_does_and_a_second_time_find_it_done(cluster: Cluster, tmp_path: Path) -> None:
+def test_executors_of_which_one_dies_refine_as_torchrun_does(cluster: Cluster, tmp_path: Path) -> None:
     there, here = house(tmp_path / "there"), house(tmp_path / "here")
-    out = on_executors(cluster, there).finish()
-    assert "500 refined" in out and "step 60/60" in out
+    command = on_executors(cluster, there)
+    models = Path(there.table("models")) / "r"
+    wait_for(lambda: [*models.glob("checkpoint-*.json")] or command.process.poll() is not None, "a checkpoint")
+    os.kill(cluster.executors_of(cluster.groups[-2])[0], signal.SIGKILL)  # of the worker that came last
+    out = command.finish()
+    assert "500 refined" in out
+    assert "goes on from the checkpoint at step" in out, "the executor died too late to matter"
     launch(here.config)
     assert refined(there) == refined(here)
     assert "500 refined · nothing changed" in on_executors(cluster, there).finish()
