@@ -16,6 +16,7 @@ from torch.optim import AdamW
 
 from raresmith.gan import draws
 from raresmith.gan.draws import Stream
+from raresmith.gan.networks import GlobalBatchNorm
 from raresmith.gan.optimizer import adam_state
 from raresmith.gan.representation import Representation
 
@@ -176,6 +177,10 @@ class Model(ABC):
 
     def compile(self) -> None:
         """Train through compiled networks; rows are made by the networks as they are."""
+        for module in (module for network in self.networks.values() for module in network.modules()):
+            if isinstance(module, GlobalBatchNorm):
+                # Compiled with the rest, two ranks do not train as one does (seen with torch 2.15).
+                module.sum_over_ranks = torch.compiler.disable(module.sum_over_ranks)  # type: ignore[method-assign]
         self.passed = {
             name: network if name in self.eager else torch.compile(network) for name, network in self.networks.items()
         }

@@ -68,6 +68,11 @@ class GlobalBatchNorm(nn.BatchNorm1d):  # type: ignore[misc]
     torch's SyncBatchNorm does this on CUDA alone; this one works with gloo too, and with unequal shares.
     """
 
+    def sum_over_ranks(self, part: torch.Tensor) -> torch.Tensor:
+        """`part`, summed over all ranks."""
+        total: torch.Tensor = _SumOverRanks.apply(part)
+        return total
+
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         if not (self.training and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(rows)
@@ -76,7 +81,7 @@ class GlobalBatchNorm(nn.BatchNorm1d):  # type: ignore[misc]
         shift = self.running_mean.clone()
         shifted = rows - shift
         sums = torch.cat([shifted.sum(0), (shifted * shifted).sum(0), rows.new_full((1,), len(rows))])
-        total = _sum_over_ranks(sums)
+        total = self.sum_over_ranks(sums)
         n = total[-1].detach()
         mean = total[:d] / n
         variance = total[d : 2 * d] / n - mean * mean
@@ -85,12 +90,6 @@ class GlobalBatchNorm(nn.BatchNorm1d):  # type: ignore[misc]
             self.running_var.lerp_(variance * n / (n - 1), self.momentum)
             self.num_batches_tracked += 1
         return (shifted - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias
-
-
-@torch.compiler.disable  # type: ignore[untyped-decorator]
-def _sum_over_ranks(part: torch.Tensor) -> torch.Tensor:
-    total: torch.Tensor = _SumOverRanks.apply(part)
-    return total
 
 
 class _SumOverRanks(torch.autograd.Function):  # type: ignore[misc]

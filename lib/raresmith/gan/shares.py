@@ -23,6 +23,8 @@ from raresmith.gan.tables import RowSource
 MOST_SPREAD = 2**16
 """Rows that every rank reads, whatever its share, to count them."""
 _STRETCHES = 64
+_AHEAD = 2**13
+"""Slots whose rows are drawn at a time, of several steps: a call costs as much for one as for a hundred."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,20 +201,31 @@ class Batches:
         low, high = self._real_position(edges).tolist()
         self.real_range = low, high + 1
         self.smote_range = first * self._total // self._slots, -(-last * self._total // self._slots)
+        self._steps = range(0)
+        self._ahead = max(1, _AHEAD // batch_size)
 
     def real(self, step: int) -> torch.Tensor:
         """Positions of this rank's real rows within `real_range`; shape (half,)."""
-        drawn = self.real_slots * self._total + draws.below(
-            draws.key(self._seed, Stream.REAL, step), self.real_slots, self._total
-        )
-        return self._real_position(drawn) - self.real_range[0]
+        self._draw(step)
+        return self._real[step - self._steps.start]
 
     def smote(self, step: int) -> torch.Tensor:
         """Positions of this rank's synthetic rows within `smote_range`; shape (2 * half,)."""
-        drawn = self.smote_slots * self._total + draws.below(
-            draws.key(self._seed, Stream.SYNTHETIC, step), self.smote_slots, self._total
-        )
-        return drawn // (2 * self._slots) - self.smote_range[0]
+        self._draw(step)
+        return self._smote[step - self._steps.start]
+
+    def _draw(self, step: int) -> None:
+        """The positions of `step` and of those after it, unless they are there."""
+        if step in self._steps:
+            return
+        self._steps = range(step, step + self._ahead)
+        self._real = self._real_position(self._numbers(Stream.REAL, self.real_slots)) - self.real_range[0]
+        self._smote = self._numbers(Stream.SYNTHETIC, self.smote_slots) // (2 * self._slots) - self.smote_range[0]
+
+    def _numbers(self, stream: Stream, slots: torch.Tensor) -> torch.Tensor:
+        """Of each step and slot a number from those of the slot, which are as many as there are synthetic rows."""
+        keys = torch.tensor([[draws.key(self._seed, stream, step)] for step in self._steps], device=slots.device)
+        return slots * self._total + draws.below(keys, slots, self._total)
 
     def _real_position(self, number: torch.Tensor) -> torch.Tensor:
         """Position in the order of real rows of numbers in [0, slots * total): stretched within each class."""
