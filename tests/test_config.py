@@ -53,10 +53,15 @@ def test_every_shipped_configuration_loads(name: str) -> None:
             {"refine": {**PRIVATE, "latent": "synthetic"}},
             r'does not go with refine.latent = "synthetic", .* set "noise"',
         ),
+        ({"refine": {**PRIVATE, "accumulate": 2}}, r"does not go with refine.accumulate = 2, .* set 1"),
+        ({"refine": {**PRIVATE, "precision": "bfloat16"}}, r'does not go with refine.precision = "bfloat16", .*32'),
+        ({"refine": {**PRIVATE, "compile": True}}, r"does not go with refine.compile = true, .* set false"),
         (
             {"refine": {**PRIVATE, "validate_every": 9}},
             r"does not go with refine.validate_every = 9, for looks .* set 0",
         ),
+        ({"refine": {"accumulate": 0}}, r"refine.accumulate must be at least 1, got 0"),
+        ({"refine": {"model": "redraw", "compile": True}}, r"refine.compile = true does not go with .*redraw"),
         ({"refine": {"learning_rate": 0.0}}, r"refine.learning_rate must be in \(0, 1\), got 0.0"),
         ({"evaluate": {"strategies": []}}, r"evaluate.strategies must name at least one"),
         (

@@ -311,6 +311,10 @@ class OversampleConfig:
         return self.undersampling_strategy != "none" or self.cleaning != "none"
 
 
+HOW_STARTED = ("nproc_per_node", "max_restarts")
+"""Of `[refine]`, what no row depends on: fewer processes go on where more of them stopped."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PrivacyConfig:
     """`[refine.privacy]`: training that is differentially private for each train row (docs/models.md)."""
@@ -345,8 +349,16 @@ class RefineConfig:
     """Training steps, each one discriminator and one generator update; at least 1."""
     batch_size: int = 128
     """Rows of one step over all ranks: half real, half fake in the discriminator's; even, at least 4."""
+    accumulate: int = 1
+    """Parts that each process cuts its rows of a step into, one in memory at a time, their gradients added up; at least
+    1. BatchNorm, in the generators of gan and wgan_gp, then looks at a part of the batch at a time."""
     learning_rate: float | None = None
     """Adam's step size; above 0. Without it 0.003 for redraw and 0.0002 for the others."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What the networks compute in while they are trained (mixed precision); weights and made rows are float32."""
+    compile: bool = False
+    """Whether the networks are trained compiled (torch.compile), which on a CPU takes a C++ compiler; without it
+    training goes on uncompiled. Not for redraw, of which each step takes other columns."""
     validate_every: int = 100
     """Steps between two looks at refined rows by the validation rows; the weights of the best look are kept
     (docs/models.md). 0 looks never and keeps those of the last step."""
@@ -355,7 +367,7 @@ class RefineConfig:
     checkpoint_every: int = 500
     """Steps between checkpoints; at least 1."""
     nproc_per_node: int = 1
-    """Processes that torchrun starts on this machine; at least 1."""
+    """Processes that torchrun starts on this machine, or jobs/refine_on_executors.py on a cluster's; at least 1."""
     max_restarts: int = 3
     """Times torchrun starts the processes again after one died; at least 0."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -366,11 +378,16 @@ class RefineConfig:
     def __post_init__(self) -> None:
         if self.privacy is not None:
             self._check_private()
-        for name in ("steps", "patience", "checkpoint_every", "nproc_per_node"):
+        for name in ("steps", "accumulate", "patience", "checkpoint_every", "nproc_per_node"):
             _require(getattr(self, name) >= 1, f"refine.{name} must be at least 1, got {getattr(self, name)}")
         _require(
             self.batch_size >= 4 and self.batch_size % 2 == 0,
             f"refine.batch_size must be even and at least 4, got {self.batch_size}",
+        )
+        _require(
+            not (self.compile and self.model == "redraw"),
+            'refine.compile = true does not go with refine.model = "redraw", of which each step takes other columns; '
+            "leave it out",
         )
         _require(0 < self.step_size < 1, f"refine.learning_rate must be in (0, 1), got {self.learning_rate}")
         for name in ("validate_every", "max_restarts"):
@@ -385,6 +402,12 @@ class RefineConfig:
             'refine.latent = "synthetic", for synthetic rows are made of real ones; set "noise"': (
                 self.latent == "synthetic"
             ),
+            f"refine.accumulate = {self.accumulate}, for a sample has no fixed size to be cut; set 1": self.accumulate
+            > 1,
+            f'refine.precision = "{self.precision}", for gradients are cut exactly; set "float32"': (
+                self.precision != "float32"
+            ),
+            "refine.compile = true, for the gradient of each row is taken layer by layer; set false": self.compile,
             f"refine.validate_every = {self.validate_every}, for looks choose weights by real rows; set 0": (
                 self.validate_every > 0
             ),
@@ -720,6 +743,8 @@ class Config:
         document: dict[str, Any] = {
             name: dataclasses.asdict(value) if (value := getattr(self, name)) else None for name in sections
         }
+        for how in HOW_STARTED:
+            (document.get("refine") or {}).pop(how, None)
         document["random_state"] = self.run.random_state
         if self.run.incremental:
             document["incremental"] = True

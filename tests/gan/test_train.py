@@ -91,13 +91,13 @@ def test_every_synthetic_row_comes_back_valid_with_its_class_and_parent(on_two_r
     assert set(rows["run_id"].to_pylist()) == {"r"}
 
 
-@pytest.mark.parametrize("model", FAMILY)
-def test_two_ranks_train_and_choose_as_one_does_on_the_same_batches(model, tmp_path):
+@pytest.mark.parametrize(("model", "accumulate"), [*((model, 1) for model in FAMILY), ("gan", 3), ("wgan_gp", 3)])
+def test_two_ranks_train_and_choose_as_one_does_on_the_same_batches(model, accumulate, tmp_path):
     # Sums over two ranks round differently, and a GAN enlarges the difference step by step: so not too many.
     settings = SETTINGS.replace("steps = 400", "steps = 40").replace("validate_every = 90", "validate_every = 30")
     houses = [mixed(tmp_path / name) for name in ("one", "two")]
     for house in houses:
-        house.configure(f'{settings}\nmodel = "{model}"')
+        house.configure(f'{settings}\nmodel = "{model}"\naccumulate = {accumulate}')
     assert main([str(houses[0].config_path)]) == 0
     finished(torchrun(houses[1], 2))
     one, two = (card(house) for house in houses)

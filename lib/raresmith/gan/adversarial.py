@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 import torch
-from torch import nn
 
 from raresmith.gan.model import Batch, Model, Rows, Setting
 from raresmith.gan.networks import Architecture, Discriminator, Generator
@@ -27,10 +26,13 @@ class Adversarial(Model):
         networks = {"generator": self.generator, self.judged_by: self.judge}
         super().__init__(setting, networks, lambda network: adam(network.parameters(), learning_rate, self.betas))
 
-    def made(self, batch: Batch, generator: nn.Module) -> torch.Tensor:
-        """The batch's made rows as the judge sees them."""
-        raw = generator(self.latents(batch.smote, batch.slots, batch.step))
-        return self.conditioned(self.activate(raw, batch.slots, batch.step), batch.smote.classes)
+    def made(self, part: Batch, trains_generator: bool) -> torch.Tensor:
+        """The part's made rows as the judge sees them."""
+        with torch.set_grad_enabled(trains_generator):
+            # The bare generator where it learns nothing: DDP expects every pass to be followed by one backward.
+            generator = (self.parallel if trains_generator else self.passed)["generator"]
+            raw = generator(self.latents(part.smote, part.slots, part.step))
+            return self.conditioned(self.activate(raw, part.slots, part.step), part.smote.classes)
 
     def generated(self, rows: Rows, counters: torch.Tensor) -> torch.Tensor:
         return self.activate(self.generator(self.latents(rows, counters)), counters)

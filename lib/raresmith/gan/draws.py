@@ -48,8 +48,11 @@ def key(seed: int, stream: Stream, counter: int = 0) -> int:
     return _signed(value)
 
 
-def bits(key: int, counters: torch.Tensor) -> torch.Tensor:
-    """64 random bits for each of the int64 `counters` (splitmix64: Steele, Lea, Flood 2014, OOPSLA)."""
+def bits(key: int | torch.Tensor, counters: torch.Tensor) -> torch.Tensor:
+    """64 random bits for each of the int64 `counters` (splitmix64: Steele, Lea, Flood 2014, OOPSLA).
+
+    Of several keys, of shape (keys, 1), for each counter and key.
+    """
     value = counters * _signed(_GOLDEN) + key
     for shift, multiplier in zip((30, 27), _MULTIPLIERS, strict=True):
         value = (value ^ _shifted(value, shift)) * _signed(multiplier)
@@ -84,8 +87,8 @@ def gumbel(key: int, rows: torch.Tensor, width: int) -> torch.Tensor:
     return -torch.log(-torch.log(uniform(key, rows, width)))
 
 
-def below(key: int, counters: torch.Tensor, limit: int) -> torch.Tensor:
-    """Whole numbers in [0, limit), one for each counter; limit at most 2^31."""
+def below(key: int | torch.Tensor, counters: torch.Tensor, limit: int) -> torch.Tensor:
+    """Whole numbers in [0, limit), one for each counter, as `bits`; limit at most 2^31."""
     return (_shifted(bits(key, counters), 33) * limit) >> 31
 
 

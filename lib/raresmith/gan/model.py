@@ -2,9 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +16,7 @@ from torch.optim import AdamW
 
 from raresmith.gan import draws
 from raresmith.gan.draws import Stream
+from raresmith.gan.networks import GlobalBatchNorm
 from raresmith.gan.optimizer import adam_state
 from raresmith.gan.privacy import Guarantee
 from raresmith.gan.representation import Representation
@@ -58,6 +59,17 @@ class Batch:
     scale: float
     """What makes a mean of a sum over this rank's rows, once DDP has taken the mean of the ranks: ranks hold unequal
     shares where the batch does not divide. For as many rows as `smote`; twice that for as many as `real`."""
+    cuts: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
+    """Of each part that the batch is taken in, which of `real` and of `smote` it has; none where it is taken whole."""
+
+    def parts(self) -> Iterator["Batch"]:
+        """The parts, one after the other; what is a sum over rows adds up over them."""
+        if not self.cuts:
+            yield self
+        for real, smote in self.cuts:
+            yield replace(
+                self, real=self.real.take(real), smote=self.smote.take(smote), slots=self.slots[smote], cuts=()
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,6 +109,8 @@ class Model(ABC):
     """Whether training is the same for both latents, so that a model of either can start from noise."""
     starts_from_base: ClassVar[bool] = False
     """Whether it is given the base rows of the synthetic rows, with their features, instead of these themselves."""
+    eager: ClassVar[tuple[str, ...]] = ()
+    """Networks that torch cannot compile."""
     holds: ClassVar[str] = "no value of any row"
     """What the weights have of the real rows that they were trained on, beside what training leaves in them."""
 
@@ -110,8 +124,12 @@ class Model(ABC):
         self.classes, self.seed, self.device = setting.classes, setting.seed, setting.device
         self.condition_width = setting.condition_width
         self.networks = {name: network.to(self.device) for name, network in networks.items()}
+        self.passed: dict[str, nn.Module] = self.networks
+        """The networks to train through: as they are, or compiled."""
         self.parallel: dict[str, nn.Module] = self.networks
-        """The networks to train by: as they are, or so that all ranks share their gradients."""
+        """Those to train: as `passed`, or so that all ranks share their gradients."""
+        self.precision = torch.float32
+        """What the networks compute in while they are trained; what they give, weights and made rows are float32."""
         self._make_optimizer = make_optimizer
 
     @cached_property
@@ -163,20 +181,52 @@ class Model(ABC):
     def _key(self, stream: Stream, step: int | None) -> int:
         return draws.key(self.seed, stream, 0 if step is None else step + 1)
 
+    def compile(self) -> None:
+        """Train through compiled networks; rows are made by the networks as they are."""
+        for module in (module for network in self.networks.values() for module in network.modules()):
+            if isinstance(module, GlobalBatchNorm):
+                # Compiled with the rest, two ranks do not train as one does (seen with torch 2.15).
+                module.sum_over_ranks = torch.compiler.disable(module.sum_over_ranks)  # type: ignore[method-assign]
+        self.passed = {
+            name: network if name in self.eager else torch.compile(network) for name, network in self.networks.items()
+        }
+        self.parallel = self.passed
+
     def distribute(self) -> None:
         """Train on all ranks of the process group."""
         # Buffers are the same on all ranks by GlobalBatchNorm; sending them around would only cost.
         self.parallel = {
-            name: DistributedDataParallel(network, broadcast_buffers=False) for name, network in self.networks.items()
+            name: DistributedDataParallel(network, broadcast_buffers=False) for name, network in self.passed.items()
         }
 
-    def descend(self, name: str, loss: torch.Tensor, longest: float = math.inf) -> None:
-        """One step of the network called `name` down its loss, its gradient cut to the norm `longest`."""
-        loss.backward()
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Passes through the networks in this block compute in `precision`."""
+        if self.precision == torch.float32:
+            return nullcontext()
+        context: AbstractContextManager[Any] = torch.autocast(self.device.type, self.precision)
+        return context
+
+    def descend(
+        self, name: str, batch: Batch, loss_of: Callable[[Batch], torch.Tensor], longest: float = math.inf
+    ) -> torch.Tensor:
+        """One step of the network called `name` down the sum of `loss_of` over the parts of `batch`; return it.
+
+        A loss may have several terms, of shape (terms,). The gradient is cut to the norm `longest`.
+        """
+        network, losses = self.parallel[name], []
+        for number, part in enumerate(batch.parts(), start=1):
+            # The ranks share what the parts have added up to, with the last one.
+            waits = number < len(batch.cuts) and isinstance(network, DistributedDataParallel)
+            with network.no_sync() if waits else nullcontext():
+                with self.autocast():
+                    loss = loss_of(part)
+                loss.sum().backward()
+            losses.append(loss.detach())
         if longest < math.inf:
             nn.utils.clip_grad_norm_(self.networks[name].parameters(), longest)
         self.optimizers[name].step()
         self.optimizers[name].zero_grad()
+        return torch.stack(losses).sum(0)
 
     def finish(self) -> None:  # noqa: B027
         """Do what is left after the last step: for most models nothing."""

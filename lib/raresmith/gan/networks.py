@@ -32,7 +32,7 @@ class Generator(nn.Module):  # type: ignore[misc]
         self.apply(_he)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.layers(rows)
+        return self.layers(rows).float()
 
 
 class Discriminator(nn.Module):  # type: ignore[misc]
@@ -52,7 +52,7 @@ class Discriminator(nn.Module):  # type: ignore[misc]
         self.apply(_he)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.layers(rows).squeeze(1)
+        return self.layers(rows).squeeze(1).float()
 
 
 def _he(module: nn.Module) -> None:
@@ -68,15 +68,20 @@ class GlobalBatchNorm(nn.BatchNorm1d):  # type: ignore[misc]
     torch's SyncBatchNorm does this on CUDA alone; this one works with gloo too, and with unequal shares.
     """
 
+    def sum_over_ranks(self, part: torch.Tensor) -> torch.Tensor:
+        """`part`, summed over all ranks."""
+        total: torch.Tensor = _SumOverRanks.apply(part)
+        return total
+
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         if not (self.training and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(rows)
-        d = self.num_features
+        d, rows = self.num_features, rows.float()
         # Deviations from the running mean: E[x²] - E[x]² of the rows themselves would cancel.
         shift = self.running_mean.clone()
         shifted = rows - shift
         sums = torch.cat([shifted.sum(0), (shifted * shifted).sum(0), rows.new_full((1,), len(rows))])
-        total = _SumOverRanks.apply(sums)
+        total = self.sum_over_ranks(sums)
         n = total[-1].detach()
         mean = total[:d] / n
         variance = total[d : 2 * d] / n - mean * mean

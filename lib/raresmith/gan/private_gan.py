@@ -5,6 +5,7 @@ arXiv:1802.06739).
 """
 
 import os
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -39,10 +40,11 @@ class PrivateGan(Gan):
         sigma = process.share(torch.tensor(self.guarantee.noise_multiplier, dtype=torch.float64).to(process.device))
         self._deviation = float(sigma) * settings.privacy.max_grad_norm
 
-    def train_discriminator(self, batch: Batch, fake: torch.Tensor) -> torch.Tensor:
+    def train_discriminator(self, batch: Batch, made: Callable[[Batch], torch.Tensor]) -> torch.Tensor:
         """A step of DP-SGD; made rows are no secret, but cut as real ones are, or the discriminator would heed them
         more. Return this rank's part of the loss of made rows."""
         assert self.guarantee is not None
+        fake = made(batch)[::2].detach()
         rows = torch.cat([self.inputs(batch.real), fake])
         is_real = torch.arange(len(rows), device=self.device) < len(batch.real)
         counts = torch.cat([batch.is_drawn, is_real.new_ones(len(fake))])
@@ -90,7 +92,7 @@ def make_batches(
         "device": process.device,
     }
     if not isinstance(model, PrivateGan):
-        return Batches(real, synthetic, **shares)
+        return Batches(real, synthetic, accumulate=settings.accumulate, **shares)
     assert settings.privacy is not None
     n = sum(real.values())
     if settings.privacy.delta * n >= 1:

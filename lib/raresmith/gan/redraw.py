@@ -70,25 +70,26 @@ class Redraw(Model):
 
     def step(self, batch: Batch) -> torch.Tensor:
         """Hide some columns of each real row, from one to all, and learn what they were."""
-        net = self.conditionals
-        tokens = net.tokens.of(batch.real.numbers, self._codes(batch.real))
-        drawn = draws.uniform(draws.key(self.seed, Stream.HIDE, batch.step), batch.slots[::2], self.n_columns + 1)
+        self._set_rate(batch.step)
+        loss = self.descend("conditionals", batch, self._loss, _CLIP)
+        with torch.no_grad():
+            share = 1 - min(_AVERAGE, (batch.step + 1) / (batch.step + 10))
+            torch._foreach_lerp_(list(self.average.values()), list(self.conditionals.parameters()), share)
+        return loss[None]
+
+    def _loss(self, part: Batch) -> torch.Tensor:
+        tokens = self.conditionals.tokens.of(part.real.numbers, self._codes(part.real))
+        drawn = draws.uniform(draws.key(self.seed, Stream.HIDE, part.step), part.slots[::2], self.n_columns + 1)
         n_hidden = 1 + (drawn[:, :1] * self.n_columns).long()
         hidden = drawn[:, 1:].argsort(dim=1).argsort(dim=1) < n_hidden
-        columns = self._order(batch.step)[:_COLUMNS_PER_STEP]
+        columns = self._order(part.step)[:_COLUMNS_PER_STEP]
         # Dropout (Srivastava et al. 2014, JMLR 15:1929) drawn by slot: the same on any number of ranks.
-        units = draws.uniform(draws.key(self.seed, Stream.DROPOUT, batch.step), batch.slots[::2], 2 * HIDDEN)
+        units = draws.uniform(draws.key(self.seed, Stream.DROPOUT, part.step), part.slots[::2], 2 * HIDDEN)
         factors = (units >= _DROPOUT).float() / (1 - _DROPOUT)
         entropies = self.parallel["conditionals"](tokens, self._seen(hidden), factors, columns)
         # Of each row the mean over its hidden columns, as far as these are among those of the step.
         weights = hidden[:, columns] / n_hidden
-        loss = 2 * batch.scale * (entropies * weights).sum() * self.n_columns / len(columns)
-        self._set_rate(batch.step)
-        self.descend("conditionals", loss, _CLIP)
-        with torch.no_grad():
-            share = 1 - min(_AVERAGE, (batch.step + 1) / (batch.step + 10))
-            torch._foreach_lerp_(list(self.average.values()), list(net.parameters()), share)
-        return loss.detach()[None]
+        return 2 * part.scale * (entropies * weights).sum() * self.n_columns / len(columns)
 
     def finish(self) -> None:
         """The weights are their averages over the last steps."""

@@ -23,6 +23,8 @@ from raresmith.gan.tables import RowSource
 MOST_SPREAD = 2**16
 """Rows that every rank reads, whatever its share, to count them."""
 _STRETCHES = 64
+_AHEAD = 2**13
+"""Slots whose rows are drawn at a time, of several steps: a call costs as much for one as for a hundred."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +139,8 @@ class Batches:
         Rows of each class; the classes of `synthetic` are among those of `real`.
     batch_size
         Synthetic rows of a step over all ranks; real rows are half as many.
+    accumulate
+        Parts that each rank takes its rows in.
 
     Attributes
     ----------
@@ -144,11 +148,14 @@ class Batches:
         This rank's real rows of a step; its synthetic rows are twice as many.
     real_range, smote_range
         Positions [low, high) in the two orders that this rank's slots draw from.
+    cuts
+        As those of a `Batch`. The slot says which part a row is in, so that the same rows are together in a part
+        whatever the number of ranks.
 
     Raises
     ------
     ConfigError
-        If there are more ranks than real rows in a batch.
+        If there are more ranks, or more parts of a rank's rows, than real rows.
     """
 
     def __init__(
@@ -161,6 +168,7 @@ class Batches:
         rank: int,
         world_size: int,
         device: torch.device,
+        accumulate: int = 1,
     ) -> None:
         self._total, self._slots, self._seed = sum(synthetic.values()), batch_size // 2, seed
         if world_size > self._slots:
@@ -172,8 +180,17 @@ class Batches:
             raise ConfigError(f"{self._total} synthetic rows are too many for batches of {batch_size}; lower either")
         first, last = parted(self._slots, world_size, rank)
         self.half = last - first
+        if accumulate > self._slots // world_size:
+            raise ConfigError(
+                f"refine.accumulate = {accumulate} but a process has {self._slots // world_size} real rows of a batch; "
+                f"raise refine.batch_size to at least {2 * world_size * accumulate} or lower refine.accumulate"
+            )
         self.real_slots = torch.arange(first, last, device=device)
         self.smote_slots = torch.arange(2 * first, 2 * last, device=device)
+        self.cuts: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for part in range(accumulate) if accumulate > 1 else ():
+            real_rows = torch.arange((part - first) % accumulate, self.half, accumulate, device=device)
+            self.cuts.append((real_rows, torch.stack([2 * real_rows, 2 * real_rows + 1], dim=1).flatten()))
         made = np.array(list(synthetic.values()), dtype=np.int64)
         given = np.array([real[label] for label in synthetic], dtype=np.int64)
         starts = np.array([sum(n for other, n in real.items() if other < label) for label in synthetic])
@@ -184,20 +201,31 @@ class Batches:
         low, high = self._real_position(edges).tolist()
         self.real_range = low, high + 1
         self.smote_range = first * self._total // self._slots, -(-last * self._total // self._slots)
+        self._steps = range(0)
+        self._ahead = max(1, _AHEAD // batch_size)
 
     def real(self, step: int) -> torch.Tensor:
         """Positions of this rank's real rows within `real_range`; shape (half,)."""
-        drawn = self.real_slots * self._total + draws.below(
-            draws.key(self._seed, Stream.REAL, step), self.real_slots, self._total
-        )
-        return self._real_position(drawn) - self.real_range[0]
+        self._draw(step)
+        return self._real[step - self._steps.start]
 
     def smote(self, step: int) -> torch.Tensor:
         """Positions of this rank's synthetic rows within `smote_range`; shape (2 * half,)."""
-        drawn = self.smote_slots * self._total + draws.below(
-            draws.key(self._seed, Stream.SYNTHETIC, step), self.smote_slots, self._total
-        )
-        return drawn // (2 * self._slots) - self.smote_range[0]
+        self._draw(step)
+        return self._smote[step - self._steps.start]
+
+    def _draw(self, step: int) -> None:
+        """The positions of `step` and of those after it, unless they are there."""
+        if step in self._steps:
+            return
+        self._steps = range(step, step + self._ahead)
+        self._real = self._real_position(self._numbers(Stream.REAL, self.real_slots)) - self.real_range[0]
+        self._smote = self._numbers(Stream.SYNTHETIC, self.smote_slots) // (2 * self._slots) - self.smote_range[0]
+
+    def _numbers(self, stream: Stream, slots: torch.Tensor) -> torch.Tensor:
+        """Of each step and slot a number from those of the slot, which are as many as there are synthetic rows."""
+        keys = torch.tensor([[draws.key(self._seed, stream, step)] for step in self._steps], device=slots.device)
+        return slots * self._total + draws.below(keys, slots, self._total)
 
     def _real_position(self, number: torch.Tensor) -> torch.Tensor:
         """Position in the order of real rows of numbers in [0, slots * total): stretched within each class."""

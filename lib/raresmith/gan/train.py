@@ -20,6 +20,7 @@ import torch
 from raresmith.config import Config, RefineConfig, load_config
 from raresmith.errors import DataError, RaresmithError
 from raresmith.gan import checkpoint, stage, tables
+from raresmith.gan.compiler import can_compile
 from raresmith.gan.family import make_model
 from raresmith.gan.folder import Folder, open_folder
 from raresmith.gan.model import Batch, Model, Rows, Setting
@@ -139,6 +140,9 @@ def train(
     """
     real_rows, smote_rows = real_rows.to(process.device), smote_rows.to(process.device)
     model.train(True)
+    model.precision = getattr(torch, settings.precision)
+    if settings.compile and can_compile(process):
+        model.compile()
     if process.world_size > 1:
         model.distribute()
     state = model.state()
@@ -163,6 +167,7 @@ def train(
             smote=smote_rows.take(batches.smote(step)),
             slots=batches.smote_slots,
             scale=process.world_size / settings.batch_size,
+            cuts=batches.cuts,
         )
         sums += model.step(batch)
         done = step + 1

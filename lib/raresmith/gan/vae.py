@@ -43,23 +43,24 @@ class Vae(Model):
 
     def step(self, batch: Batch) -> torch.Tensor:
         """The autoencoder learns from the real rows of the batch."""
-        rows = self.inputs(batch.real)
-        noise = self.noise(batch.slots[::2], self.autoencoder.places, batch.step)
+        return self.descend("autoencoder", batch, self._losses)
+
+    def _losses(self, part: Batch) -> torch.Tensor:
+        rows = self.inputs(part.real)
+        noise = self.noise(part.slots[::2], self.autoencoder.places, part.step)
         raw, mean, log_variance = self.parallel["autoencoder"](rows, noise)
         n_numeric = len(self.representation.numeric)
         log_noise = self.autoencoder.log_noise
-        error = (raw[:, :n_numeric] - batch.real.numbers) / log_noise.exp()
+        error = (raw[:, :n_numeric] - part.real.numbers) / log_noise.exp()
         reconstruction = (error.square() / 2 + log_noise).sum()
         starts = zip(self.representation.starts, self.representation.sizes, strict=True)
         for i, (start, size) in enumerate(starts):
-            target = batch.real.positions[:, i] - start
+            target = part.real.positions[:, i] - start
             reconstruction = reconstruction + functional.cross_entropy(
                 raw[:, start : start + size], target, reduction="sum"
             )
         divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum() / 2
-        losses = 2 * batch.scale * torch.stack([reconstruction, divergence])
-        self.descend("autoencoder", losses.sum())
-        return losses.detach()
+        return 2 * part.scale * torch.stack([reconstruction, divergence])
 
     def generated(self, rows: Rows, counters: torch.Tensor) -> torch.Tensor:
         """Numbers get the noise that the decoder found in real ones, or all rows would lie on its surface."""
@@ -102,14 +103,14 @@ class Autoencoder(nn.Module):  # type: ignore[misc]
 
     def place(self, rows: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """A place drawn for each row, and the mean and log variance that it is drawn with."""
-        mean, log_variance = self.encoder(rows).chunk(2, dim=1)
+        mean, log_variance = self.encoder(rows).float().chunk(2, dim=1)
         log_variance = log_variance.clamp(-_LARGEST, _LARGEST)
         return mean + noise * torch.exp(log_variance / 2), mean, log_variance
 
     def forward(self, rows: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         place, mean, log_variance = self.place(rows, noise)
         condition = rows[:, rows.shape[1] - self.classes :]
-        return self.decoder(torch.cat([place, condition], dim=1)), mean, log_variance
+        return self.decoder(torch.cat([place, condition], dim=1)).float(), mean, log_variance
 
 
 def _perceptron(*sizes: int) -> nn.Sequential:
