@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from deltalake import write_deltalake
 from safetensors.numpy import load_file
 from tests.delta_rows import delta_rows
@@ -37,6 +38,7 @@ def twins(warehouse, *settings: str) -> list[Warehouse]:
 @pytest.mark.parametrize("model", [model for model in FAMILY if model != "redraw"])
 def test_compiled_networks_train_as_they_do_uncompiled(model, warehouse, capsys):
     houses = twins(warehouse, f'model = "{model}"', f'model = "{model}"\ncompile = true')
+    torch.compiler.reset()
     graphs = counters["stats"]["unique_graphs"]
     assert main([str(houses[0].config_path)]) == 0 and counters["stats"]["unique_graphs"] == graphs
     # The probe is the first graph.
