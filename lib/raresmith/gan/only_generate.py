@@ -51,7 +51,7 @@ def only_generate(config: Config, process: Process) -> StageReport:
             f"synthetic has rows of the classes {strangers} but the model in {location} makes {saved.model.classes}; "
             "run refine to train one that fits"
         )
-    private = saved.card["differential_privacy"] is not None
+    private = saved.card.get("differential_privacy") is not None
     write_refined(config, run, process, saved.model, saved.called, synthetic, features, order, encoder, private=private)
     if process.first:
         stage.note_done(config, run, refined_hash(config), started)

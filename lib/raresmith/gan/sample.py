@@ -78,7 +78,7 @@ def make_sampler(request: SampleRequest, source: str, process: Process, logical_
         classes = [classes[class_of(saved, request.label)]]
     features = tables.open_table(tables.location(config, "features"))
     train_rows = None
-    if saved.card["differential_privacy"] is None:  # or what takes the place of a copy would tell of it
+    if saved.card.get("differential_privacy") is None:  # or what takes the place of a copy would tell of it
         train_rows = read_train_rows(tables.train_rows(features, classes), saved.encoder)
     if saved.model.latent == "noise" or request.where:
         return Sampler(saved, request, None, train_rows)
