@@ -45,7 +45,10 @@ def batches(accumulate: int, *, rank: int = 0, world_size: int = 1, batch_size: 
 def batch_of(step: int, drawn: Batches) -> Batch:
     real = REAL.take(drawn.real(step) + drawn.real_range[0])
     smote = SMOTE.take(drawn.smote(step) + drawn.smote_range[0])
-    return Batch(step=step, real=real, smote=smote, slots=drawn.smote_slots, scale=1 / 32, cuts=drawn.cuts)
+    is_drawn = torch.ones(len(real), dtype=torch.bool)
+    return Batch(
+        step=step, real=real, is_drawn=is_drawn, smote=smote, slots=drawn.smote_slots, scale=1 / 32, cuts=drawn.cuts
+    )
 
 
 def fix_batch_norm(model: Model) -> None:

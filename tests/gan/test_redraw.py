@@ -80,7 +80,8 @@ def trained(rows: Rows, encoder_columns: tuple[int, int], steps: int, latent: st
     model.train(True)
     for step in range(steps):
         drawn = torch.randint(0, len(rows), (64,), generator=torch.Generator().manual_seed(step))
-        model.step(Batch(step=step, real=rows.take(drawn), smote=rows, slots=torch.arange(128), scale=1 / 128))
+        real, is_drawn = rows.take(drawn), torch.ones(64, dtype=torch.bool)
+        model.step(Batch(step=step, real=real, is_drawn=is_drawn, smote=rows, slots=torch.arange(128), scale=1 / 128))
     model.finish()
     model.train(False)
     return model

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from raresmith.gan.checkpoint import Saved
 from raresmith.gan.judge import Figures, Judge, Labelled
@@ -50,7 +51,8 @@ class Looks:
         self._judge, self._model = judge, model
         self._rows, self._counters = rows.to(model.device), torch.from_numpy(row_ids).to(model.device)
         self._labels = np.array(model.classes)[rows.classes.numpy()]
-        self._thread = ThreadPoolExecutor(1)
+        # Of one core, as the training beside it: boosting by threads on cores that are taken waits for each of them.
+        self._thread = ThreadPoolExecutor(1, initializer=threadpool_limits, initargs=(1, "openmp"))
         as_they_are = self._labelled(model.representation.join(synthetic.numbers, synthetic.positions))
         self._synthetic = self._thread.submit(judge, as_they_are)
         self._under_way: tuple[int, dict[str, torch.Tensor], Future[Figures]] | None = None

@@ -68,7 +68,12 @@ class Batch:
             yield self
         for real, smote in self.cuts:
             yield replace(
-                self, real=self.real.take(real), smote=self.smote.take(smote), slots=self.slots[smote], cuts=()
+                self,
+                real=self.real.take(real),
+                is_drawn=self.is_drawn[real],
+                smote=self.smote.take(smote),
+                slots=self.slots[smote],
+                cuts=(),
             )
 
 

@@ -156,6 +156,8 @@ def train(
         # Before the step and not after the last one, so that a checkpoint has this look still to come.
         if selection is not None and selection.is_due(step):
             if selection.is_over():
+                if step > looked:
+                    losses.append([step, *_means(process, sums, step - looked)])
                 ended = f"step {step:,} was the last, for {settings.patience} looks were no better than one before; "
                 break
             selection.look(step)
@@ -173,7 +175,7 @@ def train(
         done = step + 1
         save = done % settings.checkpoint_every == 0 and done < settings.steps
         if save or done - looked == LOOK_EVERY or done == settings.steps:
-            means = (process.sum(sums) / (process.world_size * (done - looked))).tolist()
+            means = _means(process, sums, done - looked)
             if not all(map(math.isfinite, means)):
                 if selection is not None and selection.has_best():
                     ended = f"step {done:,} was the last, for the losses were no longer finite; "
@@ -198,6 +200,12 @@ def train(
             selection.look(settings.steps)
         history |= selection.keep(model, ended)
     return history
+
+
+def _means(process: Process, sums: torch.Tensor, steps: int) -> list[float]:
+    """The losses of a step over all ranks, of their sums over `steps`."""
+    means: list[float] = (process.sum(sums) / (process.world_size * steps)).tolist()
+    return means
 
 
 def main(argv: Sequence[str] | None = None) -> int:
