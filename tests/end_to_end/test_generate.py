@@ -1,5 +1,6 @@
 """Rows made by the saved model of a finished run fit the raw table that the run began with."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from raresmith.cli import main
-from raresmith.config import Config
+from raresmith.config import Config, load_config
 from raresmith.encoder import Encoder
 from raresmith.spark.encode import decode
 
@@ -15,9 +16,16 @@ from raresmith.spark.encode import decode
 def test_rows_have_the_raw_schema_and_are_those_of_refined_as_spark_decodes_them(
     finished_run: Config, spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    warehouse, config = Path(finished_run.run.warehouse), str(finished_run.path)
-    words = ["--logical-date", "2025-03-01", "--num-samples", "100", "--output", str(tmp_path / "made")]
-    assert main(["generate", config, *words]) == 0
+    # By a GAN, which makes a row's numbers of its synthetic row alone.
+    folder, day = tmp_path / "run", ("--logical-date", "2025-03-01")
+    shutil.copytree(finished_run.path.parent, folder)
+    config = folder / finished_run.path.name
+    text = config.read_text().replace(str(finished_run.path.parent), str(folder))
+    config.write_text(text.replace("[refine]", '[refine]\nmodel = "gan"'))
+    warehouse = Path(load_config(config, day[1]).run.warehouse)
+    assert main(["refine", str(config), *day]) == 0
+    output = ("--num-samples", "100", "--output", str(tmp_path / "made"))
+    assert main(["generate", str(config), *day, *output]) == 0
     assert "100 made ·" in capsys.readouterr().out
     made = spark.read.format("delta").load(str(tmp_path / "made"))
     raw = spark.read.format("delta").load(finished_run.source.path)
@@ -28,7 +36,6 @@ def test_rows_have_the_raw_schema_and_are_those_of_refined_as_spark_decodes_them
     assert {row[name] for name in (*finished_run.source.key, *finished_run.source.ignore)} == {0}
     assert row["is_fraud"] == row["amount"] == 100
 
-    # The GAN makes a row's numbers of its synthetic row alone, so these are rows of `refined`.
     document = spark.read.format("delta").load(str(warehouse / "encoder")).first()
     assert document is not None
     encoder = Encoder.from_json(document["document"])

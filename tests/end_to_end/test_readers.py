@@ -118,7 +118,7 @@ BAD_ROWS: list[tuple[str, str, Any]] = [
     ("refined", "score", 1.5),
     ("refined", "label", -1),
     ("augmented", "origin", "somewhere"),
-    ("augmented", "parent_row_id", None),
+    ("augmented", "origin", "smote"),  # an original's, which has no parent
     ("augmented", "run_id", None),
 ]
 
@@ -129,8 +129,8 @@ def test_both_writers_are_refused_a_row_that_breaks_the_contract(
 ) -> None:
     path = str(shutil.copytree(location(finished_run, name), tmp_path / name))
     table = DeltaTable(path)
-    made = "WHERE origin = 'refined'" if name == "augmented" else ""
-    found = pa.table(QueryBuilder().register("t", table).execute(f"SELECT * FROM t {made} LIMIT 1"))
+    chosen = "WHERE origin = 'original'" if name == "augmented" else ""
+    found = pa.table(QueryBuilder().register("t", table).execute(f"SELECT * FROM t {chosen} LIMIT 1"))
     row = found.cast(pa.schema(spark.read.format("delta").load(path).limit(0).toArrow().schema))
     position = row.schema.get_field_index(column)
     field = row.schema.field(position).with_nullable(True)
