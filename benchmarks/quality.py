@@ -89,7 +89,7 @@ def read(name: str, data: Path) -> Table:
         from raresmith.gan.tables import open_table, query
 
         found = query(open_table(str(ROOT / "warehouse" / "handbook" / "features")), "SELECT * FROM t").read_all()
-        frame = found.to_pandas()
+        frame = found.to_pandas().sort_values("row_id")  # a query gives them in any order
         frame = frame[frame["split"] == "train"].drop(columns=["row_id", "split", "run_id"])
         y = frame.pop("label").to_numpy()
         is_categorical = np.array([frame[c].nunique() == 2 for c in frame])
