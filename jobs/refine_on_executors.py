@@ -22,7 +22,7 @@ def refine_on_executors(_: SparkSession, config: Config) -> StageReport:
     if config.run.incremental:
         return StageReport(stage="refine", words=stage.LEFT_OUT)
     run = tables.refine_run(config)
-    if stage.is_done(config, run) and tables.recorded(config, run) is not None:
+    if stage.is_finished(config, run):
         return stage.report(config, run, unchanged=True)
     distributor = TorchDistributor(
         num_processes=config.refine.nproc_per_node, local_mode=False, use_gpu=config.refine.device == "cuda"
@@ -37,7 +37,7 @@ def refine_on_executors(_: SparkSession, config: Config) -> StageReport:
             if left == 0:
                 raise
     # It says nothing of processes that failed.
-    if not (stage.is_done(config, run) and tables.recorded(config, run) is not None):
+    if not stage.is_finished(config, run):
         raise DataError(
             "the trainer ended before its rows were written; its own words stand above. If it refused nothing, submit "
             "it again: it goes on from its newest checkpoint"

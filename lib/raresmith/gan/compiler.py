@@ -14,7 +14,7 @@ def can_compile(process: Process) -> bool:
     try:
         torch.compile(_probe)(numbers).backward()
     except Exception as error:  # of many kinds, all of them torch's own
-        reason = str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0] or repr(error)
     failures = int(process.sum(torch.tensor(int(bool(reason)), device=process.device)))
     if failures and process.first:
         print(

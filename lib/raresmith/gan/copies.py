@@ -62,14 +62,16 @@ def made_anew(
     generated: Callable[[torch.Tensor], torch.Tensor],
     start: Rows | None,
     counters: torch.Tensor,
-    train_rows: TrainRows,
+    train_rows: TrainRows | None,
 ) -> tuple[torch.Tensor, NDArray[np.bool_]]:
     """Rows (n, width) that `generated` makes of `start` by `counters`, by others where they would be copies; and which
-    of them are after all, as where the model makes nothing else."""
+    of them are after all, as where the model makes nothing else. Without `train_rows` none is held to be a copy."""
     representation, base = model.representation, None
+    rows = generated(counters)
+    if train_rows is None:
+        return rows, np.zeros(len(rows), np.bool_)
     if start is not None and model.starts_from_base:
         base = representation.columns(representation.join(start.numbers, start.positions))
-    rows = generated(counters)
     is_copy = train_rows.have(representation.columns(representation.clamp(rows)[0]), base)
     for time in range(TIMES):
         if not is_copy.any():

@@ -49,7 +49,7 @@ class Block(NamedTuple):
     """Rows that equal a train row."""
 
 
-def blocks(model: Model, rows: Rows, row_ids: NDArray[np.int64], train_rows: TrainRows) -> Iterator[Block]:
+def blocks(model: Model, rows: Rows, row_ids: NDArray[np.int64], train_rows: TrainRows | None) -> Iterator[Block]:
     """`rows` refined block by block.
 
     A refined row is a function of the weights, the row that it starts from, its id, the seed, and what train rows there
@@ -83,7 +83,7 @@ def write_shard(
     model: Model,
     rows: Rows,
     row_ids: NDArray[np.int64],
-    train_rows: TrainRows,
+    train_rows: TrainRows | None,
     *,
     called: str,
     run_id: str,
@@ -120,13 +120,3 @@ def refined_row_ids(row_ids: NDArray[np.int64], run_id: str, seed: int) -> NDArr
     """A 64-bit identity for each refined row: a hash of its synthetic row, the run and the seed."""
     key = int.from_bytes(hashlib.sha256(f"refined/{run_id}/{seed}".encode()).digest()[:8])
     return np.asarray(hash64(key, Stream.ROW_ID, row_ids), dtype=np.int64)
-
-
-def read_shards(folder: Folder, names: list[str], contract: Table) -> pa.RecordBatchReader:
-    """The rows of the Parquet files `names`, one row group after the other."""
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for name in names:
-            yield from pq.ParquetFile(pa.BufferReader(folder.read(name))).iter_batches(BLOCK * 16)
-
-    return pa.RecordBatchReader.from_batches(arrow_schema(contract), batches())

@@ -54,7 +54,7 @@ def launch(config: Config, *, only_generate: bool = False) -> StageReport:
         return StageReport(stage="refine", words=stage.LEFT_OUT)
     identity = tables.generate_run if only_generate else tables.refine_run
     run = identity(config)
-    if stage.is_done(config, run) and tables.recorded(config, run) is not None:
+    if stage.is_finished(config, run):
         return stage.report(config, run, unchanged=True)
     refused, last = "", deque[str](maxlen=30)
     with subprocess.Popen(

@@ -2,17 +2,16 @@
 
 import time
 
-import torch
-
 from raresmith.config import Config
 from raresmith.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan import stage, tables
 from raresmith.gan.process import Process
-from raresmith.gan.refined_table import refined_hash, write_refined
+from raresmith.gan.refined_table import write_refined
 from raresmith.gan.saved_model import load_model
 from raresmith.gan.shares import read_order
 from raresmith.gan.tables import RowSource
+from raresmith.gan.together import agreed_run, done_before, done_now
 from raresmith.stages import StageReport
 
 
@@ -29,22 +28,16 @@ def only_generate(config: Config, process: Process) -> StageReport:
     if config.run.incremental:
         return StageReport(stage="refine", words=stage.LEFT_OUT)
     started = time.monotonic()
-    found = tables.generate_run(config) if process.first else None
-    versions = [found.inputs[name] for name in ("features", "synthetic")] if found else [0, 0]
-    features_version, synthetic_version = process.share(torch.tensor(versions, device=process.device)).tolist()
-    run = tables.generate_run(config, features_version, synthetic_version)
-    if process.agree(process.first and stage.is_done(config, run)):
-        if process.first and tables.recorded(config, run) is None:
-            stage.note_done(config, run, refined_hash(config), started)
-        process.wait()
-        return stage.report(config, run, unchanged=True)
+    run = agreed_run(config, process, tables.generate_run)
+    if report := done_before(config, run, process, started):
+        return report
 
     location = tables.model_location(config)
     saved = load_model(location, process.device)
     encoder = tables.read_encoder(tables.location(config, "encoder"))
     check_encoder(saved.encoder, encoder, location)
-    features = tables.open_table(tables.location(config, "features"), features_version)
-    synthetic = RowSource(tables.open_table(tables.location(config, "synthetic"), synthetic_version))
+    features = tables.open_table(tables.location(config, "features"), int(run.inputs["features"]))
+    synthetic = RowSource(tables.open_table(tables.location(config, "synthetic"), int(run.inputs["synthetic"])))
     order = read_order(synthetic)
     if strangers := sorted(set(order.counts()) - set(saved.model.classes)):
         raise DataError(
@@ -53,10 +46,7 @@ def only_generate(config: Config, process: Process) -> StageReport:
         )
     private = saved.card.get("differential_privacy") is not None
     write_refined(config, run, process, saved.model, saved.called, synthetic, features, order, encoder, private=private)
-    if process.first:
-        stage.note_done(config, run, refined_hash(config), started)
-    process.wait()
-    return stage.report(config, run)
+    return done_now(config, run, process, started)
 
 
 def check_encoder(of_model: Encoder, now: Encoder, location: str) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import torch
 from deltalake import DeltaTable
 
@@ -10,14 +11,16 @@ from raresmith import contracts
 from raresmith.config import Config
 from raresmith.encoder import Encoder
 from raresmith.gan import tables
-from raresmith.gan.copies import TrainRows, read_train_rows
+from raresmith.gan.copies import read_train_rows
 from raresmith.gan.folder import open_folder
-from raresmith.gan.generate import pieces, read_shards, write_shard
+from raresmith.gan.generate import pieces, write_shard
 from raresmith.gan.hashes import content_hash
 from raresmith.gan.model import Model
+from raresmith.gan.output import read_parts
 from raresmith.gan.process import Process
 from raresmith.gan.shares import Order, read_rows
-from raresmith.gan.tables import RowSource
+from raresmith.gan.start_rows import start_of
+from raresmith.gan.tables import RowSource, arrow_schema
 from raresmith.runs import StageRun
 
 
@@ -50,8 +53,8 @@ def write_refined(
     contract = contracts.refined(encoder)
     staging = open_folder(f"{tables.model_location(config)}/staging")
     places = torch.tensor([model.classes.index(label) for label in order.counts()], dtype=torch.int64)
-    known = TrainRows(encoder, ()) if private else read_train_rows(tables.train_rows(features, model.classes), encoder)
-    start = replace(synthetic, base=features) if model.starts_from_base else synthetic
+    known = None if private else read_train_rows(tables.train_rows(features, model.classes), encoder)
+    start = start_of(model, synthetic, features)
     counts = torch.zeros(2, dtype=torch.int64, device=process.device)
     for low, high, name in pieces(len(order), process.rank, process.world_size):
         rows, row_ids = read_rows(start, order, low, high, model.representation)
@@ -65,7 +68,7 @@ def write_refined(
         names = [n for rank in range(process.world_size) for _, _, n in pieces(len(order), rank, process.world_size)]
         numbers = len(order) * len(model.representation.numeric)
         notes: dict[str, Any] = {"clamped": clamped, "numbers": numbers, "copies": copies}
-        refined = read_shards(staging, names, contract)
+        refined = pa.RecordBatchReader.from_batches(arrow_schema(contract), read_parts(staging, names))
         tables.write_table(contract, tables.location(config, "refined"), refined, run, **notes)
         for name in staging.names():
             staging.delete(name)

@@ -15,7 +15,7 @@ from raresmith.gan.output import check_output, read_parts, write_output, write_p
 from raresmith.gan.process import Process
 from raresmith.gan.sampler import Sampler, class_of
 from raresmith.gan.saved_model import load_model
-from raresmith.gan.start_rows import StartRows
+from raresmith.gan.start_rows import StartRows, start_of
 from raresmith.gan.tables import RowSource
 from raresmith.sample_request import SampleRequest
 from raresmith.stages import StageReport
@@ -84,8 +84,7 @@ def make_sampler(request: SampleRequest, source: str, process: Process, logical_
         return Sampler(saved, request, None, train_rows)
     synthetic = tables.open_table(tables.location(config, "synthetic"))
     wanted = -(-request.num_samples // BLOCK) * BLOCK
-    base = features if saved.model.starts_from_base else None
-    start = StartRows(RowSource(synthetic, base=base), saved.model, classes, wanted)
+    start = StartRows(start_of(saved.model, RowSource(synthetic), features), saved.model, classes, wanted)
     if len(start) == 0:
         raise DataError(f"{synthetic.table_uri} has no rows of the classes {classes}; run oversample first")
     # Twice from the same row, such a model would make the same numbers.

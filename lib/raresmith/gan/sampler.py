@@ -99,10 +99,7 @@ class Sampler:
                 rows = self._rows(numbers)
                 counters = draws.bits(draws.key(self._request.seed, Stream.SAMPLE), numbers)
                 generated, start = partial(self._generated, rows), rows if self._start is not None else None
-                if self._train_rows is None:
-                    raw, is_copy = generated(counters), np.zeros(BLOCK, np.bool_)
-                else:
-                    raw, is_copy = made_anew(model, generated, start, counters, self._train_rows)
+                raw, is_copy = made_anew(model, generated, start, counters, self._train_rows)
                 if not torch.isfinite(raw).all():
                     raise DataError(f"{self._saved.called}, makes numbers that are not finite; train it again")
                 made, _ = model.representation.clamp(raw)

@@ -5,7 +5,6 @@ how long the judge takes. A run that goes on from a checkpoint decides as one th
 """
 
 import sys
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,8 @@ from raresmith.gan.judge import FEWEST, MOST_MADE, read_judge
 from raresmith.gan.looks import Look, Looks
 from raresmith.gan.model import Model
 from raresmith.gan.process import Process
-from raresmith.gan.shares import Order, read_parts
+from raresmith.gan.shares import Order, read_stretches
+from raresmith.gan.start_rows import start_of
 from raresmith.gan.tables import RowSource
 
 _BEST = "best."
@@ -92,10 +92,11 @@ def make_selection(
         is_category = np.isin(representation.names, [feature.name for feature in representation.categorical])
         judge = read_judge(features, representation.names, is_category, model.classes)
         if judge is not None:
-            start = replace(synthetic, base=features) if model.starts_from_base else synthetic
-            parts = _sample(made)
-            rows, row_ids = read_parts(start, made, parts, representation)
-            as_they_are, _ = read_parts(synthetic, made, parts, representation)
+            start, parts = start_of(model, synthetic, features), _sample(made)
+            rows, row_ids = read_stretches(start, made, parts, representation)
+            as_they_are = rows
+            if start is not synthetic:
+                as_they_are, _ = read_stretches(synthetic, made, parts, representation)
             looks = Looks(judge, model, rows, row_ids, as_they_are)
             if saved is not None:
                 looks.done = [Look(*look) for look in saved[1]["looks"]]

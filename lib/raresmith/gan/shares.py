@@ -87,7 +87,7 @@ def read_rows(
 
     Only these rows are kept; Delta skips the files whose statistics rule them out.
     """
-    return read_parts(source, order, [slice(low, high)], representation)
+    return read_stretches(source, order, [slice(low, high)], representation)
 
 
 def read_spread(source: RowSource, order: Order, representation: Representation) -> Rows:
@@ -96,10 +96,10 @@ def read_spread(source: RowSource, order: Order, representation: Representation)
     parts = [slice(0, n)]
     if n > MOST_SPREAD:
         parts = [slice(start, start + stretch) for start in (np.arange(_STRETCHES) * n // _STRETCHES).tolist()]
-    return read_parts(source, order, parts, representation)[0]
+    return read_stretches(source, order, parts, representation)[0]
 
 
-def read_parts(
+def read_stretches(
     source: RowSource, order: Order, parts: list[slice], representation: Representation
 ) -> tuple[Rows, NDArray[np.int64]]:
     """As `read_rows`, of several stretches of `order`, one after the other."""

@@ -23,6 +23,11 @@ def is_done(config: Config, run: StageRun) -> bool:
     return note is not None and note.get("fingerprint") == run.fingerprint
 
 
+def is_finished(config: Config, run: StageRun) -> bool:
+    """Whether `is_done`, and noted in `runs` too: there is nothing left to do."""
+    return is_done(config, run) and tables.recorded(config, run) is not None
+
+
 def note_done(config: Config, run: StageRun, content_hash: str, started: float) -> None:
     """Note the stage in `runs`, with what the model's card tells of its training; `started` is of time.monotonic()."""
     table = tables.open_table(tables.location(config, "refined"))

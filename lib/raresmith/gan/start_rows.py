@@ -1,13 +1,21 @@
-"""The synthetic rows that a model starts from, over and over."""
+"""What a model starts from: synthetic rows or their base rows, and these over and over."""
+
+from dataclasses import replace
 
 import numpy as np
 import torch
+from deltalake import DeltaTable
 
 from raresmith.gan.model import Model, Rows
 from raresmith.gan.tables import RowSource
 
 MOST = 2**20
 """Rows that are started from, however many there are."""
+
+
+def start_of(model: Model, synthetic: RowSource, features: DeltaTable) -> RowSource:
+    """The rows that `model` starts from for those of `synthetic`; `features` has their base rows."""
+    return replace(synthetic, base=features) if model.starts_from_base else synthetic
 
 
 class StartRows:

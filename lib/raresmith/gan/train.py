@@ -29,12 +29,13 @@ from raresmith.gan.private_gan import make_batches
 from raresmith.gan.process import Process, finish, start
 from raresmith.gan.progress import Progress
 from raresmith.gan.redraw import count
-from raresmith.gan.refined_table import refined_hash, write_refined
+from raresmith.gan.refined_table import write_refined
 from raresmith.gan.representation import Representation
 from raresmith.gan.saved_model import name_of, save_model
 from raresmith.gan.selection import Selection, make_selection
 from raresmith.gan.shares import Batches, read_order, read_rows, read_spread
 from raresmith.gan.tables import RowSource
+from raresmith.gan.together import agreed_run, done_before, done_now
 from raresmith.runs import StageRun
 from raresmith.stages import ONLY_GENERATE, StageReport
 
@@ -56,19 +57,12 @@ def refine(config: Config, process: Process) -> StageReport:
     settings, seed = config.refine, config.run.random_state
 
     # What there is: the first rank looks, so that all see the same versions
-    found = tables.refine_run(config) if process.first else None
-    versions = torch.tensor([*found.inputs.values()] if found else [0, 0], device=process.device)
-    features_version, synthetic_version = process.share(versions).tolist()
-    run = tables.refine_run(config, features_version, synthetic_version)
-    if process.agree(process.first and stage.is_done(config, run)):
-        if process.first and tables.recorded(config, run) is None:
-            # The process ended between the table's commit and the note of it: only the note is missing.
-            stage.note_done(config, run, refined_hash(config), started)
-        process.wait()
-        return stage.report(config, run, unchanged=True)
+    run = agreed_run(config, process, tables.refine_run)
+    if report := done_before(config, run, process, started):
+        return report
     encoder = tables.read_encoder(tables.location(config, "encoder"))
-    features = tables.open_table(tables.location(config, "features"), features_version)
-    synthetic = RowSource(tables.open_table(tables.location(config, "synthetic"), synthetic_version))
+    features = tables.open_table(tables.location(config, "features"), int(run.inputs["features"]))
+    synthetic = RowSource(tables.open_table(tables.location(config, "synthetic"), int(run.inputs["synthetic"])))
     folder = open_folder(tables.model_location(config))
 
     # Data: the order of all rows here, their values below and only this rank's share
@@ -107,10 +101,7 @@ def refine(config: Config, process: Process) -> StageReport:
     write_refined(
         config, run, process, model, called, synthetic, features, made, encoder, private=settings.privacy is not None
     )
-    if process.first:
-        stage.note_done(config, run, refined_hash(config), started)
-    process.wait()
-    return stage.report(config, run)
+    return done_now(config, run, process, started)
 
 
 def train(

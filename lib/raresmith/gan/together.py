@@ -1,0 +1,38 @@
+"""A stage that processes do together: the same run on all of them, done once and noted once."""
+
+from collections.abc import Callable
+
+import torch
+
+from raresmith.config import Config
+from raresmith.gan import stage
+from raresmith.gan.process import Process
+from raresmith.gan.refined_table import refined_hash
+from raresmith.runs import StageRun
+from raresmith.stages import StageReport
+
+
+def agreed_run(config: Config, process: Process, identity: Callable[..., StageRun]) -> StageRun:
+    """The run that `identity`, of `tables`, makes of the tables' versions that the first rank sees."""
+    found = identity(config).inputs if process.first else {"features": 0, "synthetic": 0}
+    versions = torch.tensor([found["features"], found["synthetic"]], device=process.device)
+    return identity(config, *process.share(versions).tolist())
+
+
+def done_before(config: Config, run: StageRun, process: Process, started: float) -> StageReport | None:
+    """The report of `run` if its rows are there already; `started` is of time.monotonic()."""
+    if not process.agree(process.first and stage.is_done(config, run)):
+        return None
+    if process.first and not stage.is_finished(config, run):
+        # The process ended between the table's commit and the note of it: only the note is missing.
+        stage.note_done(config, run, refined_hash(config), started)
+    process.wait()
+    return stage.report(config, run, unchanged=True)
+
+
+def done_now(config: Config, run: StageRun, process: Process, started: float) -> StageReport:
+    """Note that the rows of `run` are there now; return its report."""
+    if process.first:
+        stage.note_done(config, run, refined_hash(config), started)
+    process.wait()
+    return stage.report(config, run)
