@@ -17,6 +17,7 @@ from tests.gan.conftest import CODES, Warehouse, make_encoder
 from raresmith.gan import checkpoint
 from raresmith.gan.family import FAMILY
 from raresmith.gan.launch import environment
+from raresmith.gan.tables import RowSource
 from raresmith.gan.train import main
 
 SETTINGS = 'device = "cpu"\nsteps = 400\nvalidate_every = 90\ncheckpoint_every = 20\nbatch_size = 32'
@@ -266,6 +267,23 @@ def test_noise_makes_rows_without_a_parent(warehouse):
     assert rows["synthetic_row_id"].null_count == 100
     assert set(rows["model"].to_pylist()) == {"gan, small, from noise"}
     assert len(set(rows["n0"].to_pylist())) > 50
+
+
+@pytest.mark.parametrize("settings", ['model = "redraw"', 'model = "vae"\nlatent = "noise"', 'latent = "noise"'])
+def test_models_that_learn_nothing_from_synthetic_rows_do_not_read_their_features(settings, warehouse, monkeypatch):
+    house = warehouse(f"{settings}\nsteps = 5\nvalidate_every = 0")
+    read = []
+
+    def batches(source, names, condition="true"):
+        if source.base is None and "synthetic" in source.table.table_uri:
+            read.append(list(names))
+        return of_source(source, names, condition)
+
+    of_source = RowSource.batches
+    monkeypatch.setattr(RowSource, "batches", batches)
+    assert main([str(house.config_path)]) == 0
+    assert len(refined(house)) == 100
+    assert read[0] == [] and len(read) == (1 if "redraw" in settings else 2)  # to count them, and to make rows of them
 
 
 @pytest.mark.parametrize("model", FAMILY)

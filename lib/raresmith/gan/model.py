@@ -142,6 +142,11 @@ class Model(ABC):
         """One for each network; made when training asks for them, for a model that only makes rows needs none."""
         return {name: self._make_optimizer(network) for name, network in self.networks.items()}
 
+    @property
+    def learns_from_smote(self) -> bool:
+        """Whether `step` looks at more than the classes of SMOTE rows."""
+        return self.latent == "synthetic" and not self.trained_alike
+
     @abstractmethod
     def step(self, batch: Batch) -> torch.Tensor:
         """Train by one batch; return this rank's part of the losses, of shape (len(losses),)."""

@@ -18,7 +18,8 @@ from raresmith.gan.hashes import content_hash
 from raresmith.gan.model import Model
 from raresmith.gan.output import read_parts
 from raresmith.gan.process import Process
-from raresmith.gan.shares import Order, read_rows
+from raresmith.gan.shares import Order
+from raresmith.gan.spill import read_pieces
 from raresmith.gan.start_rows import start_of
 from raresmith.gan.tables import RowSource, arrow_schema
 from raresmith.runs import StageRun
@@ -56,8 +57,10 @@ def write_refined(
     known = None if private else read_train_rows(tables.train_rows(features, model.classes), encoder)
     start = start_of(model, synthetic, features)
     counts = torch.zeros(2, dtype=torch.int64, device=process.device)
-    for low, high, name in pieces(len(order), process.rank, process.world_size):
-        rows, row_ids = read_rows(start, order, low, high, model.representation)
+    mine = pieces(len(order), process.rank, process.world_size)
+    bounds = [(low, high) for low, high, _ in mine]
+    read = read_pieces(start, order, bounds, model.representation)
+    for (_, _, name), (rows, row_ids) in zip(mine, read, strict=True):
         rows = replace(rows, classes=places[rows.classes]).to(process.device)
         counts += torch.tensor(
             write_shard(staging, name, contract, model, rows, row_ids, known, called=called, run_id=run.run_id),

@@ -6,7 +6,7 @@ from the s-th of S equal parts of that order, so every row is as likely as any o
 and where rows are fewer than slots they repeat.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,10 @@ class Order:
     def counts(self) -> dict[int, int]:
         """Rows of each class, in the order of the classes."""
         return dict(zip(*(a.tolist() for a in np.unique(self.labels, return_counts=True)), strict=True))
+
+    def classes(self, part: "Order") -> torch.Tensor:
+        """The classes of the rows of `part` as positions among all classes here."""
+        return torch.from_numpy(np.searchsorted(np.unique(self.labels), part.labels))
 
     def part(self, parts: Sequence[slice]) -> "Order":
         """That of the rows at some positions, given in order."""
@@ -100,26 +104,46 @@ def read_spread(source: RowSource, order: Order, representation: Representation)
 
 
 def read_stretches(
-    source: RowSource, order: Order, parts: list[slice], representation: Representation
+    source: RowSource, order: Order, parts: Sequence[slice], representation: Representation
 ) -> tuple[Rows, NDArray[np.int64]]:
     """As `read_rows`, of several stretches of `order`, one after the other."""
-    table, wanted, found = source.table.table_uri, order.part(parts), 0
+    wanted = order.part(parts)
     numbers = torch.empty(len(wanted), len(representation.numeric))
     positions = torch.empty(len(wanted), len(representation.categorical), dtype=torch.int64)
+    for places, *values in scan(source, order, parts, representation):
+        numbers[places], positions[places] = values
+    return Rows(numbers, positions, order.classes(wanted)), wanted.row_ids
+
+
+def scan(
+    source: RowSource, order: Order, parts: Sequence[slice], representation: Representation
+) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
+    """The rows of `source` at some positions of its `order`, batch by batch as they come, for all at once would take
+    several times their size: each one's place among these positions, then numbers and positions as in `Rows`.
+
+    Raises
+    ------
+    DataError
+        If they are no longer those of `order`.
+    """
+    table, wanted, found = source.table.table_uri, order.part(parts), 0
     condition = " OR ".join(order.condition(part.start, part.stop) for part in parts)
-    # Batch by batch into place: all rows of a query at once would take several times their size.
     with source.batches(representation.names, condition) as batches:
         for batch in batches:
             columns = {name: batch[name].to_numpy() for name in batch.schema.names}
             places = wanted.places(columns["label"], columns["row_id"])
             if places is None:
                 break
-            numbers[places], positions[places] = representation.split(columns, table)
+            yield places, *representation.split(columns, table)
             found += len(places)
     if found != len(wanted):
         raise DataError(f"{table} gave other rows on a second read; run the stage that wrote it again")
-    classes = np.searchsorted(np.unique(order.labels), wanted.labels)
-    return Rows(numbers, positions, torch.from_numpy(classes)), wanted.row_ids
+
+
+def without_features(order: Order, low: int, high: int) -> Rows:
+    """The classes of the rows at positions [low, high): all that a model needs which does not learn from them."""
+    nothing = torch.empty(high - low, 0)
+    return Rows(nothing, nothing.long(), order.classes(order.part([slice(low, high)])))
 
 
 def parted(total: int, parts: int, part: int) -> tuple[int, int]:

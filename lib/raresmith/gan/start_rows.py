@@ -7,7 +7,7 @@ import torch
 from deltalake import DeltaTable
 
 from raresmith.gan.model import Model, Rows
-from raresmith.gan.tables import RowSource
+from raresmith.gan.tables import RowSource, train_rows
 
 MOST = 2**20
 """Rows that are started from, however many there are."""
@@ -15,7 +15,7 @@ MOST = 2**20
 
 def start_of(model: Model, synthetic: RowSource, features: DeltaTable) -> RowSource:
     """The rows that `model` starts from for those of `synthetic`; `features` has their base rows."""
-    return replace(synthetic, base=features) if model.starts_from_base else synthetic
+    return replace(synthetic, base=train_rows(features, model.classes)) if model.starts_from_base else synthetic
 
 
 class StartRows:

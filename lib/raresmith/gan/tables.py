@@ -143,8 +143,8 @@ class RowSource:
 
     table: DeltaTable
     condition: str = "true"
-    base: DeltaTable | None = None
-    """The table `features`, where synthetic rows are to have the features of their base rows instead of their own."""
+    base: "RowSource | None" = None
+    """The train rows, where synthetic rows are to have the features of their base rows instead of their own."""
 
     def batches(self, names: Iterable[str], condition: str = "true") -> pa.RecordBatchReader:
         """`label`, `row_id` and the features `names` of those of the rows where `condition` holds too, in any order."""
@@ -154,10 +154,10 @@ class RowSource:
         sql = (
             f"SELECT s.label, s.row_id, {', '.join(f'b.{name}' for name in columns)} "
             f"FROM (SELECT label, row_id, base_row_id FROM t WHERE {condition}) AS s "
-            f"JOIN (SELECT row_id, {', '.join(columns)} FROM base WHERE split = 'train') AS b "
+            f"JOIN (SELECT row_id, {', '.join(columns)} FROM base WHERE {self.base.condition}) AS b "
             "ON b.row_id = s.base_row_id"
         )
-        builder = QueryBuilder().register("t", self.table).register("base", self.base)
+        builder = QueryBuilder().register("t", self.table).register("base", self.base.table)
         return pa.RecordBatchReader.from_stream(builder.execute(sql))
 
     def read(self, names: Iterable[str], condition: str = "true") -> dict[str, NDArray[np.generic]]:

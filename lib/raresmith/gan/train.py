@@ -33,7 +33,7 @@ from raresmith.gan.refined_table import write_refined
 from raresmith.gan.representation import Representation
 from raresmith.gan.saved_model import name_of, save_model
 from raresmith.gan.selection import Selection, make_selection
-from raresmith.gan.shares import Batches, read_order, read_rows, read_spread
+from raresmith.gan.shares import Batches, read_order, read_rows, read_spread, without_features
 from raresmith.gan.tables import RowSource
 from raresmith.gan.together import agreed_run, done_before, done_now
 from raresmith.runs import StageRun
@@ -89,7 +89,10 @@ def refine(config: Config, process: Process) -> StageReport:
         saved = checkpoint.newest_checkpoint(folder, run.fingerprint) if process.first else None
         batches = make_batches(process, settings, model, given.counts(), made.counts(), saved)
         real, _ = read_rows(parents, given, *batches.real_range, representation)
-        smote, _ = read_rows(synthetic, made, *batches.smote_range, representation)
+        if model.learns_from_smote:
+            smote, _ = read_rows(synthetic, made, *batches.smote_range, representation)
+        else:
+            smote = without_features(made, *batches.smote_range)
         selection = make_selection(process, settings, model, features, synthetic, made, saved)
         history = train(settings, run, process, folder, model, batches, real, smote, saved, selection)
         del real, smote  # they are not looked at again, and the rows to refine come now
