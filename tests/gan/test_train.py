@@ -92,20 +92,23 @@ def test_every_synthetic_row_comes_back_valid_with_its_class_and_parent(on_two_r
     assert set(rows["run_id"].to_pylist()) == {"r"}
 
 
-@pytest.mark.parametrize(("model", "accumulate"), [*((model, 1) for model in FAMILY), ("gan", 3), ("wgan_gp", 3)])
-def test_two_ranks_train_and_choose_as_one_does_on_the_same_batches(model, accumulate, tmp_path):
-    # Sums over two ranks round differently, and a GAN enlarges the difference step by step: so not too many.
+@pytest.mark.parametrize(
+    ("model", "accumulate", "ranks"),
+    [*((model, 1, 2) for model in FAMILY), ("gan", 3, 2), ("wgan_gp", 3, 2), ("gan", 1, 4), ("redraw", 1, 4)],
+)
+def test_several_ranks_train_and_choose_as_one_does_on_the_same_batches(model, accumulate, ranks, tmp_path):
+    # Sums over several ranks round differently, and a GAN enlarges the difference step by step: so not too many.
     settings = SETTINGS.replace("steps = 400", "steps = 40").replace("validate_every = 90", "validate_every = 30")
-    houses = [mixed(tmp_path / name) for name in ("one", "two")]
+    houses = [mixed(tmp_path / name) for name in ("one", "several")]
     for house in houses:
         house.configure(f'{settings}\nmodel = "{model}"\naccumulate = {accumulate}')
     assert main([str(houses[0].config_path)]) == 0
-    finished(torchrun(houses[1], 2))
-    one, two = (card(house) for house in houses)
-    assert one["loss_names"] == two["loss_names"] and len(one["losses"]) == 2
-    np.testing.assert_allclose(one["losses"], two["losses"], rtol=1e-4)
-    assert one["step"] == two["step"] and [look[0] for look in one["looks"]] == [30, 40]
-    np.testing.assert_allclose(one["looks"], two["looks"], atol=0.01)
+    finished(torchrun(houses[1], ranks))
+    one, several = (card(house) for house in houses)
+    assert one["loss_names"] == several["loss_names"] and len(one["losses"]) == 2
+    np.testing.assert_allclose(one["losses"], several["losses"], rtol=1e-4)
+    assert one["step"] == several["step"] and [look[0] for look in one["looks"]] == [30, 40]
+    np.testing.assert_allclose(one["looks"], several["looks"], atol=0.01)
     for name, tensor in weights(houses[0]).items():
         np.testing.assert_allclose(weights(houses[1])[name], tensor, atol=0.02, err_msg=name)
     rows = refined(houses[1])
