@@ -158,7 +158,7 @@ def peer(name: str) -> Callable[[Given], Rows]:
             script = Path(__file__).with_name("peers.py")
             subprocess.run(
                 [PEERS, script, "make", name, told, str(given.n_rows), str(given.seed), made],
-                check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "2"},
+                check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
             return np.load(made)
 

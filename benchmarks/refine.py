@@ -101,17 +101,20 @@ def train_ours(settings: dict[str, Any]) -> None:
 
 def ours(ranks: int = 1, **settings: Any) -> dict[str, float]:
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
-    return _last_line([sys.executable, *torchrun, __file__, "--one", json.dumps(settings)])
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # each, as the stage starts them
+    return _last_line([sys.executable, *torchrun, __file__, "--one", json.dumps(settings)], one_thread)
 
 
 def peer(name: str, rows: Path, steps: int, batch: int) -> dict[str, float]:
     if not PEERS.exists():
         sys.exit(f"{PEERS} is not there; make the environment of the peers as the first lines of this file say")
-    return _last_line([PEERS, Path(__file__).with_name("peers.py"), "time", name, rows, str(steps), str(batch)])
+    script = Path(__file__).with_name("peers.py")
+    threads_of_its_own = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    return _last_line([PEERS, script, "time", name, rows, str(steps), str(batch)], threads_of_its_own)
 
 
-def _last_line(command: list[Any]) -> dict[str, float]:
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+def _last_line(command: list[Any], environment: dict[str, str]) -> dict[str, float]:
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         sys.exit(done.stderr[-3000:])
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -143,13 +146,26 @@ def step_part(turns: int, folder: Path) -> list[dict[str, Any]]:
 
 
 def rows_part(turns: int, folder: Path) -> list[dict[str, Any]]:
-    """Rows that the trainings see in a second, in large batches."""
+    """Rows that the trainings see in a second, in large batches; of CTGAN also without the fit of its columns."""
     path = folder / "many.npy"
     np.save(path, rows_of(50_000, 0))
     epochs, batch, steps = 3, 500, 500
-    ways = {f"ours, {model}": partial(ours, model=model, batch_size=4096, steps=steps) for model in ("gan", "redraw")}
-    seconds = turn_about(turns, {"CTGAN": partial(peer, "ctgan", path, epochs, batch), **ways})
-    speed = {way: (epochs * 50_000 if way == "CTGAN" else steps * 4096) / s for way, s in seconds.items()}
+    seconds = turn_about(
+        turns,
+        {
+            "CTGAN": partial(peer, "ctgan", path, epochs, batch),
+            "CTGAN, no epochs": partial(peer, "ctgan", path, 0, batch),
+            **{
+                f"ours, {model}, {ranks} processes": partial(ours, ranks, model=model, batch_size=4096, steps=steps)
+                for model in ("gan", "redraw")
+                for ranks in (1, 2)
+            },
+        },
+    )
+    rows_seen = epochs * 50_000
+    fit = seconds.pop("CTGAN, no epochs")
+    speed = {way: (rows_seen if way == "CTGAN" else steps * 4096) / s for way, s in seconds.items()}
+    speed["CTGAN, its epochs alone"] = rows_seen / (seconds["CTGAN"] - fit)
     return [{"way": way, "rows_a_second": v, "times_as_fast": v / speed["CTGAN"]} for way, v in speed.items()]
 
 
