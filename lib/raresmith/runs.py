@@ -20,6 +20,17 @@ STAGE_SECTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
+ROWS_STAY = frozenset(
+    {
+        *("ADD CONSTRAINT", "DROP CONSTRAINT", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL"),
+        *("OPTIMIZE", "REORG", "CLUSTER BY", "VACUUM START", "VACUUM END"),
+    }
+)
+"""Operations of Delta tables that change no row: none of them makes a stage's input another one."""
+COMMITS = (20, 1000)
+"""How many of the newest commits are looked through, and how many if what is looked for is not among these."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StageRun:
     """One stage of one run on given inputs; equal fingerprints promise equal rows."""

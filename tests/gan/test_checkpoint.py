@@ -93,3 +93,23 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     assert found is not None
     assert torch.equal(found[0]["w"], torch.ones(2))
     assert [path.name for path in sorted(tmp_path.glob("[!.]*"))] == ["model.json", "model.safetensors"]
+
+
+def test_a_stream_that_ends_badly_leaves_the_old_file_and_nothing_else(folder, tmp_path):
+    folder.write("rows.csv", b"old")
+    with pytest.raises(ValueError, match="no more"), folder.stream("rows.csv") as stream:
+        stream.write(b"half")
+        raise ValueError("no more")
+    assert folder.read("rows.csv") == b"old"
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["rows.csv"]
+    with folder.stream("rows.csv") as stream:
+        stream.write(b"new")
+    assert folder.read("rows.csv") == b"new"
+
+
+def test_what_killed_processes_left_of_checkpoints_is_deleted_with_them(folder, tmp_path):
+    save(folder, 10)
+    for name in (".checkpoint-aaaaaaaa-000000020.safetensors.4711", ".model.json.4711"):
+        (tmp_path / "models" / name).write_bytes(b"half")
+    delete_checkpoints(folder)
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [".model.json.4711"]

@@ -60,10 +60,10 @@ def test_the_same_rows_are_judged_the_same(judge):
     assert judge(rows(1, 100, 1.5, 9)) == judge(rows(1, 100, 1.5, 9))
 
 
-def read(house, classes=(1,)):
+def read(house, made=None):
     names = house.encoder.names
     is_category = np.array([feature.kind == "categorical" for feature in house.encoder.features])
-    return read_judge(DeltaTable(house.table("features")), names, is_category, classes)
+    return read_judge(DeltaTable(house.table("features")), names, is_category, made or {1: 100})
 
 
 def test_a_judge_reads_train_and_validation_rows_and_never_one_of_the_test_split(warehouse):
@@ -74,13 +74,17 @@ def test_a_judge_reads_train_and_validation_rows_and_never_one_of_the_test_split
     for sample, counts in ((judge.train, {-1: 90, 1: 40}), (judge.validation, {-1: 28, 1: 22})):
         assert dict(zip(*(a.tolist() for a in np.unique(sample.labels, return_counts=True)), strict=True)) == counts
         assert np.isfinite(sample.features).all()  # those of the test split are NaN
-    several = read(house, (1, 2))
+    several = read(house, {1: 100, 2: 100})
     assert np.unique(several.validation.labels, return_counts=True)[1].tolist() == [25, 22, 3]
 
 
-def test_there_is_no_judge_below_twenty_validation_rows(warehouse):
+def test_there_is_no_judge_below_twenty_pairs_of_a_made_and_a_validation_row_of_a_class(warehouse):
     assert read(warehouse(validation={0: 100, 1: 19})) is None
-    assert read(warehouse(validation={0: 100, 1: 20}, name="enough")) is not None
+    house = warehouse(validation={0: 100, 1: 20}, name="enough")
+    assert read(house) is not None
+    assert read(house, {1: 19}) is None
+    assert read(house, {0: 5, 1: 14}) is None
+    assert read(house, {0: 5, 1: 15}) is not None
 
 
 def test_samples_are_capped_and_the_same_for_any_order_of_the_rows(warehouse):

@@ -112,6 +112,21 @@ def test_the_noise_cannot_be_drawn_from_what_the_card_names(warehouse):
     assert sorted(path.name for path in models.iterdir()) == ["model.json", "model.md", "model.safetensors", "staging"]
 
 
+def test_the_secret_goes_also_where_a_run_dies_right_after_the_model_is_saved(warehouse, monkeypatch):
+    def die(_):
+        raise KeyboardInterrupt
+
+    house = warehouse(private(20, every=10))
+    with monkeypatch.context() as dying:
+        dying.setattr("raresmith.gan.checkpoint.delete_checkpoints", die)
+        with pytest.raises(KeyboardInterrupt):
+            main([str(house.config_path)])
+    models = Path(house.table("models")) / "r"
+    assert list(models.glob("checkpoint-*"))
+    assert main([str(house.config_path)]) == 0
+    assert sorted(path.name for path in models.iterdir()) == ["model.json", "model.md", "model.safetensors", "staging"]
+
+
 def test_the_card_its_page_and_the_report_name_what_was_spent(warehouse, capsys):
     house = warehouse(private(20), categorical=1, real={0: 50, 1: 200})
     assert main([str(house.config_path)]) == 0

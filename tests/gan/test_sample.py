@@ -22,6 +22,7 @@ from raresmith.gan.family import FAMILY
 from raresmith.gan.folder import Disk
 from raresmith.gan.generate import BLOCK
 from raresmith.gan.launch import environment
+from raresmith.gan.output import write_output
 from raresmith.gan.sampler import Sampler
 from raresmith.gan.saved_model import load_model
 from raresmith.gan.train import main as refine
@@ -85,11 +86,27 @@ def test_a_model_that_starts_from_synthetic_rows_takes_those_of_the_run_each_onc
     )
     words = ["--num-samples", "351", "--output", str(tmp_path / "x.csv")]
     assert main(["generate", str(house.config_path), *words]) == 2
-    assert "makes one row of each synthetic row, and" in (said := capsys.readouterr().err)
-    assert "has 350 of the classes where 351 are asked for" in said
+    assert "makes one row of each synthetic row, of 1,048,576 at most" in (said := capsys.readouterr().err)
+    assert "takes 350 of" in said and "where 351 rows are asked for; ask for fewer, make more of them" in said
+    assert main(["generate", str(house.config_path), *words, "--where", "n0=1"]) == 2
+    assert "cannot make rows for given columns" in capsys.readouterr().err
     assert main(["generate", folder_of(house), *words]) == 2
     assert "gan, small, from synthetic, needs the synthetic rows of its run" in capsys.readouterr().err
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_file_in_the_root_is_written_there(monkeypatch):
+    asked = []
+    monkeypatch.setattr("raresmith.gan.output.open_folder", lambda place: asked.append(place) or Disk(Path()))
+    for output in ("/x.json", "x.json", "a/x.json", "s3://b/x.json"):
+        with pytest.raises(ValueError, match="no rows"):
+            write_output(output.replace("json", "parquet"), pa.schema([]), raising())
+    assert asked == ["/", ".", "a", "s3://b"]
+
+
+def raising():
+    raise ValueError("no rows")
+    yield
 
 
 @pytest.mark.parametrize("model", ["redraw", "vae"])

@@ -94,9 +94,13 @@ def test_where_the_losses_are_no_longer_finite_the_best_look_is_gone_back_to(war
 
 
 def test_too_few_validation_rows_keep_the_last_step_and_it_is_said(warehouse, capsys):
-    house = warehouse("steps = 20\nvalidate_every = 10", validation={0: 50, 1: 19})
-    assert run(house)["step"] == 20
-    assert "the validation split has fewer than 20 rows of the classes that are made" in capsys.readouterr().err
+    for name, counts in {
+        "validation": {"validation": {0: 50, 1: 19}},
+        "synthetic": {"validation": {0: 50, 1: 60}, "synthetic": {1: 4}},
+    }.items():
+        house = warehouse("steps = 20\nvalidate_every = 10", name=name, **counts)
+        assert run(house)["step"] == 20
+        assert "there are fewer than 20 synthetic rows, or rows of the validation split" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("model", ["redraw", "gan"])

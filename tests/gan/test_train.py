@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from safetensors.numpy import load_file
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import CODES, Warehouse, make_encoder
 
+from raresmith.errors import ConfigError
 from raresmith.gan import checkpoint
 from raresmith.gan.family import FAMILY
 from raresmith.gan.launch import environment
+from raresmith.gan.process import start
 from raresmith.gan.tables import RowSource
 from raresmith.gan.train import main
 
@@ -222,6 +225,59 @@ def test_a_second_run_changes_nothing_and_says_so(warehouse, capsys):
     assert main([str(house.config_path)]) == 0
     assert "100 refined · nothing changed" in capsys.readouterr().out
     assert versions == {name: DeltaTable(house.table(name)).version() for name in ("refined", "runs")}
+
+
+def test_compaction_and_vacuum_of_the_tables_change_nothing_and_their_rows_are_still_read(warehouse, capsys):
+    house = warehouse()
+    assert main([str(house.config_path)]) == 0
+    for name in ("features", "synthetic"):
+        half = delta_rows(house.table(name))
+        write_deltalake(house.table(name), half[:50], mode="overwrite")
+        write_deltalake(house.table(name), half[50:], mode="append")
+    assert main([str(house.config_path)]) == 0
+    version = DeltaTable(house.table("refined")).version()
+    for name in ("features", "synthetic"):
+        table = DeltaTable(house.table(name))
+        assert table.optimize.compact()["numFilesRemoved"] == 2
+        assert table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    capsys.readouterr()
+    assert main([str(house.config_path)]) == 0
+    assert "nothing changed" in capsys.readouterr().out
+    assert DeltaTable(house.table("refined")).version() == version
+    house.configure("steps = 31")
+    assert main([str(house.config_path)]) == 0
+    assert len(refined(house)) == 100
+
+
+def test_synthetic_rows_without_a_train_row_to_start_from_are_refused(warehouse, capsys):
+    house = warehouse('model = "redraw"\nsteps = 5')
+    features = delta_rows(house.table("features"))
+    is_parent = pa.array(features["row_id"].to_numpy() == house.train_ids[1][0])
+    moved = pc.if_else(is_parent, "validation", features["split"])
+    write_deltalake(house.table("features"), features.set_column(1, "split", moved), mode="overwrite")
+    assert features.schema.names[1] == "split"
+    assert main([str(house.config_path)]) == 2
+    assert "has 3 rows whose base_row_id is no train row of their class in" in capsys.readouterr().err
+
+
+def test_shards_that_another_run_of_the_same_name_left_are_not_taken(warehouse):
+    houses = [warehouse(name=name) for name in ("clean", "littered")]
+    staging = Path(houses[1].table("models")) / "r" / "staging"
+    staging.mkdir(parents=True)
+    (staging / "00000000-rows-000000000000.parquet").write_bytes(b"another's")
+    for house in houses:
+        assert main([str(house.config_path)]) == 0
+    assert refined(houses[0]) == refined(houses[1])
+    assert list(staging.iterdir()) == []
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match=r"2 processes were started on a machine of 1 GPUs.*nproc_per_node.* to 1"):
+        start("auto")
+    assert start("cpu").device.type == "cpu"
 
 
 def test_new_synthetic_rows_are_refined_again(warehouse):

@@ -17,7 +17,7 @@ from raresmith.errors import DataError
 from raresmith.gan.tables import arrow_schema
 from raresmith.gan.tables import write_table as write_with_delta_rs
 from raresmith.runs import StageRun
-from raresmith.spark.tables import content_hash, newest_fingerprint, read_table, write_table
+from raresmith.spark.tables import content_hash, newest_fingerprint, read_table, table_version, write_table
 
 TABLE = Table(
     name="things",
@@ -38,6 +38,19 @@ def run(**changes: object) -> StageRun:
 def operations(spark: SparkSession, location: str) -> list[str]:
     history = DeltaTable.forPath(spark, location).history().orderBy("version").collect()
     return [row["operation"] for row in history]
+
+
+def test_compaction_and_vacuum_make_no_other_version_of_the_rows(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "t")
+    version = write_table(spark.range(3).selectExpr("id", "0.5D gap").repartition(2), TABLE, location, run()).version
+    for _ in range(11):  # more commits than the newest few that are looked at first
+        DeltaTable.forPath(spark, location).optimize().executeCompaction()
+        DeltaTable.forPath(spark, location).vacuum(1000)
+    assert "OPTIMIZE" in operations(spark, location) and len(operations(spark, location)) > 20
+    assert table_version(spark, location) == version
+    assert newest_fingerprint(spark, location) == run().fingerprint
+    DeltaTable.forPath(spark, location).delete("id = 1")
+    assert table_version(spark, location) > version
 
 
 def test_a_table_keeps_its_comments_constraints_and_the_name_of_its_run(spark: SparkSession, tmp_path: Path) -> None:

@@ -99,9 +99,8 @@ def restore(process: Process, saved: Saved | None, state: dict[str, torch.Tensor
 
 
 def delete_checkpoints(folder: Folder) -> None:
-    """Delete the checkpoints of this and of earlier runs."""
-    for name in _names(folder, "checkpoint-"):
-        _delete(folder, name)
+    """Delete the checkpoints of this and of earlier runs, and what processes that were killed left of theirs."""
+    folder.delete_all("checkpoint-")
 
 
 def _stem(fingerprint: str) -> str:

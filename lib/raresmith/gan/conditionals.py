@@ -76,7 +76,8 @@ class Conditionals(nn.Module):  # type: ignore[misc]
         narrow, wide = (_smoothing(tokens, width) for width in (_NARROW, _WIDE))
         spread = torch.zeros(total, total)
         for rows in counted.split(_CHUNK):
-            stands_for = narrow[rows].sum(dim=1)
+            # Of each token only its own column's, for it stands for no other's.
+            stands_for = torch.cat([narrow[tokens, self._span(j)] for j, tokens in enumerate(rows.T)], dim=1)
             for column in rows.T:
                 spread.index_add_(0, column, stands_for)
         weight = wide / wide.diagonal()[:, None]

@@ -1,6 +1,7 @@
 """A folder of a run's files, on a disk or in an object store, where a file is there whole or not at all."""
 
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,10 @@ class Folder(Readable, Protocol):
         ...
 
     def delete(self, name: str) -> None: ...
+
+    def delete_all(self, prefix: str) -> None:
+        """Delete the files whose names begin so, also those that were never finished."""
+        ...
 
 
 def open_folder(location: str) -> Folder:
@@ -85,9 +90,18 @@ class Disk:
     def delete(self, name: str) -> None:
         (self._path / name).unlink(missing_ok=True)
 
+    def delete_all(self, prefix: str) -> None:
+        for pattern in (f"{prefix}*", f".{prefix}*"):
+            for path in sorted(self._path.glob(pattern)):
+                if path.is_file():
+                    path.unlink(missing_ok=True)
+
 
 class Bucket:
-    """An object store: an object appears when it is whole."""
+    """An object store: an object appears when it is whole.
+
+    A streamed one is copied there from aside, which S3 does up to 5 GB.
+    """
 
     def __init__(self, location: str) -> None:
         location = location.replace("s3a://", "s3://", 1)
@@ -101,16 +115,20 @@ class Bucket:
             self._files, self._path = fs.FileSystem.from_uri(location)
 
     def write(self, name: str, data: bytes) -> None:
-        with self.stream(name) as stream:
+        with self._files.open_output_stream(f"{self._path}/{name}") as stream:
             stream.write(data)
 
     @contextmanager
     def stream(self, name: str) -> Iterator[IO[bytes]]:
+        # Whatever ends the block closes the stream, and that makes an object of what there is.
+        aside = f"{self._path}/.{name}.{uuid.uuid4()}"
         try:
-            with self._files.open_output_stream(f"{self._path}/{name}") as stream:
+            with self._files.open_output_stream(aside) as stream:
                 yield stream
+            self._files.move(aside, f"{self._path}/{name}")
         except BaseException:
-            self.delete(name)  # closing it made an object of what there was
+            with suppress(FileNotFoundError):
+                self._files.delete_file(aside)
             raise
 
     def read(self, name: str) -> bytes:
@@ -119,8 +137,15 @@ class Bucket:
 
     def names(self) -> list[str]:
         selector = fs.FileSelector(self._path, allow_not_found=True)
-        return sorted(info.base_name for info in self._files.get_file_info(selector) if info.is_file)
+        names = (info.base_name for info in self._files.get_file_info(selector) if info.is_file)
+        return sorted(name for name in names if not name.startswith("."))
 
     def delete(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self._files.delete_file(f"{self._path}/{name}")
+
+    def delete_all(self, prefix: str) -> None:
+        selector = fs.FileSelector(self._path, allow_not_found=True)
+        for info in self._files.get_file_info(selector):
+            if info.is_file and info.base_name.removeprefix(".").startswith(prefix):
+                self.delete(info.base_name)

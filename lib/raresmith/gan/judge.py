@@ -3,6 +3,7 @@
 The samples are small, so that a judgement costs a second or two of one core.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from raresmith.gan.tables import read_columns
 
 FEWEST = 20
-"""Validation rows of the made classes below which nothing is judged."""
+"""Pairs of a made row and a validation row of its class below which nothing is judged."""
 MOST_MADE, MOST_OTHERS = 1000, 4000
 """Rows of the made classes together, and of all other classes, that are taken from each split."""
 _OTHERS = -1
@@ -103,11 +104,13 @@ class Judge:
 
 
 def read_judge(
-    features: DeltaTable, names: list[str], is_category: NDArray[np.bool_], classes: tuple[int, ...]
+    features: DeltaTable, names: list[str], is_category: NDArray[np.bool_], made: Mapping[int, int]
 ) -> Judge | None:
-    """A judge of rows of `classes` by `features`; None where its validation split has fewer than FEWEST of them."""
+    """A judge by `features` of as many rows of each class as `made` says; None where there are fewer than FEWEST of
+    these, or of its validation split, to compare."""
+    classes = tuple(made)
     validation = _read_split(features, "validation", names, classes)
-    if (validation.labels != _OTHERS).sum() < FEWEST:
+    if sum(min(n, int((validation.labels == label).sum())) for label, n in made.items()) < FEWEST:
         return None
     return Judge(_read_split(features, "train", names, classes), validation, is_category)
 

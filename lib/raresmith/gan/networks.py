@@ -76,20 +76,22 @@ class GlobalBatchNorm(nn.BatchNorm1d):  # type: ignore[misc]
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         if not (self.training and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(rows)
-        d, rows = self.num_features, rows.float()
-        # Deviations from the running mean: E[x²] - E[x]² of the rows themselves would cancel.
-        shift = self.running_mean.clone()
-        shifted = rows - shift
-        sums = torch.cat([shifted.sum(0), (shifted * shifted).sum(0), rows.new_full((1,), len(rows))])
-        total = self.sum_over_ranks(sums)
-        n = total[-1].detach()
-        mean = total[:d] / n
-        variance = total[d : 2 * d] / n - mean * mean
+        rows = rows.float()
+        of_rank = rows.mean(0)
+        squares = (rows - of_rank).square().sum(0)
+        # Each rank's mean and squared deviations from it, put together after Chan, Golub, LeVeque 1983 (The American
+        # Statistician 37:242): E[x²] - E[x]² would cancel.
+        parts = rows.new_zeros(dist.get_world_size(), 3, self.num_features)
+        parts[dist.get_rank()] = torch.stack([of_rank, squares, torch.full_like(of_rank, len(rows))])
+        means, squares, counts = self.sum_over_ranks(parts).unbind(1)
+        n = counts.detach().sum(0)
+        mean = (means * counts).sum(0) / n
+        variance = (squares + counts * (means - mean).square()).sum(0) / n
         with torch.no_grad():
-            self.running_mean.lerp_(mean + shift, self.momentum)
+            self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * n / (n - 1), self.momentum)
             self.num_batches_tracked += 1
-        return (shifted - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias
+        return (rows - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias
 
 
 class _SumOverRanks(torch.autograd.Function):  # type: ignore[misc]

@@ -24,12 +24,13 @@ def check_output(output: str, schema: pa.Schema) -> None:
 
 def write_output(output: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
     """Write all rows to `output`, in place of what is there; it is there whole or not at all."""
-    folder, _, name = output.rpartition("/")
+    before, slash, name = output.rpartition("/")
+    folder = open_folder(before or slash or ".")
     if output.endswith(".csv"):
         # Lists and the like have no place in a CSV file; as they can be no features, they are null in all rows.
         flat = pa.schema([pa.field(f.name, pa.string() if pa.types.is_nested(f.type) else f.type) for f in schema])
         with (
-            open_folder(folder or ".").stream(name) as stream,
+            folder.stream(name) as stream,
             pyarrow.csv.CSVWriter(stream, flat) as writer,
         ):
             for batch in batches:
@@ -38,7 +39,7 @@ def write_output(output: str, schema: pa.Schema, batches: Iterable[pa.RecordBatc
                 ]
                 writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=flat))
     elif output.endswith(".parquet"):
-        write_part(open_folder(folder or "."), name, schema, batches)
+        write_part(folder, name, schema, batches)
     else:
         tables.overwrite(output, pa.RecordBatchReader.from_batches(schema, batches))
 

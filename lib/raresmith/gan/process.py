@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NoReturn
 
 import torch
@@ -52,13 +53,19 @@ def start(device: str) -> Process:
     Raises
     ------
     ConfigError
-        If CUDA is asked for and there is none.
+        If CUDA is asked for and there is none, or this machine has fewer GPUs than processes.
     """
     rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError('refine.device is "cuda" but torch sees no CUDA device here; set it to "auto" or "cpu"')
     if device != "cpu" and torch.cuda.is_available():
-        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+        here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
+        if here > gpus:
+            raise ConfigError(
+                f"{here} processes were started on a machine of {gpus} GPUs, and each needs one of its own; lower "
+                f'refine.nproc_per_node (or --nproc-per-node) to {gpus}, or set refine.device = "cpu"'
+            )
+        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(place)
     else:
         place = torch.device("cpu")
@@ -66,7 +73,8 @@ def start(device: str) -> Process:
         # more processes use more cores.
         torch.set_num_threads(1)
     if world_size > 1:
-        dist.init_process_group(backend="nccl" if place.type == "cuda" else "gloo")
+        # Others wait while the first writes tables, and torchrun ends them all if it dies.
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=timedelta(days=1))
     return Process(rank, world_size, place)
 
 

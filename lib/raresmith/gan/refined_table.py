@@ -57,24 +57,27 @@ def write_refined(
     known = None if private else read_train_rows(tables.train_rows(features, model.classes), encoder)
     start = start_of(model, synthetic, features)
     counts = torch.zeros(2, dtype=torch.int64, device=process.device)
-    mine = pieces(len(order), process.rank, process.world_size)
+    of_ranks = [pieces(len(order), rank, process.world_size) for rank in range(process.world_size)]
+    mine = of_ranks[process.rank]
+    stem = run.fingerprint[:8]  # another run of the same name may be under way
     bounds = [(low, high) for low, high, _ in mine]
     read = read_pieces(start, order, bounds, model.representation)
     for (_, _, name), (rows, row_ids) in zip(mine, read, strict=True):
         rows = replace(rows, classes=places[rows.classes]).to(process.device)
         counts += torch.tensor(
-            write_shard(staging, name, contract, model, rows, row_ids, known, called=called, run_id=run.run_id),
+            write_shard(
+                staging, f"{stem}-{name}", contract, model, rows, row_ids, known, called=called, run_id=run.run_id
+            ),
             device=process.device,
         )
     clamped, copies = process.sum(counts).tolist()  # after this every shard is there
     if process.first:
-        names = [n for rank in range(process.world_size) for _, _, n in pieces(len(order), rank, process.world_size)]
+        names = [f"{stem}-{name}" for of_rank in of_ranks for _, _, name in of_rank]
         numbers = len(order) * len(model.representation.numeric)
         notes: dict[str, Any] = {"clamped": clamped, "numbers": numbers, "copies": copies}
         refined = pa.RecordBatchReader.from_batches(arrow_schema(contract), read_parts(staging, names))
         tables.write_table(contract, tables.location(config, "refined"), refined, run, **notes)
-        for name in staging.names():
-            staging.delete(name)
+        staging.delete_all("")
 
 
 def refined_hash(config: Config) -> str:

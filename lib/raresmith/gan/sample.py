@@ -15,7 +15,7 @@ from raresmith.gan.output import check_output, read_parts, write_output, write_p
 from raresmith.gan.process import Process
 from raresmith.gan.sampler import Sampler, class_of
 from raresmith.gan.saved_model import load_model
-from raresmith.gan.start_rows import StartRows, start_of
+from raresmith.gan.start_rows import MOST, StartRows, start_of
 from raresmith.gan.tables import RowSource
 from raresmith.sample_request import SampleRequest
 from raresmith.stages import StageReport
@@ -89,9 +89,10 @@ def make_sampler(request: SampleRequest, source: str, process: Process, logical_
         raise DataError(f"{synthetic.table_uri} has no rows of the classes {classes}; run oversample first")
     # Twice from the same row, such a model would make the same numbers.
     if len(start) < request.num_samples and not saved.model.trained_alike:
+        more = "" if len(start) == MOST else "make more of them by oversample, "
         raise DataError(
-            f"{saved.called}, makes one row of each synthetic row, and {synthetic.table_uri} has {len(start):,} of the "
-            f"classes where {request.num_samples:,} are asked for; ask for fewer, make more of them by oversample, or "
-            'train with refine.latent = "noise"'
+            f"{saved.called}, makes one row of each synthetic row, of {MOST:,} at most, and takes {len(start):,} of "
+            f"{synthetic.table_uri} where {request.num_samples:,} rows are asked for; ask for fewer, {more}"
+            'or train with refine.latent = "noise"'
         )
     return Sampler(saved, request, start, train_rows)

@@ -57,6 +57,13 @@ class Sampler:
         model = saved.model
         self._raw = RawUnits(saved.encoder, saved.card["key"])
         self.schema = self._raw.schema
+        features: dict[str, float] = {}
+        self._values: dict[str, pa.Scalar] = {}
+        for column, text in request.where:
+            of_features, self._values[column] = self._raw.given(column, text)
+            features |= of_features
+        if request.where and not isinstance(model, Redraw):
+            raise DataError(f"{saved.called}, cannot make rows for given columns; of {list(FAMILY)} redraw can")
         if start is None and model.latent == "synthetic":
             if not model.trained_alike:
                 raise DataError(
@@ -69,16 +76,9 @@ class Sampler:
         self._class_ends = shares.cumsum(0)[:-1] / shares.sum()
         self._class = None if request.label is None else class_of(saved, request.label)
 
-        features: dict[str, float] = {}
-        self._values: dict[str, pa.Scalar] = {}
-        for column, text in request.where:
-            of_features, self._values[column] = self._raw.given(column, text)
-            features |= of_features
         self._generated: Callable[[Rows, torch.Tensor], torch.Tensor] = model.generated
         inputs: list[Feature] = [*model.representation.numeric, *model.representation.categorical]
-        if request.where:
-            if not isinstance(model, Redraw):
-                raise DataError(f"{saved.called}, cannot make rows for given columns; of {list(FAMILY)} redraw can")
+        if isinstance(model, Redraw) and request.where:
             is_given = torch.tensor([feature.name in features for feature in inputs], device=model.device)
             self._generated = partial(model.generated, given=is_given)
         # Where nothing is given any value will do, for it is not looked at.

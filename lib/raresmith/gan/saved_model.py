@@ -87,8 +87,8 @@ def save_model(
         "differential_privacy": dataclasses.asdict(model.guarantee) if model.guarantee else None,
         "privacy": privacy(model.holds, model.guarantee),
     }
-    write_tensors(folder, "model", model.weights(), card)
     folder.write("model.md", as_text(card).encode())
+    write_tensors(folder, "model", model.weights(), card)  # last, for it says that the training is done
 
 
 FILES = ("model.json", "model.safetensors")

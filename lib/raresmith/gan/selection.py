@@ -90,9 +90,10 @@ def make_selection(
     if process.first:
         representation = model.representation
         is_category = np.isin(representation.names, [feature.name for feature in representation.categorical])
-        judge = read_judge(features, representation.names, is_category, model.classes)
+        parts = _sample(made)
+        judge = read_judge(features, representation.names, is_category, made.part(parts).counts())
         if judge is not None:
-            start, parts = start_of(model, synthetic, features), _sample(made)
+            start = start_of(model, synthetic, features)
             rows, row_ids = read_stretches(start, made, parts, representation)
             as_they_are = rows
             if start is not synthetic:
@@ -103,8 +104,8 @@ def make_selection(
                 looks.weights = {k.removeprefix(_BEST): t for k, t in saved[0].items() if k.startswith(_BEST)}
         else:
             print(
-                f"refine     the weights of the last step are kept: the validation split has fewer than {FEWEST} rows "
-                "of the classes that are made, too few to judge by",
+                f"refine     the weights of the last step are kept: of the classes that are made there are fewer than "
+                f"{FEWEST} synthetic rows, or rows of the validation split, too few to judge by",
                 file=sys.stderr,
                 flush=True,
             )

@@ -137,6 +137,11 @@ def scan(
             yield places, *representation.split(columns, table)
             found += len(places)
     if found != len(wanted):
+        if source.base is not None and len(source.read((), condition)["row_id"]) == len(wanted):
+            raise DataError(
+                f"{table} has {len(wanted) - found} rows whose base_row_id is no train row of their class in "
+                f"{source.base.table.table_uri}; run oversample again"
+            )
         raise DataError(f"{table} gave other rows on a second read; run the stage that wrote it again")
 
 

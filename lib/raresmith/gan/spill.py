@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from raresmith.gan.shares import Order, read_rows, scan
 from raresmith.gan.tables import RowSource
 
 _GATHERED = 2**18
-"""Rows that are held before they are parted: files are opened as often."""
+"""Rows that are held before they are parted, so that many of a piece are written at a time."""
 
 
 def read_pieces(
@@ -38,17 +37,19 @@ def read_pieces(
             ("positions", np.int32, (len(representation.categorical),)),
         ]
     )
-    with tempfile.TemporaryDirectory(prefix="raresmith-") as folder:
-        files = [Path(folder, str(low)) for low in starts]
+    # Without a name, so that a process that is killed leaves nothing.
+    with tempfile.TemporaryFile(prefix="raresmith-") as file:
         gathered: list[NDArray[np.void]] = []
+        filled = np.zeros(len(pieces), np.int64)
 
         def part() -> None:
             records = np.concatenate([np.empty(0, record), *gathered])
             gathered.clear()
             of = np.searchsorted(starts, records["place"], side="right") - 1
             for i in np.unique(of):
-                with files[i].open("ab") as file:
-                    records[of == i].tofile(file)
+                file.seek((starts[i] - first + filled[i]) * record.itemsize)
+                records[of == i].tofile(file)
+                filled[i] += (of == i).sum()
 
         for places, numbers, positions in scan(source, order, [slice(first, pieces[-1][1])], representation):
             records = np.empty(len(places), record)
@@ -57,10 +58,10 @@ def read_pieces(
             if sum(map(len, gathered)) >= _GATHERED:
                 part()
         part()
-        for (low, high), file in zip(pieces, files, strict=True):
+        file.seek(0)
+        for low, high in pieces:
+            found = np.fromfile(file, record, high - low)
             records = np.empty(high - low, record)
-            found = np.fromfile(file, record)
-            file.unlink()
             records[found["place"] - low] = found
             wanted = order.part([slice(low, high)])
             numbers, positions = (torch.tensor(records[name]) for name in ("numbers", "positions"))

@@ -10,7 +10,7 @@ from raresmith.gan.model import Model, Rows
 from raresmith.gan.tables import RowSource, train_rows
 
 MOST = 2**20
-"""Rows that are started from, however many there are."""
+"""Of more synthetic rows these many are started from."""
 
 
 def start_of(model: Model, synthetic: RowSource, features: DeltaTable) -> RowSource:

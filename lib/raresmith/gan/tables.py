@@ -1,7 +1,7 @@
 """The one place where the trainer touches Delta: delta-rs, no JVM."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,8 @@ from raresmith.contracts import Table
 from raresmith.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan.folder import open_folder
-from raresmith.runs import StageRun, fingerprint_of, stage_run
+from raresmith.runs import COMMITS, ROWS_STAY, StageRun, fingerprint_of, stage_run
 
-_NO_ROWS = ("SET TBLPROPERTIES", "ADD CONSTRAINT")
-"""Operations that change no row of a table."""
 _ROW_GROUP = 2**17
 """Rows that are held while they are encoded; delta-rs's own million takes several hundred megabytes."""
 _ARROW = {
@@ -43,31 +41,39 @@ def model_location(config: Config) -> str:
 
 
 def open_table(path: str, version: int | None = None) -> DeltaTable:
-    """The table at `path`, as of `version` or as it is now; DataError where there is none."""
+    """The table at `path`, as it is now or with the rows of `version`; DataError where there is none."""
     try:
-        return DeltaTable(path, version)
+        table = DeltaTable(path)
+        # As it is now if it has the same rows: the files of `version` may have been compacted and vacuumed since.
+        return table if version is None or rows_version(table) == version else DeltaTable(path, version)
     except TableNotFoundError:
         raise DataError(f"there is no Delta table at {path}; run the stage that writes it first") from None
 
 
 def rows_version(table: DeltaTable) -> int:
     """Version of the newest commit that changed rows."""
-    for commit in table.history(20):
-        if commit["operation"] not in _NO_ROWS:
-            return int(commit["version"])
-    raise DataError(f"the newest commits of {table.table_uri} hold no rows; run the stage that writes it again")
+    found = _newest_commit(table, lambda commit: commit["operation"] not in ROWS_STAY)
+    if found is None:
+        raise DataError(f"the newest commits of {table.table_uri} hold no rows; run the stage that writes it again")
+    return int(found["version"])
+
+
+def _newest_commit(table: DeltaTable, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
+    for most in COMMITS:
+        for commit in table.history(most):
+            if wanted(commit):
+                return dict(commit)
+    return None
 
 
 def commit_note(path: str) -> dict[str, Any] | None:
     """What the stage that wrote the rows at `path` said of itself; None where there is no table or no such commit."""
     try:
-        history = DeltaTable(path).history(20)
+        table = DeltaTable(path)
     except TableNotFoundError:
         return None
-    for commit in history:
-        if fingerprint_of(commit.get("userMetadata")) is not None:
-            return dict(json.loads(commit["userMetadata"]))
-    return None
+    found = _newest_commit(table, lambda commit: fingerprint_of(commit.get("userMetadata")) is not None)
+    return dict(json.loads(found["userMetadata"])) if found else None
 
 
 def refine_run(config: Config, features: int | None = None, synthetic: int | None = None) -> StageRun:

@@ -98,8 +98,9 @@ def refine(config: Config, process: Process) -> StageReport:
         del real, smote  # they are not looked at again, and the rows to refine come now
         if process.first:
             save_model(folder, model, config, run, encoder, made.counts(), history)
-            checkpoint.delete_checkpoints(folder)
 
+    if process.first:
+        checkpoint.delete_checkpoints(folder)
     called = name_of(settings.model, settings.architecture, settings.latent)
     write_refined(
         config, run, process, model, called, synthetic, features, made, encoder, private=settings.privacy is not None

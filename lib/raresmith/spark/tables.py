@@ -1,20 +1,20 @@
 """The one place where Spark touches Delta."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from delta.exceptions import DeltaConcurrentModificationException
 from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import AtomicType, StructField, StructType, _parse_datatype_string
 
 from raresmith import contracts
 from raresmith.errors import DataError
-from raresmith.runs import StageRun, fingerprint_of
+from raresmith.runs import COMMITS, ROWS_STAY, StageRun, fingerprint_of
 
 
 def quoted(name: str) -> str:
@@ -56,31 +56,39 @@ def read_table(spark: SparkSession, location: str) -> DataFrame:
 
 def table_version(spark: SparkSession, location: str) -> int:
     """Version of the newest commit that changed rows."""
-    for commit in DeltaTable.forPath(spark, location).history(20).select("version", "operation").collect():
-        if commit["operation"] not in ("SET TBLPROPERTIES", "ADD CONSTRAINT"):
-            return int(commit["version"])
-    raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
+    commit = _newest_commit(spark, location, lambda commit: commit["operation"] not in ROWS_STAY)
+    if commit is None:
+        raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
+    return int(commit["version"])
+
+
+def _newest_commit(spark: SparkSession, location: str, wanted: Callable[[Row], bool]) -> Row | None:
+    for most in COMMITS:
+        history = DeltaTable.forPath(spark, location).history(most)
+        commits: list[Row] = history.select("version", "operation", "operationMetrics", "userMetadata").collect()
+        for commit in commits:
+            if wanted(commit):
+                return commit
+    return None
 
 
 def newest_fingerprint(spark: SparkSession, location: str) -> str | None:
     """Fingerprint of the stage run that wrote the rows at `location`, or None."""
     if not table_exists(spark, location):
         return None
-    for commit in DeltaTable.forPath(spark, location).history(20).select("userMetadata").collect():
-        if commit["userMetadata"]:
-            return fingerprint_of(commit["userMetadata"])
-    return None
+    commit = _newest_commit(spark, location, lambda commit: bool(commit["userMetadata"]))
+    return fingerprint_of(commit["userMetadata"]) if commit else None
 
 
 def newest_notes(spark: SparkSession, location: str, run_id: str = "") -> dict[str, Any]:
     """The notes that the newest stage run, or that called `run_id`, left in the commit of its rows at `location`."""
-    history = DeltaTable.forPath(spark, location).history(*([] if run_id else [20]))
-    for commit in history.select("userMetadata").collect():
-        if commit["userMetadata"]:
-            document = json.loads(commit["userMetadata"])
-            if not run_id or document.get("run_id") == run_id:
-                return dict(document.get("notes", {}))
-    return {}
+
+    def is_wanted(commit: Row) -> bool:
+        said = commit["userMetadata"]
+        return bool(said) and (not run_id or json.loads(said).get("run_id") == run_id)
+
+    commit = _newest_commit(spark, location, is_wanted)
+    return dict(json.loads(commit["userMetadata"]).get("notes", {})) if commit else {}
 
 
 def write_text(spark: SparkSession, url: str, text: str) -> None:
@@ -209,15 +217,15 @@ def read_back(spark: SparkSession, location: str, run: StageRun, condition: str 
     """
     digest = hash_of(spark, location, condition)
     rows = int(digest.rpartition("-")[2])
-    for commit in DeltaTable.forPath(spark, location).history(20).collect():
-        if commit["userMetadata"]:
-            said = (commit["operationMetrics"] or {}).get("numOutputRows")
-            ours = fingerprint_of(commit["userMetadata"]) == run.fingerprint
-            # With a condition the metrics count the rows that were copied as well.
-            if ours and not condition and said is not None and int(said) != rows:
-                raise DataError(f"{location} holds {rows} rows but {said} were written; run {run.stage} again")
-            return Written(rows=rows, version=int(commit["version"]), content_hash=digest)
-    raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
+    commit = _newest_commit(spark, location, lambda commit: bool(commit["userMetadata"]))
+    if commit is None:
+        raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
+    said = (commit["operationMetrics"] or {}).get("numOutputRows")
+    ours = fingerprint_of(commit["userMetadata"]) == run.fingerprint
+    # With a condition the metrics count the rows that were copied as well.
+    if ours and not condition and said is not None and int(said) != rows:
+        raise DataError(f"{location} holds {rows} rows but {said} were written; run {run.stage} again")
+    return Written(rows=rows, version=int(commit["version"]), content_hash=digest)
 
 
 @contextmanager
