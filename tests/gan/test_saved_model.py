@@ -44,9 +44,10 @@ def test_the_files_alone_make_the_rows_that_training_made(model, latent, warehou
     )  # fmt: skip
     expected = delta_rows(house.table("refined"))
     features = open_table(house.table("features"))
-    known = read_train_rows(train_rows(features, (1, 2)), house.encoder)
+    real = train_rows(features, (1, 2))
+    known = read_train_rows(real, house.encoder)
     start = RowSource(open_table(house.table("synthetic")))
-    start = replace(start, base=features) if model == "redraw" else start
+    start = replace(start, base=real) if model == "redraw" else start
     synthetic = start.read(house.encoder.names)
     shutil.copytree(Path(house.table("models")) / "r", tmp_path / "elsewhere")
     shutil.rmtree(house.folder)
