@@ -206,7 +206,7 @@ class Model(ABC):
         """Train on all ranks of the process group."""
         # Buffers are the same on all ranks by GlobalBatchNorm; sending them around would only cost.
         self.parallel = {
-            name: DistributedDataParallel(network, broadcast_buffers=False) for name, network in self.passed.items()
+            name: DistributedDataParallel(network, forward_sync_buffers=False) for name, network in self.passed.items()
         }
 
     def autocast(self) -> AbstractContextManager[Any]:
