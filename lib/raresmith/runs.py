@@ -27,8 +27,8 @@ ROWS_STAY = frozenset(
     }
 )
 """Operations of Delta tables that change no row: none of them makes a stage's input another one."""
-COMMITS = (20, 1000)
-"""How many of the newest commits are looked through, and how many if what is looked for is not among these."""
+COMMITS = (20, None)
+"""How many of the newest commits are looked through first; then all."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from raresmith.encoder import Encoder
 from raresmith.gan import draws
 from raresmith.gan.draws import Stream
-from raresmith.gan.hashes import row_hash
+from raresmith.gan.hashes import are_at, row_hash
 from raresmith.gan.model import Model, Rows
 from raresmith.gan.tables import RowSource, query, quoted
 from raresmith.raw_units import Columns, RawUnits
@@ -41,7 +41,7 @@ class TrainRows:
         it has goes with it into the table that is published.
         """
         hashes = self._hash(features)
-        found = np.append(self._hashes, 0)[np.searchsorted(self._hashes, hashes)] == hashes
+        found = are_at(self._hashes, np.searchsorted(self._hashes, hashes), hashes)
         if base is not None:
             found |= row_hash(self._raw.comparable(features)) == row_hash(self._raw.comparable(base))
         return np.asarray(found)

@@ -91,10 +91,9 @@ class Disk:
         (self._path / name).unlink(missing_ok=True)
 
     def delete_all(self, prefix: str) -> None:
-        for pattern in (f"{prefix}*", f".{prefix}*"):
-            for path in sorted(self._path.glob(pattern)):
-                if path.is_file():
-                    path.unlink(missing_ok=True)
+        for path in sorted(self._path.glob("*")):
+            if path.is_file() and path.name.removeprefix(".").startswith(prefix):
+                path.unlink(missing_ok=True)
 
 
 class Bucket:
@@ -121,14 +120,13 @@ class Bucket:
     @contextmanager
     def stream(self, name: str) -> Iterator[IO[bytes]]:
         # Whatever ends the block closes the stream, and that makes an object of what there is.
-        aside = f"{self._path}/.{name}.{uuid.uuid4()}"
+        aside = f".{name}.{uuid.uuid4()}"
         try:
-            with self._files.open_output_stream(aside) as stream:
+            with self._files.open_output_stream(f"{self._path}/{aside}") as stream:
                 yield stream
-            self._files.move(aside, f"{self._path}/{name}")
+            self._files.move(f"{self._path}/{aside}", f"{self._path}/{name}")
         except BaseException:
-            with suppress(FileNotFoundError):
-                self._files.delete_file(aside)
+            self.delete(aside)
             raise
 
     def read(self, name: str) -> bytes:
@@ -136,16 +134,17 @@ class Bucket:
             return bytes(stream.read())
 
     def names(self) -> list[str]:
-        selector = fs.FileSelector(self._path, allow_not_found=True)
-        names = (info.base_name for info in self._files.get_file_info(selector) if info.is_file)
-        return sorted(name for name in names if not name.startswith("."))
+        return [name for name in self._all_names() if not name.startswith(".")]
 
     def delete(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self._files.delete_file(f"{self._path}/{name}")
 
     def delete_all(self, prefix: str) -> None:
+        for name in self._all_names():
+            if name.removeprefix(".").startswith(prefix):
+                self.delete(name)
+
+    def _all_names(self) -> list[str]:
         selector = fs.FileSelector(self._path, allow_not_found=True)
-        for info in self._files.get_file_info(selector):
-            if info.is_file and info.base_name.removeprefix(".").startswith(prefix):
-                self.delete(info.base_name)
+        return sorted(info.base_name for info in self._files.get_file_info(selector) if info.is_file)

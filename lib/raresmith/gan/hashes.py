@@ -31,3 +31,11 @@ def row_hash(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.int64]:
         numbers = column.astype(np.float64).view(np.int64) if column.dtype.kind == "f" else column.astype(np.int64)
         value = draws.bits(0, value ^ draws.bits(1, torch.from_numpy(numbers)))
     return np.asarray(value)
+
+
+def are_at(ordered: NDArray[np.int64], places: NDArray[np.intp], values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each of `values` is in `ordered`, given the place that np.searchsorted found for it."""
+    if len(ordered) == 0:
+        return np.zeros(len(values), np.bool_)
+    # A place past the end is that of a value above them all, which the last one is not.
+    return np.asarray(ordered.take(places, mode="clip") == values)

@@ -10,7 +10,6 @@ from raresmith.gan.process import Process
 from raresmith.gan.refined_table import write_refined
 from raresmith.gan.saved_model import load_model
 from raresmith.gan.shares import read_order
-from raresmith.gan.tables import RowSource
 from raresmith.gan.together import agreed_run, done_before, done_now
 from raresmith.stages import StageReport
 
@@ -36,8 +35,7 @@ def only_generate(config: Config, process: Process) -> StageReport:
     saved = load_model(location, process.device)
     encoder = tables.read_encoder(tables.location(config, "encoder"))
     check_encoder(saved.encoder, encoder, location)
-    features = tables.open_table(tables.location(config, "features"), int(run.inputs["features"]))
-    synthetic = RowSource(tables.open_table(tables.location(config, "synthetic"), int(run.inputs["synthetic"])))
+    features, synthetic = tables.open_inputs(config, run)
     order = read_order(synthetic)
     if strangers := sorted(set(order.counts()) - set(saved.model.classes)):
         raise DataError(

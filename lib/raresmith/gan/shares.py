@@ -8,6 +8,7 @@ and where rows are fewer than slots they repeat.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from raresmith.errors import ConfigError, DataError
 from raresmith.gan import draws
 from raresmith.gan.draws import Stream
+from raresmith.gan.hashes import are_at
 from raresmith.gan.model import Rows
 from raresmith.gan.representation import Representation
 from raresmith.gan.tables import RowSource
@@ -53,7 +55,11 @@ class Order:
 
     def classes(self, part: "Order") -> torch.Tensor:
         """The classes of the rows of `part` as positions among all classes here."""
-        return torch.from_numpy(np.searchsorted(np.unique(self.labels), part.labels))
+        return torch.from_numpy(np.searchsorted(self._classes, part.labels))
+
+    @cached_property
+    def _classes(self) -> NDArray[np.int32]:
+        return np.unique(self.labels)
 
     def part(self, parts: Sequence[slice]) -> "Order":
         """That of the rows at some positions, given in order."""
@@ -66,8 +72,7 @@ class Order:
             low, high = np.searchsorted(self.labels, [label, label + 1])
             of_label = labels == label
             places[of_label] = low + np.searchsorted(self.row_ids[low:high], row_ids[of_label])
-        is_known = np.append(self.row_ids, 0)[places] == row_ids
-        return places if is_known.all() else None
+        return places if are_at(self.row_ids, places, row_ids).all() else None
 
     def condition(self, low: int, high: int) -> str:
         """SQL condition of the rows at positions [low, high)."""

@@ -173,6 +173,12 @@ class RowSource:
         return {name: found[name].to_numpy() for name in found.column_names}
 
 
+def open_inputs(config: Config, run: StageRun) -> tuple[DeltaTable, RowSource]:
+    """The table `features` and the rows of `synthetic` at the versions that `run` names."""
+    features, synthetic = (open_table(location(config, n), int(run.inputs[n])) for n in ("features", "synthetic"))
+    return features, RowSource(synthetic)
+
+
 def train_rows(features: DeltaTable, classes: Sequence[int]) -> RowSource:
     """The train rows of `classes`."""
     of_classes = f"label IN ({', '.join(map(str, classes))})" if classes else "false"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from raresmith.config import Config
-from raresmith.gan import stage
+from raresmith.gan import stage, tables
 from raresmith.gan.process import Process
 from raresmith.gan.refined_table import refined_hash
 from raresmith.runs import StageRun
@@ -23,7 +23,7 @@ def done_before(config: Config, run: StageRun, process: Process, started: float)
     """The report of `run` if its rows are there already; `started` is of time.monotonic()."""
     if not process.agree(process.first and stage.is_done(config, run)):
         return None
-    if process.first and not stage.is_finished(config, run):
+    if process.first and tables.recorded(config, run) is None:
         # The process ended between the table's commit and the note of it: only the note is missing.
         stage.note_done(config, run, refined_hash(config), started)
     process.wait()

@@ -34,7 +34,6 @@ from raresmith.gan.representation import Representation
 from raresmith.gan.saved_model import name_of, save_model
 from raresmith.gan.selection import Selection, make_selection
 from raresmith.gan.shares import Batches, read_order, read_rows, read_spread, without_features
-from raresmith.gan.tables import RowSource
 from raresmith.gan.together import agreed_run, done_before, done_now
 from raresmith.runs import StageRun
 from raresmith.stages import ONLY_GENERATE, StageReport
@@ -61,8 +60,7 @@ def refine(config: Config, process: Process) -> StageReport:
     if report := done_before(config, run, process, started):
         return report
     encoder = tables.read_encoder(tables.location(config, "encoder"))
-    features = tables.open_table(tables.location(config, "features"), int(run.inputs["features"]))
-    synthetic = RowSource(tables.open_table(tables.location(config, "synthetic"), int(run.inputs["synthetic"])))
+    features, synthetic = tables.open_inputs(config, run)
     folder = open_folder(tables.model_location(config))
 
     # Data: the order of all rows here, their values below and only this rank's share
