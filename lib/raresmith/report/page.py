@@ -27,7 +27,7 @@ EXPLAINED = {
     "borderline-2": "with SMOTE rows of rows in danger, towards any class",
     "adasyn": "with ADASYN rows",
     "imblearn": "with the rows of a sampler of imbalanced-learn",
-    "refined": "with the rows that the GAN refined",
+    "refined": "with the rows that the model refined",
 }
 
 # Measured on the Fraud Detection Handbook's weeks (docs/results.md): 67,240 train and 58,264 test rows.
