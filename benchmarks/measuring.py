@@ -13,9 +13,9 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from raresmith.config import SparkConfig
-from raresmith.runs import library_versions
+from raresmith.config.file import SparkConfig
 from raresmith.spark.session import get_spark
+from raresmith.tables.stage_run import library_versions
 
 RESULTS = Path(__file__).parent / "results"
 

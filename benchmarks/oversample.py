@@ -31,14 +31,14 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
 
-from raresmith import contracts
-from raresmith.config import OversampleConfig
-from raresmith.encoder import Encoder, Label, NumericFeature
-from raresmith.gan.tables import open_table, query
-from raresmith.neighbors import Distance, nearest, processors
-from raresmith.runs import StageRun
-from raresmith.smote import Smote, in_cells, smote
-from raresmith.surroundings import InMemory, surrounded
+from raresmith.config.file import OversampleConfig
+from raresmith.encoding.encoder import Encoder, Label, NumericFeature
+from raresmith.gan.data.tables import open_table, query
+from raresmith.neighbors.search import Distance, nearest, processors
+from raresmith.oversampling.other_classes import InMemory, surrounded
+from raresmith.oversampling.smote import Smote, in_cells, smote
+from raresmith.tables import contracts
+from raresmith.tables.stage_run import StageRun
 
 FEATURES = 30
 CATEGORICAL = 6
@@ -243,7 +243,7 @@ LARGE = ("smote", 4_000_000, 20_000, 8_000_000, "auto", 0.95)
 
 def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
     """Parquet in, Delta out, in one warm session."""
-    from raresmith.spark.oversample import oversample
+    from raresmith.spark.oversample.oversample import oversample
     from raresmith.spark.tables import write_table
 
     results = []

@@ -44,8 +44,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from raresmith.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
-from raresmith.smote import MadeRows, smote
+from raresmith.encoding.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
+from raresmith.oversampling.smote import MadeRows, smote
 
 Rows = NDArray[np.float32]
 """(n, columns), numbers as they are and categories as codes."""
@@ -86,7 +86,7 @@ class Given:
 
 def read(name: str, data: Path) -> Table:
     if name == "handbook":
-        from raresmith.gan.tables import open_table, query
+        from raresmith.gan.data.tables import open_table, query
 
         found = query(open_table(str(ROOT / "warehouse" / "handbook" / "features")), "SELECT * FROM t").read_all()
         frame = found.to_pandas().sort_values("row_id")  # a query gives them in any order
@@ -226,19 +226,19 @@ class Encoded:
         """Rows of the model `name`, trained and generated as the stage does it."""
         import torch
 
-        from raresmith.config import RefineConfig
-        from raresmith.gan.copies import TrainRows
-        from raresmith.gan.family import make_model
+        from raresmith.config.file import RefineConfig
         from raresmith.gan.folder import open_folder
-        from raresmith.gan.generate import blocks
-        from raresmith.gan.model import Rows as Tensors
-        from raresmith.gan.model import Setting
-        from raresmith.gan.private_gan import make_batches
-        from raresmith.gan.process import Process
-        from raresmith.gan.redraw import count
-        from raresmith.gan.representation import Representation
+        from raresmith.gan.generation.copies import TrainRows
+        from raresmith.gan.generation.generate import blocks
+        from raresmith.gan.models.base import Rows as Tensors
+        from raresmith.gan.models.base import Setting
+        from raresmith.gan.models.redraw import count
+        from raresmith.gan.models.registry import make_model
+        from raresmith.gan.models.representation import Representation
+        from raresmith.gan.privacy.private_gan import make_batches
+        from raresmith.gan.ranks import Process
         from raresmith.gan.train import train
-        from raresmith.runs import StageRun
+        from raresmith.tables.stage_run import StageRun
 
         torch.set_num_threads(1)
         cpu, representation, seed = torch.device("cpu"), Representation(self.encoder), self.given.seed

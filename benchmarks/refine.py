@@ -41,7 +41,7 @@ def rows_of(n: int, seed: int) -> NDArray[np.float32]:
 
 def encoder() -> Any:
     """Of columns that are as they were."""
-    from raresmith.encoder import Encoder, Label, NumericFeature
+    from raresmith.encoding.encoder import Encoder, Label, NumericFeature
 
     columns = [
         NumericFeature(
@@ -59,16 +59,16 @@ def train_ours(settings: dict[str, Any]) -> None:
     """One training in this process, which may be one of several under torchrun; rank 0 prints its seconds."""
     import torch
 
-    from raresmith.config import RefineConfig
-    from raresmith.gan.family import make_model
+    from raresmith.config.file import RefineConfig
+    from raresmith.gan.data.batches import Batches
     from raresmith.gan.folder import open_folder
-    from raresmith.gan.model import Rows, Setting
-    from raresmith.gan.process import finish, start
-    from raresmith.gan.redraw import count
-    from raresmith.gan.representation import Representation
-    from raresmith.gan.shares import Batches
+    from raresmith.gan.models.base import Rows, Setting
+    from raresmith.gan.models.redraw import count
+    from raresmith.gan.models.registry import make_model
+    from raresmith.gan.models.representation import Representation
+    from raresmith.gan.ranks import finish, start
     from raresmith.gan.train import train
-    from raresmith.runs import StageRun
+    from raresmith.tables.stage_run import StageRun
 
     config = RefineConfig(checkpoint_every=10**9, **settings)
     process = start("auto")
@@ -188,9 +188,9 @@ def ranks_part(turns: int) -> list[dict[str, Any]]:
 
 def million_part(folder: Path) -> list[dict[str, Any]]:
     """A million synthetic rows of 30 columns, from Delta to Delta."""
-    from raresmith import contracts
-    from raresmith.gan.tables import arrow_schema, write_table
-    from raresmith.runs import StageRun
+    from raresmith.gan.data.tables import arrow_schema, write_table
+    from raresmith.tables import contracts
+    from raresmith.tables.stage_run import StageRun
 
     n_real, n_made = 50_000, 1_000_000
     run = StageRun(run_id="benchmark", stage="prepare", config_hash="", random_state=0)

@@ -19,8 +19,8 @@ from pyspark.sql import SparkSession
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from raresmith.config import SimulateConfig
-from raresmith.spark.simulate import simulate
+from raresmith.config.file import SimulateConfig
+from raresmith.spark.simulate.simulate import simulate
 
 DAY = 86_400
 

@@ -5,7 +5,7 @@ python jobs/refine.py conf/handbook.toml --only-generate    (by the saved model,
 torchrun --standalone --nproc-per-node 2 --max-restarts 3 jobs/refine.py conf/handbook.toml
 """
 
-from raresmith.gan.process import finish
+from raresmith.gan.ranks import finish
 from raresmith.gan.train import main
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ from py4j.protocol import Py4JJavaError
 from pyspark.ml.torch.distributor import TorchDistributor
 from pyspark.sql import SparkSession
 
-from raresmith.config import Config
+from raresmith.config.file import Config
 from raresmith.errors import DataError
-from raresmith.gan import stage, tables
+from raresmith.gan.data import tables
+from raresmith.gan.training import stage
 from raresmith.spark.jobs import run_job
-from raresmith.stages import StageReport
+from raresmith.tables.stage_report import StageReport
 
 
 def refine_on_executors(_: SparkSession, config: Config) -> StageReport:

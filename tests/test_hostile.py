@@ -5,10 +5,10 @@ import typing
 import numpy as np
 import pytest
 
-from raresmith.config import SURROUNDED, Method
-from raresmith.smote import in_cells, smote, usable_neighbors
-from raresmith.surroundings import InMemory, surrounded
-from raresmith.value_difference import category_places
+from raresmith.config.file import SURROUNDED, Method
+from raresmith.oversampling.other_classes import InMemory, surrounded
+from raresmith.oversampling.smote import in_cells, smote, usable_neighbors
+from raresmith.oversampling.smoten import category_places
 
 METHODS = sorted(set(typing.get_args(Method)) - {"random", "smoten"})
 """Those that take numbers and make new rows of them."""

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from raresmith.config import Config, load_config
-from raresmith.contracts import TABLES
+from raresmith.config.file import Config, load_config
+from raresmith.config.sample_request import add_arguments, request_of
 from raresmith.errors import RaresmithError
-from raresmith.sample_request import add_arguments, request_of
-from raresmith.stages import ONLY_GENERATE, STAGES, StageReport
+from raresmith.tables.contracts import TABLES
+from raresmith.tables.stage_report import ONLY_GENERATE, STAGES, StageReport
 
 HELP = {
     "run": "all stages, from the raw table to the augmented one",
@@ -91,8 +91,8 @@ def run_stages(config: Config, stages: Sequence[str], *, only_generate: bool = F
 
 def generate(arguments: argparse.Namespace) -> int:
     """Make rows by a saved model, as one of torchrun's processes or alone; return 0."""
-    from raresmith.gan.process import start
-    from raresmith.gan.sample import sample
+    from raresmith.gan.generation.sample import sample
+    from raresmith.gan.ranks import start
 
     request = request_of(arguments)
     process = start("auto")
@@ -142,7 +142,7 @@ def entry() -> None:
     """The console script, or one of torchrun's processes."""
     code = main()
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        from raresmith.gan.process import finish
+        from raresmith.gan.ranks import finish
 
         finish(code)
     sys.exit(code)

@@ -5,8 +5,8 @@ from pyspark.sql import SparkSession
 from tests.deploy.small_run import write_config
 
 from raresmith.cli import run_stages
-from raresmith.config import Config, load_config
-from raresmith.stages import STAGES
+from raresmith.config.file import Config, load_config
+from raresmith.tables.stage_report import STAGES
 
 
 @pytest.fixture(scope="session")

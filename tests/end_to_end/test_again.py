@@ -13,9 +13,9 @@ from pyspark.sql import SparkSession
 from tests.deploy.small_run import TABLES
 
 from raresmith.cli import run_stages
-from raresmith.config import Config
+from raresmith.config.file import Config
 from raresmith.spark.tables import read_table
-from raresmith.stages import STAGES
+from raresmith.tables.stage_report import STAGES
 
 CONFIG = """
 [run]

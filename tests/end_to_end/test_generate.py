@@ -8,9 +8,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from raresmith.cli import main
-from raresmith.config import Config, load_config
-from raresmith.encoder import Encoder
-from raresmith.spark.encode import decode
+from raresmith.config.file import Config, load_config
+from raresmith.encoding.encoder import Encoder
+from raresmith.spark.encoding.encode import decode
 
 
 def test_rows_have_the_raw_schema_and_are_those_of_refined_as_spark_decodes_them(

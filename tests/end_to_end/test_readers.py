@@ -15,11 +15,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from tests.deploy.small_run import TABLES
 
-from raresmith import contracts
-from raresmith.config import Config
-from raresmith.contracts import Table
+from raresmith.config.file import Config
 from raresmith.spark.stages import location, read_encoder
 from raresmith.spark.tables import raw_columns
+from raresmith.tables import contracts
+from raresmith.tables.contracts import Table
 
 WRITERS = {"features": "prepare", "quarantine": "prepare", "encoder": "prepare", "synthetic": "oversample"} | {
     "refined": "refine",

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from raresmith.config import parse_config
-from raresmith.runs import stage_run
-from raresmith.spark.publish import TAKEN_OUT
+from raresmith.config.file import parse_config
+from raresmith.spark.publish.publish import TAKEN_OUT
 from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.tables import read_table
+from raresmith.tables.stage_run import stage_run
 
 STAGES = ("prepare", "oversample", "evaluate", "publish")
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from raresmith.config import Config
-from raresmith.gan import tables
+from raresmith.config.file import Config
+from raresmith.gan.data import tables
 
 
 def test_the_report_shows_the_training_that_refine_noted(finished_run: Config) -> None:

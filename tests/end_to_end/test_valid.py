@@ -8,13 +8,13 @@ import pytest
 from pyspark.sql import SparkSession
 from tests.end_to_end.test_incremental import CONFIG, DAYS, Series
 
-from raresmith.config import parse_config
+from raresmith.config.file import parse_config
 from raresmith.errors import ConfigError
-from raresmith.runs import stage_run
 from raresmith.spark.plan import plan
-from raresmith.spark.publish import TOO_CLOSE, UNREPAIRED
+from raresmith.spark.publish.publish import TOO_CLOSE, UNREPAIRED
 from raresmith.spark.stages import SPARK_STAGES, check
 from raresmith.spark.tables import read_table
+from raresmith.tables.stage_run import stage_run
 
 STAGES = ("prepare", "oversample", "publish")
 CONSTRAINTS = {

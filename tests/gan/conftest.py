@@ -11,10 +11,10 @@ import pytest
 from deltalake import CommitProperties, write_deltalake
 from numpy.typing import NDArray
 
-from raresmith import contracts
-from raresmith.config import Config, load_config
-from raresmith.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
-from raresmith.gan.tables import arrow_schema
+from raresmith.config.file import Config, load_config
+from raresmith.encoding.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
+from raresmith.gan.data.tables import arrow_schema
+from raresmith.tables import contracts
 
 CODES = (0, 2, 3, 5)
 """Codes that the train rows of a categorical feature have: a hole, and the bucket of unseen values."""

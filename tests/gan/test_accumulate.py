@@ -6,13 +6,13 @@ from tests.gan.conftest import CODES, make_encoder
 from torch import nn
 from torch.optim import SGD
 
-from raresmith.config import RefineConfig
+from raresmith.config.file import RefineConfig
 from raresmith.errors import ConfigError
-from raresmith.gan.family import FAMILY, make_model
-from raresmith.gan.model import Batch, Model, Rows, Setting
-from raresmith.gan.redraw import count
-from raresmith.gan.representation import Representation
-from raresmith.gan.shares import Batches
+from raresmith.gan.data.batches import Batches
+from raresmith.gan.models.base import Batch, Model, Rows, Setting
+from raresmith.gan.models.redraw import count
+from raresmith.gan.models.registry import FAMILY, make_model
+from raresmith.gan.models.representation import Representation
 
 CPU = torch.device("cpu")
 REPRESENTATION = Representation(make_encoder(2, 1))

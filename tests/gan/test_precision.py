@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import Warehouse
 
-from raresmith.gan.family import FAMILY
+from raresmith.gan.models.registry import FAMILY
 from raresmith.gan.train import main
 
 

@@ -16,11 +16,11 @@ from tests.delta_rows import delta_rows
 from tests.gan.conftest import CODES, Warehouse, make_encoder
 
 from raresmith.errors import ConfigError
-from raresmith.gan import checkpoint
-from raresmith.gan.family import FAMILY
+from raresmith.gan.artifacts import checkpoint
+from raresmith.gan.data.tables import RowSource
 from raresmith.gan.launch import environment
-from raresmith.gan.process import start
-from raresmith.gan.tables import RowSource
+from raresmith.gan.models.registry import FAMILY
+from raresmith.gan.ranks import start
 from raresmith.gan.train import main
 
 SETTINGS = 'device = "cpu"\nsteps = 400\nvalidate_every = 90\ncheckpoint_every = 20\nbatch_size = 32'

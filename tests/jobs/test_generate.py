@@ -9,8 +9,8 @@ from pyspark.sql import SparkSession
 from tests.gan.conftest import Warehouse, make_encoder
 
 from raresmith.cli import main as raresmith
-from raresmith.gan.family import FAMILY
-from raresmith.gan.generate import BLOCK
+from raresmith.gan.generation.generate import BLOCK
+from raresmith.gan.models.registry import FAMILY
 from raresmith.gan.train import main as refine
 
 

@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from raresmith.encoder import Encoder, Label, NumericFeature
-from raresmith.evaluation import Comparison, Evaluation, MetricRow, say_verdict
-from raresmith.metrics import Confusion, Interval
+from raresmith.encoding.encoder import Encoder, Label, NumericFeature
+from raresmith.evaluation.metrics import Confusion, Interval
+from raresmith.evaluation.verdict import Comparison, Evaluation, MetricRow, say_verdict
 from raresmith.report.page import ReportData, render_report, write_report
 from raresmith.report.plots import ticks
 

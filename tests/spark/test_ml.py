@@ -11,7 +11,7 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import functions as F
 
 from raresmith.errors import ConfigError, DataError
-from raresmith.smote import smote
+from raresmith.oversampling.smote import smote
 from raresmith.spark import ADASYN, SMOTE, SMOTEN, BorderlineSMOTE, Crossover, RandomOverSampler
 
 COLUMNS = ["amount", "age", "code"]

@@ -12,12 +12,12 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from raresmith.contracts import Column, Table
 from raresmith.errors import DataError
-from raresmith.gan.tables import arrow_schema
-from raresmith.gan.tables import write_table as write_with_delta_rs
-from raresmith.runs import StageRun
+from raresmith.gan.data.tables import arrow_schema
+from raresmith.gan.data.tables import write_table as write_with_delta_rs
 from raresmith.spark.tables import content_hash, newest_fingerprint, read_table, table_version, write_table
+from raresmith.tables.contracts import Column, Table
+from raresmith.tables.stage_run import StageRun
 
 TABLE = Table(
     name="things",

@@ -5,10 +5,11 @@ import subprocess
 import sys
 from collections import deque
 
-from raresmith.config import Config
+from raresmith.config.file import Config
 from raresmith.errors import DataError
-from raresmith.gan import stage, tables
-from raresmith.stages import StageReport
+from raresmith.gan.data import tables
+from raresmith.gan.training import stage
+from raresmith.tables.stage_report import StageReport
 
 _OURS, _REFUSED = "refine ", "raresmith: "
 

@@ -17,26 +17,28 @@ from typing import Any
 
 import torch
 
-from raresmith.config import Config, RefineConfig, load_config
+from raresmith.config.file import Config, RefineConfig, load_config
 from raresmith.errors import DataError, RaresmithError
-from raresmith.gan import checkpoint, stage, tables
-from raresmith.gan.compiler import can_compile
-from raresmith.gan.family import make_model
+from raresmith.gan.artifacts import checkpoint
+from raresmith.gan.artifacts.saved_model import name_of, save_model
+from raresmith.gan.data import tables
+from raresmith.gan.data.batches import Batches, read_order, read_rows, read_spread, without_features
 from raresmith.gan.folder import Folder, open_folder
-from raresmith.gan.model import Batch, Model, Rows, Setting
-from raresmith.gan.only_generate import only_generate
-from raresmith.gan.private_gan import make_batches
-from raresmith.gan.process import Process, finish, start
-from raresmith.gan.progress import Progress
-from raresmith.gan.redraw import count
-from raresmith.gan.refined_table import write_refined
-from raresmith.gan.representation import Representation
-from raresmith.gan.saved_model import name_of, save_model
-from raresmith.gan.selection import Selection, make_selection
-from raresmith.gan.shares import Batches, read_order, read_rows, read_spread, without_features
-from raresmith.gan.together import agreed_run, done_before, done_now
-from raresmith.runs import StageRun
-from raresmith.stages import ONLY_GENERATE, StageReport
+from raresmith.gan.generation.only_generate import only_generate
+from raresmith.gan.generation.refined_table import write_refined
+from raresmith.gan.models.base import Batch, Model, Rows, Setting
+from raresmith.gan.models.redraw import count
+from raresmith.gan.models.registry import make_model
+from raresmith.gan.models.representation import Representation
+from raresmith.gan.on_ranks import agreed_run, done_before, done_now
+from raresmith.gan.privacy.private_gan import make_batches
+from raresmith.gan.ranks import Process, finish, start
+from raresmith.gan.training import stage
+from raresmith.gan.training.compiler import can_compile
+from raresmith.gan.training.early_stopping import Selection, make_selection
+from raresmith.gan.training.progress import Progress
+from raresmith.tables.stage_report import ONLY_GENERATE, StageReport
+from raresmith.tables.stage_run import StageRun
 
 LOOK_EVERY = 100
 """Most steps between two looks at the losses: each look makes the device finish what it has been given."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from raresmith.encoder import Encoder
-from raresmith.evaluation import COMPARED, Comparison, Evaluation, value_of
+from raresmith.encoding.encoder import Encoder
+from raresmith.evaluation.verdict import COMPARED, Comparison, Evaluation, value_of
 from raresmith.report import plots
 from raresmith.report.projection import project
 from raresmith.report.style import CSS

@@ -11,7 +11,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from raresmith.metrics import Interval
+from raresmith.evaluation.metrics import Interval
 from raresmith.report.projection import Projection
 
 Floats = NDArray[np.float64]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from pyspark.sql import SparkSession
 
-from raresmith.config import Config, load_config
+from raresmith.config.file import Config, load_config
 from raresmith.errors import RaresmithError
 from raresmith.spark.session import get_spark
-from raresmith.stages import StageReport
+from raresmith.tables.stage_report import StageReport
 
 
 def run_job(name: str, stage: Callable[[SparkSession, Config], StageReport], argv: Sequence[str] | None = None) -> None:

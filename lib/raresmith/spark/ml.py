@@ -13,11 +13,11 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config import Method, OversampleConfig
+from raresmith.config.file import Method, OversampleConfig
 from raresmith.errors import ConfigError, DataError, RaresmithError
-from raresmith.spark.class_rows import FeatureColumns
-from raresmith.spark.oversample import made_rows
-from raresmith.spark.row_id import row_hash
+from raresmith.spark.neighbors.feature_matrix import FeatureColumns
+from raresmith.spark.oversample.oversample import made_rows
+from raresmith.spark.prepare.row_id import row_hash
 from raresmith.spark.tables import col
 
 _MOST_CLASSES = 1000

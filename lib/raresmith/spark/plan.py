@@ -2,16 +2,16 @@
 
 from pyspark.sql import SparkSession
 
-from raresmith.cells import n_parts
-from raresmith.config import Config, OversampleConfig
+from raresmith.config.file import Config, OversampleConfig
 from raresmith.errors import NothingToMake
-from raresmith.imblearn_sampler import check_sampler
-from raresmith.sampling_strategy import for_batch, rows_to_keep, rows_to_make
-from raresmith.spark.days import kept_encoder
-from raresmith.spark.prepare import feature_columns, fit_label, known_label
-from raresmith.spark.source import check_columns, read_source, source_exists
+from raresmith.neighbors.cells import n_parts
+from raresmith.oversampling.imblearn_adapter import check_sampler
+from raresmith.oversampling.sampling_strategy import for_batch, rows_to_keep, rows_to_make
+from raresmith.spark.incremental import kept_encoder
+from raresmith.spark.prepare.prepare import feature_columns, fit_label, known_label
+from raresmith.spark.prepare.source import check_columns, read_source, source_exists
+from raresmith.spark.prepare.windows import window_feature_names
 from raresmith.spark.tables import col
-from raresmith.spark.windows import window_feature_names
 
 
 def plan(spark: SparkSession, config: Config) -> str:

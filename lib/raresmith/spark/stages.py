@@ -11,21 +11,19 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from raresmith import contracts
-from raresmith.config import Config
-from raresmith.encoder import Encoder
+from raresmith.config.file import Config
+from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
-from raresmith.evaluation import Evaluation
-from raresmith.imblearn_sampler import check_sampler
+from raresmith.evaluation.verdict import Evaluation
+from raresmith.oversampling.imblearn_adapter import check_sampler
 from raresmith.report.page import ReportData, render_report, write_report
-from raresmith.runs import StageRun, library_versions, stage_run
-from raresmith.spark import days, tables
-from raresmith.spark.evaluate import evaluate
-from raresmith.spark.oversample import oversample
-from raresmith.spark.prepare import admitted, prepare
-from raresmith.spark.publish import COPIES, TAKEN_OUT, as_originals, raw_schema, valid_rows
-from raresmith.spark.simulate import simulate
-from raresmith.spark.source import (
+from raresmith.spark import incremental, tables
+from raresmith.spark.columns import COMPLETE, REASON, ROW_ID
+from raresmith.spark.evaluate.evaluate import evaluate
+from raresmith.spark.evaluate.strategies import MADE_TABLES
+from raresmith.spark.oversample.oversample import oversample
+from raresmith.spark.prepare.prepare import admitted, prepare
+from raresmith.spark.prepare.source import (
     check_columns,
     is_unreadable,
     read_source,
@@ -33,9 +31,11 @@ from raresmith.spark.source import (
     source_identity,
     unreadable,
 )
-from raresmith.spark.strategies import MADE_TABLES
-from raresmith.spark.working import COMPLETE, REASON, ROW_ID
-from raresmith.stages import StageReport
+from raresmith.spark.publish.publish import COPIES, TAKEN_OUT, as_originals, raw_schema, valid_rows
+from raresmith.spark.simulate.simulate import simulate
+from raresmith.tables import contracts
+from raresmith.tables.stage_report import StageReport
+from raresmith.tables.stage_run import StageRun, library_versions, stage_run
 
 
 def location(config: Config, table: str) -> str:
@@ -56,12 +56,12 @@ def _input(spark: SparkSession, config: Config, table: str) -> str | int:
     if not config.run.incremental:
         return tables.table_version(spark, location(config, table))
     stage = {"features": "prepare", "synthetic": "oversample"}[table]
-    return days.identity_so_far(tables.read_table(spark, location(config, "runs")), stage, config)
+    return incremental.identity_so_far(tables.read_table(spark, location(config, "runs")), stage, config)
 
 
 def _done(spark: SparkSession, config: Config, run: StageRun, table: str) -> StageReport | None:
     """The report of a stage whose `table` was made by an equal run, or None."""
-    if own := days.own_rows(config):
+    if own := incremental.own_rows(config):
         # The newest commit may be another day's, so the rows themselves are held against the note of them.
         recorded = _recorded(spark, config, run)
         if recorded is None or not tables.table_exists(spark, location(config, table)):
@@ -166,13 +166,13 @@ def _prepare(spark: SparkSession, config: Config) -> StageReport:
     started = time.monotonic()
     raw = read_source(spark, config.source)
     check_columns(config, raw.schema)
-    kept = days.kept_encoder(spark, config, raw.schema)
+    kept = incremental.kept_encoder(spark, config, raw.schema)
     run = stage_run(config, "prepare", {"source": source_identity(spark, config.source)})
     if report := _done(spark, config, run, "features"):
         return report
     prepared = prepare(raw, config, kept, _other_rows(spark, config))
     encoder, columns = prepared.encoder, tables.raw_columns(prepared.raw_schema)
-    named, own = F.lit(run.run_id).alias("run_id"), days.own_rows(config)
+    named, own = F.lit(run.run_id).alias("run_id"), incremental.own_rows(config)
     # Each takes Delta a second of waiting, which two at once share.
     with ThreadPoolExecutor() as pool:
         quarantine = pool.submit(
@@ -184,7 +184,7 @@ def _prepare(spark: SparkSession, config: Config) -> StageReport:
             replace_where=own,
         )
         if kept is None:
-            document = [(run.run_id, encoder.to_json(), json.dumps(days.settings(config)))]
+            document = [(run.run_id, encoder.to_json(), json.dumps(incremental.settings(config)))]
             fitted = spark.createDataFrame(document, "run_id string, document string, settings string")
             pool.submit(tables.write_table, fitted, contracts.encoder(), location(config, "encoder"), run).result()
         quarantined = quarantine.result().rows
@@ -218,9 +218,9 @@ def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
     if report := _done(spark, config, run, "synthetic"):
         return report
     encoder = read_encoder(spark, config)
-    own = days.own_rows(config)
+    own = incremental.own_rows(config)
     made = oversample(
-        days.so_far(features, config), encoder, config.oversample, config.run.random_state, run.run_id, own
+        incremental.so_far(features, config), encoder, config.oversample, config.run.random_state, run.run_id, own
     )
     rows = {}
     if made.removed is not None:
@@ -291,7 +291,7 @@ def _check_parents(spark: SparkSession, config: Config) -> None:
           (SELECT base_row_id AS parent FROM {synthetic} UNION ALL SELECT neighbor_row_id FROM {synthetic}) AS parents
         LEFT ANTI JOIN {features} AS train ON train.row_id = parents.parent AND train.split = 'train'
         """,
-        synthetic=tables.read_table(spark, location(config, "synthetic")).where(days.own_rows(config) or "true"),
+        synthetic=tables.read_table(spark, location(config, "synthetic")).where(incremental.own_rows(config) or "true"),
         features=tables.read_table(spark, location(config, "features")),
     ).first()
     assert strangers is not None
@@ -309,7 +309,9 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
         MADE_TABLES[strategy] for strategy in config.evaluate.strategies if strategy in MADE_TABLES
     }
     wanted |= {"removed"} if config.oversample.removes else set()
-    read = {name: days.so_far(tables.read_table(spark, location(config, name)), config) for name in sorted(wanted)}
+    read = {
+        name: incremental.so_far(tables.read_table(spark, location(config, name)), config) for name in sorted(wanted)
+    }
     run = stage_run(config, "evaluate", {name: _input(spark, config, name) for name in read})
     recorded = _recorded(spark, config, run)
     page = f"{config.run.warehouse}/report/{run.run_id}.html"
@@ -410,7 +412,7 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
     started = time.monotonic()
     source = config.publish.source
     made_table = MADE_TABLES[source]
-    own = days.own_rows(config)
+    own = incremental.own_rows(config)
     made = tables.read_table(spark, location(config, made_table)).where(own or "true")
     raw = read_source(spark, config.source)
     inputs: dict[str, str | int] = {

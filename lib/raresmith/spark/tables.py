@@ -12,9 +12,9 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import AtomicType, StructField, StructType, _parse_datatype_string
 
-from raresmith import contracts
 from raresmith.errors import DataError
-from raresmith.runs import COMMITS, ROWS_STAY, StageRun, fingerprint_of
+from raresmith.tables import contracts
+from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, fingerprint_of
 
 
 def quoted(name: str) -> str:

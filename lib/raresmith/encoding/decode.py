@@ -1,0 +1,237 @@
+"""From the units of the feature tables to those of the raw table and back, in NumPy and Arrow: for doors without Spark.
+
+`spark/encode.py` decodes the same by Spark's own expressions.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from raresmith.encoding.encoder import CategoricalFeature, Encoder, NumericFeature
+from raresmith.errors import DataError
+
+Columns = Mapping[str, NDArray[np.generic]]
+"""Feature columns by name, each of shape (n_rows,)."""
+_TYPES = {
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "byte": pa.int8(),
+    "short": pa.int16(),
+    "integer": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "timestamp_ntz": pa.timestamp("us"),
+    "binary": pa.binary(),
+}
+_NUMBERS = {kind for name, kind in _TYPES.items() if name not in ("string", "boolean", "binary")}
+_FALSE, _TRUE = 2.0, 3.0
+"""Codes of the categories of an indicator."""
+
+
+class RawUnits:
+    """What the features of an encoder are in raw units.
+
+    Parameters
+    ----------
+    key
+        Raw columns that identify a row.
+
+    Attributes
+    ----------
+    schema
+        The raw table's columns, all of which may be null.
+
+    Raises
+    ------
+    DataError
+        If the raw schema has not the columns that features and label stand for, or not in their types.
+    """
+
+    def __init__(self, encoder: Encoder, key: Sequence[str]) -> None:
+        self.encoder, self._key = encoder, {*key}
+        self.features = [feature for feature in encoder.features if not feature.made]
+        """Those that are raw columns."""
+        try:
+            fields = json.loads(encoder.raw_schema)["fields"]
+            self.schema = pa.schema([pa.field(field["name"], _arrow_type(field["type"])) for field in fields])
+            self._values = {
+                feature.name: parsed((feature.other or None, None, *feature.categories), self._type(feature.source))
+                for feature in self.features
+                if isinstance(feature, CategoricalFeature)
+            }
+            self._classes = parsed(encoder.label.classes, self._type(encoder.label.name))
+            for feature in self.features:
+                kind = self._type(feature.source)
+                if feature.kind == "numeric" and not (pa.types.is_decimal(kind) or kind in _NUMBERS):
+                    raise ValueError(f"column {feature.source!r} is {kind} but encoded as a number")
+        except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+            raise DataError(
+                f"the encoder's raw schema does not fit its features ({error!r}); run prepare again"
+            ) from None
+
+    def rows(self, features: Columns, labels: NDArray[np.int32]) -> pa.RecordBatch:
+        """Made rows in the raw schema.
+
+        Numbers are kept in the train range. Columns that are no feature are null, and so are those of the key, for a
+        made row is no real transaction.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n_rows,)
+            The class of each row, as the tables call it.
+        """
+        columns: dict[str, pa.Array] = {}
+        for feature in self.features:
+            if isinstance(feature, NumericFeature):
+                kind = self._type(feature.source)
+                values = _of_type(_decoded(feature, features[feature.name].astype(np.float64)), kind)
+                if feature.null_indicator:
+                    is_null = pa.array(features[feature.null_indicator] == _TRUE)
+                    values = pc.if_else(is_null, pa.scalar(None, kind), values)
+            else:
+                values = self._values[feature.name].take(pa.array(features[feature.name].astype(np.int64)))
+            columns[feature.source] = values
+        columns[self.encoder.label.name] = self._classes.take(pa.array(labels))
+        arrays = [
+            columns[field.name]
+            if field.name in columns and field.name not in self._key
+            else pa.nulls(len(labels), field.type)
+            for field in self.schema
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def comparable(self, features: Columns) -> list[NDArray[np.float64]]:
+        """Numbers (n_rows,) for each raw column that is a feature, all equal where two rows are equal in raw units."""
+        columns = []
+        for feature in self.features:
+            values = features[feature.name].astype(np.float64)
+            if isinstance(feature, NumericFeature):
+                values = _decoded(feature, values) + 0.0  # -0.0 is 0.0
+                if feature.null_indicator:
+                    is_null = features[feature.null_indicator] == _TRUE
+                    columns.append(is_null.astype(np.float64))
+                    values = np.where(is_null, 0.0, values)
+            columns.append(values)
+        return columns
+
+    def given(self, column: str, text: str) -> tuple[dict[str, float], pa.Scalar]:
+        """A value that all rows are to have in a raw column: what the features behind it are then, and the value.
+
+        Raises
+        ------
+        DataError
+            If the column is no feature, or no train row could have had the value.
+        """
+        feature = next((feature for feature in self.features if feature.source == column), None)
+        if feature is None:
+            names = [feature.source for feature in self.features]
+            raise DataError(f"the model has no column {column!r} that can be given; it has {names}")
+        kind = self._type(column)
+        try:
+            value = parsed([text], kind)[0]
+        except pa.ArrowInvalid:
+            raise DataError(f"column {column!r} is {kind}, and {text!r} is none") from None
+        if isinstance(feature, CategoricalFeature):
+            code = pc.index(self._values[feature.name], value).as_py()
+            if code < 0:
+                known = self._values[feature.name].drop_null().to_pylist()
+                raise DataError(
+                    f"column {column!r} has no category {text!r} in the train rows; some that it has are {known[:10]}"
+                )
+            return {feature.name: float(code)}, value
+        x = _as_number(value)
+        if not feature.low <= x <= feature.high:
+            low, high = (_of_type(np.array([end]), kind)[0].as_py() for end in (feature.low, feature.high))
+            raise DataError(f"column {column!r} lies from {low} to {high} in the train rows, and {text} does not")
+        if feature.step and abs(x / feature.step - round(x / feature.step)) > 1e-6:
+            raise DataError(f"column {column!r} has multiples of {feature.step:g}, and {text} is none")
+        indicator = {feature.null_indicator: _FALSE} if feature.null_indicator else {}
+        return {feature.name: encoded_number(feature, x), **indicator}, value
+
+    def _type(self, column: str) -> pa.DataType:
+        return self.schema.field(column).type
+
+
+def encoded_number(feature: NumericFeature, x: float) -> float:
+    """What encoding makes of the raw number `x`."""
+    if feature.transform == "quantile":
+        return float(_piecewise(np.float64(x), feature.knots, feature.scores))
+    y = math.copysign(math.log1p(abs(x)), x) if feature.transform == "log" else x
+    return (y - feature.center) / feature.scale
+
+
+def _decoded(feature: NumericFeature, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Encoded numbers in raw units."""
+    if feature.transform == "quantile":
+        x = _piecewise(y, feature.scores, feature.knots)
+    else:
+        x = y * feature.scale + feature.center
+        if feature.transform == "log":
+            x = np.sign(x) * np.expm1(np.abs(x))
+    if feature.step:
+        # Dividing by 100 gives the double nearest to the cents; multiplying by 0.01 would not.
+        per_unit = float(round(1 / feature.step))
+        x = np.rint(x * per_unit) / per_unit
+    return np.asarray(np.clip(x, feature.low, feature.high))
+
+
+def _piecewise(x: Any, xs: Sequence[float], ys: Sequence[float]) -> Any:
+    """Linear interpolation, and beyond the ends as in the piece next to them."""
+    starts, bases = np.asarray(xs), np.asarray(ys)
+    piece = np.clip(np.searchsorted(starts, x, side="right") - 1, 0, len(xs) - 2)
+    return bases[piece] + (x - starts[piece]) * (np.diff(bases) / np.diff(starts))[piece]
+
+
+def _arrow_type(kind: Any) -> pa.DataType:
+    """The Arrow type of one in Spark's JSON schema; text for those that no feature can have and Arrow has not."""
+    if isinstance(kind, dict):
+        match kind["type"]:
+            case "array":
+                return pa.list_(_arrow_type(kind["elementType"]))
+            case "map":
+                return pa.map_(_arrow_type(kind["keyType"]), _arrow_type(kind["valueType"]))
+            case "struct":
+                return pa.struct([pa.field(field["name"], _arrow_type(field["type"])) for field in kind["fields"]])
+        return pa.string()
+    if decimal := re.fullmatch(r"decimal\((\d+),(\d+)\)", kind):
+        return pa.decimal128(int(decimal[1]), int(decimal[2]))
+    return _TYPES.get(kind, pa.string())
+
+
+def _of_type(x: NDArray[np.float64], kind: pa.DataType) -> pa.Array:
+    """Decoded numbers as the raw column's type; instants count microseconds and dates days since 1970."""
+    if pa.types.is_decimal(kind):
+        # 128 bits in two's complement, the low word first: exact, where a cast would go through the nearest double.
+        low = np.rint(x * 10.0**kind.scale).astype(np.int64)
+        words = np.stack([low, low >> 63], axis=1)
+        return pa.Array.from_buffers(kind, len(x), [None, pa.py_buffer(words)])
+    if pa.types.is_timestamp(kind):
+        return pa.array(x.astype(np.int64)).view(kind)
+    if pa.types.is_date(kind):
+        return pa.array(x.astype(np.int32)).view(kind)
+    return pa.array(x.astype(kind.to_pandas_dtype()))
+
+
+def parsed(texts: Sequence[str | None], kind: pa.DataType) -> pa.Array:
+    """Values of the type `kind`, written as Spark casts them to text; pa.ArrowInvalid where one is not."""
+    values = pa.array(texts, pa.string())
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return pc.assume_timezone(values.cast(pa.timestamp("us")), kind.tz)
+    return values.cast(kind)
+
+
+def _as_number(value: pa.Scalar) -> float:
+    """A raw value as the encoder takes it."""
+    if pa.types.is_timestamp(value.type) or pa.types.is_date(value.type):
+        return float(value.value)
+    return float(value.as_py())

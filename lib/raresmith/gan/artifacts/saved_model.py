@@ -1,0 +1,196 @@
+"""A trained model as files that stand alone: model.safetensors, its card model.json, and model.md to read.
+
+The three are enough to make rows: the card holds the encoder, and no table is asked. No row of any table is inside.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import torch
+
+from raresmith.config.file import Config, RefineConfig
+from raresmith.encoding.encoder import Encoder
+from raresmith.errors import DataError
+from raresmith.gan.artifacts.checkpoint import read_tensors, write_tensors
+from raresmith.gan.artifacts.model_card import as_text, privacy
+from raresmith.gan.folder import Folder, Readable, open_folder
+from raresmith.gan.models.base import Latent, Model, Setting
+from raresmith.gan.models.networks import Architecture
+from raresmith.gan.models.redraw import Redraw, uncounted
+from raresmith.gan.models.registry import FAMILY, make_model
+from raresmith.gan.models.representation import Representation
+from raresmith.tables.stage_run import StageRun, library_versions
+
+FORMAT = 1
+"""Of model.json; a reader of another format refuses it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SavedModel:
+    """A model as it was trained, ready to make rows."""
+
+    model: Model
+    encoder: Encoder
+    card: dict[str, Any]
+    """What model.json holds."""
+
+    @property
+    def called(self) -> str:
+        """The model's name, with its sizes and what it starts from."""
+        return name_of(self.card["model"], self.card["architecture"], self.card["latent"])
+
+
+def name_of(model: str, architecture: str, latent: str) -> str:
+    """What `refined.model` calls a model."""
+    return f"{model}, {architecture}, from {latent}"
+
+
+def save_model(
+    folder: Folder,
+    model: Model,
+    config: Config,
+    run: StageRun,
+    encoder: Encoder,
+    class_rows: Mapping[int, int],
+    history: Mapping[str, Any],
+) -> None:
+    """Write the files of a trained `model`.
+
+    Parameters
+    ----------
+    class_rows
+        Synthetic rows of each class that is made: the shares in which the model makes them.
+    history
+        As `train` returned it.
+    """
+    settings = config.refine
+    card: dict[str, Any] = {
+        "format": FORMAT,
+        "model": settings.model,
+        "architecture": settings.architecture,
+        "latent": model.latent,
+        "classes": model.classes,
+        "class_rows": [class_rows[label] for label in model.classes],
+        "random_state": model.seed,
+        "token_sizes": model.conditionals.sizes if isinstance(model, Redraw) else [],
+        "encoder": dataclasses.asdict(encoder),
+        "key": config.source.key,
+        "run_id": run.run_id,
+        "fingerprint": run.fingerprint,
+        "config_hash": run.config_hash,
+        "inputs": run.inputs,
+        "refine": dataclasses.asdict(settings),
+        "libraries": library_versions(),
+        **history,
+        "differential_privacy": dataclasses.asdict(model.guarantee) if model.guarantee else None,
+        "privacy": privacy(model.holds, model.guarantee),
+    }
+    folder.write("model.md", as_text(card).encode())
+    write_tensors(folder, "model", model.weights(), card)  # last, for it says that the training is done
+
+
+FILES = ("model.json", "model.safetensors")
+"""The files that a model is loaded from."""
+
+
+def load_model(location: str, device: torch.device) -> SavedModel:
+    """The model in the folder or below the URL `location`, which anyone may have written.
+
+    Raises
+    ------
+    DataError
+        If there is none, or its files are damaged, do not fit each other or are of another kind. Nothing in them is
+        run, and no more memory is taken than for what they hold.
+    """
+    return read_model(open_folder(location), location, device)
+
+
+def read_model(folder: Readable, location: str, device: torch.device) -> SavedModel:
+    """The same of a `folder`, which messages call `location`."""
+    try:
+        tensors, card = read_tensors(folder, "model")
+        _check(card.get("format") == FORMAT, f"is of format {card.get('format')!r} where {FORMAT} is expected")
+        encoder = _encoder(card)
+        # Sizes are compared on a device without memory, before any is taken.
+        with torch.device("meta"):
+            expected = _untrained(card, encoder, torch.device("meta")).weights()
+        _check_same(tensors, expected)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"there is no model in {location} ({error.filename or error} is not there); run refine, or name a folder "
+            "that holds model.json and model.safetensors"
+        ) from None
+    except DataError as error:
+        raise DataError(f"the model in {location} {error}; take it from where it was made again") from None
+    model = _untrained(card, encoder, device)
+    with torch.no_grad():
+        for name, tensor in model.weights().items():
+            tensor.copy_(tensors[name])
+    if isinstance(model, Redraw) and not model.conditionals.tokens.are_sound():
+        raise DataError(f"the model in {location} has tokens without a value; take it from where it was made again")
+    return SavedModel(model=model, encoder=encoder, card=card)
+
+
+def _encoder(card: dict[str, Any]) -> Encoder:
+    """The encoder in a card whose other entries are of the right kind too."""
+    for name, known in (("model", FAMILY), ("architecture", get_args(Architecture)), ("latent", get_args(Latent))):
+        _check(card.get(name) in known, f"has {card.get(name)!r} as {name} where one of {list(known)} is expected")
+    try:
+        encoder = Encoder.from_document(card["encoder"])
+        width = len(encoder.label.classes)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise DataError(f"has an encoder that cannot be read ({error!r})") from None
+    _check(
+        len(encoder.features) == len(set(encoder.names)) > 0, "has an encoder whose features are none, or called alike"
+    )
+    classes, rows = _whole_numbers(card, "classes", 0, width), _whole_numbers(card, "class_rows", 1, 2**63)
+    _check(
+        classes == sorted(set(classes)) and len(classes) == len(rows) > 0, "has classes and class_rows that do not fit"
+    )
+    _check(
+        type(card.get("random_state")) is int and 0 <= card["random_state"] < 2**63, "has no random_state in [0, 2^63)"
+    )
+    _whole_numbers(card, "token_sizes", 1, 2**31)
+    key = card.get("key")
+    _check(isinstance(key, list) and all(isinstance(name, str) for name in key), "has no list of names as key")
+    return encoder
+
+
+def _whole_numbers(card: dict[str, Any], name: str, low: int, high: int) -> list[int]:
+    values = card.get(name)
+    fit = isinstance(values, list) and all(type(value) is int and low <= value < high for value in values)
+    _check(fit, f"has no list of whole numbers in [{low}, {high}) as {name}")
+    assert isinstance(values, list)
+    return values
+
+
+def _untrained(card: dict[str, Any], encoder: Encoder, device: torch.device) -> Model:
+    setting = Setting(
+        representation=Representation(encoder),
+        latent=card["latent"],
+        classes=tuple(card["classes"]),
+        seed=card["random_state"],
+        device=device,
+    )
+    settings = RefineConfig(model=card["model"], architecture=card["architecture"], latent=card["latent"])
+    try:
+        return make_model(setting, settings, lambda: uncounted(setting, card["token_sizes"]))
+    except (RuntimeError, OverflowError) as error:
+        raise DataError(f"has sizes that no tensor can have ({error})") from None
+
+
+def _check_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """Whether the tensors are called, shaped and typed as expected."""
+    if found.keys() != expected.keys():
+        missing, more = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+        raise DataError(f"lacks the tensors {missing[:3]} or has {more[:3]}, which its card does not ask for")
+    for name, tensor in expected.items():
+        one, other = ((tuple(t.shape), t.dtype) for t in (found[name], tensor))
+        _check(one == other, f"has the tensor {name} of {one} where its card asks for {other}")
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise DataError(message)

@@ -1,0 +1,314 @@
+"""The one place where the trainer touches Delta: delta-rs, no JVM."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from numpy.typing import NDArray
+
+from raresmith.config.file import Config
+from raresmith.encoding.encoder import Encoder
+from raresmith.errors import DataError
+from raresmith.gan.folder import open_folder
+from raresmith.tables import contracts
+from raresmith.tables.contracts import Table
+from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, fingerprint_of, stage_run
+
+_ROW_GROUP = 2**17
+"""Rows that are held while they are encoded; delta-rs's own million takes several hundred megabytes."""
+_ARROW = {
+    "bigint": pa.int64(),
+    "int": pa.int32(),
+    "string": pa.string(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+}
+
+
+def location(config: Config, table: str) -> str:
+    """Where the table called `table` lies."""
+    return f"{config.run.warehouse}/{table}"
+
+
+def model_location(config: Config) -> str:
+    """Where the run's model lies."""
+    return f"{location(config, 'models')}/{config.run_id}"
+
+
+def open_table(path: str, version: int | None = None) -> DeltaTable:
+    """The table at `path`, as it is now or with the rows of `version`; DataError where there is none."""
+    try:
+        table = DeltaTable(path)
+        # As it is now if it has the same rows: the files of `version` may have been compacted and vacuumed since.
+        return table if version is None or rows_version(table) == version else DeltaTable(path, version)
+    except TableNotFoundError:
+        raise DataError(f"there is no Delta table at {path}; run the stage that writes it first") from None
+
+
+def rows_version(table: DeltaTable) -> int:
+    """Version of the newest commit that changed rows."""
+    found = _newest_commit(table, lambda commit: commit["operation"] not in ROWS_STAY)
+    if found is None:
+        raise DataError(f"the newest commits of {table.table_uri} hold no rows; run the stage that writes it again")
+    return int(found["version"])
+
+
+def _newest_commit(table: DeltaTable, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
+    for most in COMMITS:
+        for commit in table.history(most):
+            if wanted(commit):
+                return dict(commit)
+    return None
+
+
+def commit_note(path: str) -> dict[str, Any] | None:
+    """What the stage that wrote the rows at `path` said of itself; None where there is no table or no such commit."""
+    try:
+        table = DeltaTable(path)
+    except TableNotFoundError:
+        return None
+    found = _newest_commit(table, lambda commit: fingerprint_of(commit.get("userMetadata")) is not None)
+    return dict(json.loads(found["userMetadata"])) if found else None
+
+
+def refine_run(config: Config, features: int | None = None, synthetic: int | None = None) -> StageRun:
+    """The identity of the stage on these versions of its tables, or on the newest."""
+    return stage_run(config, "refine", _versions(config, features, synthetic))
+
+
+def _versions(config: Config, features: int | None, synthetic: int | None) -> dict[str, str | int]:
+    return {
+        name: rows_version(open_table(location(config, name))) if version is None else version
+        for name, version in (("features", features), ("synthetic", synthetic))
+    }
+
+
+def generate_run(config: Config, features: int | None = None, synthetic: int | None = None) -> StageRun:
+    """The identity of the stage by the saved model alone, on these versions of its tables or on the newest.
+
+    Raises
+    ------
+    DataError
+        If there is no model.
+    """
+    folder = model_location(config)
+    try:
+        digest = str(json.loads(open_folder(folder).read("model.json"))["sha256"])
+    except FileNotFoundError:
+        raise DataError(f"there is no model in {folder}; run refine without --only-generate first") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"the model in {folder} is damaged ({error!r}); run refine without --only-generate") from None
+    return stage_run(config, "refine", {"model": digest, **_versions(config, features, synthetic)})
+
+
+def query(table: DeltaTable, sql: str) -> pa.RecordBatchReader:
+    """The result of `sql` in batches; the table is called `t`. Unlike pyarrow's reader it knows deletion vectors."""
+    return pa.RecordBatchReader.from_stream(QueryBuilder().register("t", table).execute(sql))
+
+
+def quoted(name: str) -> str:
+    """`name` as a column of a query."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def read_encoder(path: str) -> Encoder:
+    """The fitted encoder in the table at `path`."""
+    documents = query(open_table(path), "SELECT document FROM t").read_all()
+    if len(documents) != 1:
+        raise DataError(
+            f"the encoder table at {path} has {len(documents)} rows where one is expected; run prepare again"
+        )
+    return Encoder.from_json(documents["document"][0].as_py())
+
+
+def read_columns(
+    table: DeltaTable, names: Iterable[str], condition: str, most: int | None = None
+) -> dict[str, NDArray[np.generic]]:
+    """The columns `names` of the rows where `condition` holds, in any order of rows.
+
+    Of more than `most` rows these many, always the same and in the same order.
+    """
+    names = list(names)
+    sql = f"SELECT {', '.join(map(quoted, names))} FROM t WHERE {condition}"
+    if most is not None:
+        # By a hash, for row_id itself may be a number that grows with time.
+        sql += f" ORDER BY md5(CAST(row_id AS VARCHAR)), row_id LIMIT {most}"
+    with query(table, sql) as reader:
+        found = reader.read_all()
+    return {name: found[name].to_numpy() for name in names}
+
+
+@dataclass(frozen=True, eq=False)
+class RowSource:
+    """The rows of `table` where `condition` holds: columns label, row_id, and features."""
+
+    table: DeltaTable
+    condition: str = "true"
+    base: "RowSource | None" = None
+    """The train rows, where synthetic rows are to have the features of their base rows instead of their own."""
+
+    def batches(self, names: Iterable[str], condition: str = "true") -> pa.RecordBatchReader:
+        """`label`, `row_id` and the features `names` of those of the rows where `condition` holds too, in any order."""
+        condition, columns = f"({self.condition}) AND ({condition})", list(map(quoted, names))
+        if self.base is None or not columns:
+            return query(self.table, f"SELECT {', '.join(('label', 'row_id', *columns))} FROM t WHERE {condition}")
+        sql = (
+            f"SELECT s.label, s.row_id, {', '.join(f'b.{name}' for name in columns)} "
+            f"FROM (SELECT label, row_id, base_row_id FROM t WHERE {condition}) AS s "
+            f"JOIN (SELECT row_id, {', '.join(columns)} FROM base WHERE {self.base.condition}) AS b "
+            "ON b.row_id = s.base_row_id"
+        )
+        builder = QueryBuilder().register("t", self.table).register("base", self.base.table)
+        return pa.RecordBatchReader.from_stream(builder.execute(sql))
+
+    def read(self, names: Iterable[str], condition: str = "true") -> dict[str, NDArray[np.generic]]:
+        """`batches` as one."""
+        with self.batches(names, condition) as batches:
+            found = batches.read_all()
+        return {name: found[name].to_numpy() for name in found.column_names}
+
+
+def open_inputs(config: Config, run: StageRun) -> tuple[DeltaTable, RowSource]:
+    """The table `features` and the rows of `synthetic` at the versions that `run` names."""
+    features, synthetic = (open_table(location(config, n), int(run.inputs[n])) for n in ("features", "synthetic"))
+    return features, RowSource(synthetic)
+
+
+def train_rows(features: DeltaTable, classes: Sequence[int]) -> RowSource:
+    """The train rows of `classes`."""
+    of_classes = f"label IN ({', '.join(map(str, classes))})" if classes else "false"
+    return RowSource(features, f"split = 'train' AND {of_classes}")
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The Arrow schema that `table` promises, with comments and nullability."""
+    return pa.schema(
+        [pa.field(c.name, _ARROW[c.type], nullable=c.nullable, metadata={"comment": c.comment}) for c in table.columns]
+    )
+
+
+def write_table(
+    contract: Table, path: str, rows: pa.RecordBatchReader, run: StageRun, *, predicate: str = "", **notes: Any
+) -> int:
+    """Replace the rows at `path` (or those where `predicate` holds) in one commit that names `run`; return the count.
+
+    The table is made with its comments and constraints when it is not there; when its columns changed, the new ones
+    come in the same commit as the rows. Two at once end as one.
+
+    Raises
+    ------
+    DataError
+        If what is read back is not what was written.
+    """
+    table = _created(contract, path)
+    app_id = run.app_id(contract.name)
+    properties = CommitProperties(
+        custom_metadata={"userMetadata": run.commit_metadata(**notes)},
+        app_transactions=[Transaction(app_id, (table.transaction_version(app_id) or 0) + 1)],
+    )
+    written = 0
+
+    def counted() -> Iterable[pa.RecordBatch]:
+        nonlocal written
+        for batch in rows:
+            written += len(batch)
+            yield batch
+
+    changed = _columns(table) != _contract_columns(contract)
+    try:
+        write_deltalake(
+            # The same handle: another writer in between makes this one fail instead of writing twice.
+            table,
+            pa.RecordBatchReader.from_batches(rows.schema, counted()),
+            mode="overwrite",
+            # Rows that stay keep their columns, and are null in new ones.
+            schema_mode=("merge" if predicate else "overwrite") if changed else None,
+            predicate=predicate or None,
+            commit_properties=properties,
+            writer_properties=WriterProperties(max_row_group_size=_ROW_GROUP),
+        )
+    except CommitFailedError:
+        if (commit_note(path) or {}).get("fingerprint") != run.fingerprint:
+            raise
+    table = DeltaTable(path)
+    found = query(table, f"SELECT count(*) AS n FROM t WHERE {predicate or 'true'}").read_all()["n"][0].as_py()
+    if found != written:
+        raise DataError(f"{path} holds {found} rows but {written} were written; run {run.stage} again")
+    if table.metadata().configuration.get("raresmith.run_id") != run.run_id:
+        table.alter.set_table_properties({"raresmith.run_id": run.run_id}, raise_if_not_exists=False)
+    return written
+
+
+def overwrite(path: str, rows: pa.RecordBatchReader) -> None:
+    """Replace rows and columns of the user's own table at `path` in one commit, or make it."""
+    write_deltalake(path, rows, mode="overwrite", schema_mode="overwrite")
+
+
+def note_run(
+    config: Config,
+    run: StageRun,
+    rows: dict[str, int],
+    table: str,
+    content_hash: str,
+    seconds: float,
+    measures: dict[str, Any],
+) -> None:
+    """Note in `runs` that the stage is done; `table` is the one that it wrote."""
+    contract = contracts.runs()
+    version = rows_version(open_table(location(config, table)))
+    row = run.note(
+        table=table, version=version, row_counts=rows, seconds=seconds, content_hash=content_hash, measures=measures
+    )
+    note = pa.Table.from_pylist([row], arrow_schema(contract))
+    write_table(
+        contract,
+        location(config, "runs"),
+        note.to_reader(),
+        run,
+        predicate=f"run_id = '{run.run_id}' AND stage = '{run.stage}'",
+    )
+
+
+def recorded(config: Config, run: StageRun) -> dict[str, Any] | None:
+    """The note of `run` in `runs`, or None."""
+    try:
+        table = DeltaTable(location(config, "runs"))
+    except TableNotFoundError:
+        return None
+    condition = f"run_id = '{run.run_id}' AND stage = '{run.stage}' AND fingerprint = '{run.fingerprint}'"
+    found = query(table, f"SELECT * FROM t WHERE {condition}").read_all().to_pylist()
+    return found[0] if found else None
+
+
+def _created(contract: Table, path: str) -> DeltaTable:
+    if not DeltaTable.is_deltatable(path):
+        DeltaTable.create(
+            path,
+            arrow_schema(contract),
+            mode="ignore",
+            description=contract.comment,
+            configuration={
+                "raresmith.table": contract.name,
+                "delta.dataSkippingNumIndexedCols": str(contract.ranged_columns),
+            },
+            raise_if_key_not_exists=False,
+        )
+    table = DeltaTable(path)
+    # Not as properties of the new table: delta-rs would then note them without enforcing them.
+    for name, condition in contract.checks.items():
+        if f"delta.constraints.{name}" not in table.metadata().configuration:
+            table.alter.add_constraint({name: condition})
+    return table
+
+
+def _columns(table: DeltaTable) -> list[tuple[str, pa.DataType]]:
+    return [(field.name, field.type) for field in pa.schema(table.schema().to_arrow())]
+
+
+def _contract_columns(contract: Table) -> list[tuple[str, pa.DataType]]:
+    return [(c.name, _ARROW[c.type]) for c in contract.columns]

@@ -1,0 +1,60 @@
+"""`refine --only-generate`: make `refined` anew by the run's saved model, without training."""
+
+import time
+
+from raresmith.config.file import Config
+from raresmith.encoding.encoder import Encoder
+from raresmith.errors import DataError
+from raresmith.gan.artifacts.saved_model import load_model
+from raresmith.gan.data import tables
+from raresmith.gan.data.batches import read_order
+from raresmith.gan.generation.refined_table import write_refined
+from raresmith.gan.on_ranks import agreed_run, done_before, done_now
+from raresmith.gan.ranks import Process
+from raresmith.gan.training import stage
+from raresmith.tables.stage_report import StageReport
+
+
+def only_generate(config: Config, process: Process) -> StageReport:
+    """Refine the synthetic rows that there are now, as one of the stage's processes; the report is the same in each.
+
+    The saved model says how rows are made; of [refine] only the device and the processes count.
+
+    Raises
+    ------
+    DataError
+        If there is no model, or it was trained on columns or classes other than those that there are now.
+    """
+    if config.run.incremental:
+        return StageReport(stage="refine", words=stage.LEFT_OUT)
+    started = time.monotonic()
+    run = agreed_run(config, process, tables.generate_run)
+    if report := done_before(config, run, process, started):
+        return report
+
+    location = tables.model_location(config)
+    saved = load_model(location, process.device)
+    encoder = tables.read_encoder(tables.location(config, "encoder"))
+    check_encoder(saved.encoder, encoder, location)
+    features, synthetic = tables.open_inputs(config, run)
+    order = read_order(synthetic)
+    if strangers := sorted(set(order.counts()) - set(saved.model.classes)):
+        raise DataError(
+            f"synthetic has rows of the classes {strangers} but the model in {location} makes {saved.model.classes}; "
+            "run refine to train one that fits"
+        )
+    private = saved.card.get("differential_privacy") is not None
+    write_refined(config, run, process, saved.model, saved.called, synthetic, features, order, encoder, private=private)
+    return done_now(config, run, process, started)
+
+
+def check_encoder(of_model: Encoder, now: Encoder, location: str) -> None:
+    """Refuse a model that was trained on rows encoded in another way than the warehouse's."""
+    if of_model == now:
+        return
+    ours, theirs = ({feature.name: feature for feature in encoder.features} for encoder in (of_model, now))
+    differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    raise DataError(
+        f"the model in {location} was trained on rows that are encoded otherwise than now (columns: "
+        f"{differing[:5] or 'the label or the raw schema'}); run refine to train one that fits"
+    )

@@ -1,0 +1,214 @@
+"""How the columns of a row are distributed, given some of the others.
+
+For token l of column j the model adds up
+
+- the logarithm of its share of the rows;
+- for each seen column i a gate times log P(l | token of i) / P(l), counted over the rows and smoothed in rank. From a
+  few hundred rows no network learns that two columns almost repeat each other; counting shows it at once. The gates are
+  learnt, and depend on which columns are seen;
+- a small network of all seen columns.
+
+In training a row is taken out of the counts that it is compared with.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from raresmith.gan.models.discretizer import Tokens
+
+GATE = 0.25
+"""Of each pair of columns at the start."""
+HIDDEN = 64
+_RANK = 8
+"""Of the part of the gates that depends on what is seen."""
+_PRIOR = 4.0
+"""Rows that the shares of all rows count for among those that are counted."""
+_WIDE, _NARROW = 0.08, 0.03
+"""How far in rank a number speaks for its neighbours: as what is seen, and as what is drawn."""
+_ALONE = 0.05
+"""A value with this share of all rows speaks for nothing but itself."""
+_FEW = 8
+"""So do all values of a number that has no more."""
+_CURVES = 8
+"""Cosines of the rank that the network draws a number's logits with, beside what it says of each token."""
+_CHUNK = 4096
+
+
+class Conditionals(nn.Module):  # type: ignore[misc]
+    """Tokens (n, columns), which columns are seen (n, columns: 1 or 0), factors of the hidden units (n, 2 * HIDDEN: 0
+    where dropped out) and columns → the cross-entropy of each of these (n, len(columns)) with the row itself, spread in
+    rank.
+
+    Parameters
+    ----------
+    tokens
+        Fitted on the rows that are to be counted, or empty, for all to be loaded.
+    """
+
+    def __init__(self, tokens: Tokens) -> None:
+        super().__init__()
+        d, total = len(tokens.sizes), len(tokens)
+        self.tokens, self.sizes, self.starts = tokens, tokens.sizes, tokens.starts
+        self.register_buffer("narrow", torch.zeros(total, total))
+        self.register_buffer("pairs", torch.zeros(total, total))
+        """Rows of a token, and of those it speaks for, that stand for another token."""
+        for name in ("rows", "log_shares", "normal_scores"):
+            self.register_buffer(name, torch.zeros(total))
+        self.register_buffer("curves", torch.zeros(1 + _CURVES, total))
+
+        self.gates = nn.Parameter(torch.full((d, d), GATE))
+        self.reads = nn.Parameter(0.1 * torch.randn(d, _RANK))
+        self.moves = nn.Parameter(torch.zeros(d, _RANK, d))
+        self.embedding = nn.Embedding(total, HIDDEN)
+        self.first = nn.Linear(2 * d, HIDDEN)
+        self.norm, self.block, self.last = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, HIDDEN), nn.LayerNorm(HIDDEN)
+        self.of_tokens = nn.Linear(HIDDEN, total)
+        self.of_curves = nn.Linear(HIDDEN, d * (_CURVES + 1))
+        for layer in (self.embedding, self.of_tokens, self.of_curves):
+            nn.init.normal_(layer.weight, std=0.02)
+
+    def count(self, counted: torch.Tensor) -> None:
+        """Count the pairs of the rows, given as tokens (n_rows, columns), that the tokens were fitted on."""
+        tokens, total = self.tokens, len(self.tokens)
+        narrow, wide = (_smoothing(tokens, width) for width in (_NARROW, _WIDE))
+        spread = torch.zeros(total, total)
+        for rows in counted.split(_CHUNK):
+            # Of each token only its own column's, for it stands for no other's.
+            stands_for = torch.cat([narrow[tokens, self._span(j)] for j, tokens in enumerate(rows.T)], dim=1)
+            for column in rows.T:
+                spread.index_add_(0, column, stands_for)
+        weight = wide / wide.diagonal()[:, None]
+        self.narrow, self.pairs = narrow, weight @ spread
+        self.rows = weight @ tokens.counts
+        self.log_shares = (tokens.counts / len(counted)).log()
+        ranks = tokens.ranks().clamp(1e-3, 1 - 1e-3)
+        is_number = torch.tensor(tokens.is_number).repeat_interleave(torch.tensor(tokens.sizes))
+        self.normal_scores = torch.where(is_number, torch.special.ndtri(ranks), 0.0)
+        curves = torch.stack([torch.cos(math.pi * f * ranks) / f for f in range(1, _CURVES + 1)])
+        self.curves = torch.cat([self.normal_scores[None], curves * is_number])
+
+    def train(self, mode: bool = True) -> "Conditionals":
+        """As of every module; counts and weights stay as they are while rows are made, so what follows from them is
+        computed here."""
+        columns = [] if mode else range(len(self.sizes))
+        with torch.no_grad():
+            self.ratios = [
+                self._ratios(self.pairs[:, self._span(j)], self.rows[:, None], self._span(j)) for j in columns
+            ]
+            self.heads = [self._head(j) for j in columns]
+            self.inputs = None if mode else self._inputs()
+        super().train(mode)
+        return self
+
+    def forward(
+        self, tokens: torch.Tensor, seen: torch.Tensor, factors: torch.Tensor, columns: list[int]
+    ) -> torch.Tensor:
+        hidden = self.hidden(self.embedded(tokens, seen), factors)
+        entropies = []
+        for j in columns:
+            target = self.narrow[tokens[:, j], self._span(j)]
+            entropies.append(
+                functional.cross_entropy(self.logits(j, tokens, seen, hidden, target), target, reduction="none")
+            )
+        return torch.stack(entropies, dim=1)
+
+    def embedded(self, tokens: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        """The seen columns, added up: (n, HIDDEN)."""
+        if not self.training:
+            return functional.embedding_bag(tokens, self.inputs, per_sample_weights=seen, mode="sum") + self.first.bias
+        scores = functional.linear(torch.cat([self.normal_scores[tokens] * seen, seen], dim=1), self.first.weight)
+        return torch.einsum("ni,nih->nh", seen, self.embedding(tokens)) + scores + self.first.bias
+
+    def embedded_column(self, j: int, tokens: torch.Tensor) -> torch.Tensor:
+        """What column j adds to `embedded` once it is seen; while rows are made."""
+        return functional.embedding(tokens[:, j], self.inputs)
+
+    def _inputs(self) -> torch.Tensor:
+        """What each token adds to `embedded`: (all tokens, HIDDEN)."""
+        of_scores, of_columns = self.first.weight.T.split(len(self.sizes))
+        column = torch.arange(len(self.sizes)).repeat_interleave(torch.tensor(self.sizes)).to(of_scores.device)
+        return self.embedding.weight + self.normal_scores[:, None] * of_scores[column] + of_columns[column]
+
+    def hidden(self, embedded: torch.Tensor, factors: torch.Tensor | None = None) -> torch.Tensor:
+        """The network's layers above it: (n, HIDDEN)."""
+        first, second = (1.0, 1.0) if factors is None else factors.split(HIDDEN, dim=1)
+        hidden = functional.gelu(embedded) * first
+        hidden = hidden + functional.gelu(self.block(self.norm(hidden))) * second
+        return self.last(hidden)
+
+    def logits(
+        self,
+        j: int,
+        tokens: torch.Tensor,
+        seen: torch.Tensor,
+        hidden: torch.Tensor,
+        itself: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Of the tokens of column j, (n, its tokens), which must not be seen; `seen` is (n, columns) or (1, columns).
+
+        Where the rows are among those that were counted, `itself` is what they stand for, and taken out of the counts.
+        """
+        span = self._span(j)
+        gate = (self.gates[j] + seen @ self.reads @ self.moves[j]) * seen
+        if itself is None:
+            weights = gate.expand(tokens.shape).contiguous()
+            of_pairs = functional.embedding_bag(tokens, self.ratios[j], per_sample_weights=weights, mode="sum")
+        else:
+            pairs = (self.pairs[:, span][tokens] - itself[:, None]).clamp(min=0)
+            ratios = self._ratios(pairs, (self.rows[tokens] - 1).clamp(min=0)[..., None], span)
+            of_pairs = torch.einsum("ni,nik->nk", gate, ratios)
+        return of_pairs + (self._of_hidden(j, hidden) if self.training else functional.linear(hidden, *self.heads[j]))
+
+    def _of_hidden(self, j: int, hidden: torch.Tensor) -> torch.Tensor:
+        """What the network says of the tokens of column j, with their shares."""
+        span, curves = self._span(j), slice(j * (_CURVES + 1), (j + 1) * (_CURVES + 1))
+        of_curves = functional.linear(hidden, self.of_curves.weight[curves], self.of_curves.bias[curves])
+        of_tokens = functional.linear(hidden, self.of_tokens.weight[span], self.of_tokens.bias[span])
+        return self.log_shares[span] + of_tokens + of_curves @ self.curves[:, span]
+
+    def _head(self, j: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight and bias of the one layer that `_of_hidden` is."""
+        bias = self._of_hidden(j, self.of_tokens.weight.new_zeros(1, HIDDEN))
+        weight = self._of_hidden(j, torch.eye(HIDDEN, device=bias.device)) - bias
+        return weight.T.contiguous(), bias[0]
+
+    def likelihood(self, tokens: torch.Tensor, n_columns: int) -> torch.Tensor:
+        """Geometric mean over the first columns of the probability of each, given all others: (n,)."""
+        total = torch.zeros(len(tokens), device=tokens.device)
+        seen = torch.ones(tokens.shape, device=tokens.device)
+        embedded = self.embedded(tokens, seen)
+        seen = seen[:1]  # the same for all rows
+        for j in range(n_columns):
+            seen[:, j] = 0
+            logits = self.logits(j, tokens, seen, self.hidden(embedded - self.embedded_column(j, tokens)))
+            seen[:, j] = 1
+            total -= functional.cross_entropy(logits, tokens[:, j] - self.starts[j], reduction="none")
+        return torch.exp(total / n_columns)
+
+    def _span(self, j: int) -> slice:
+        return slice(self.starts[j], self.starts[j + 1])
+
+    def _ratios(self, pairs: torch.Tensor, rows: torch.Tensor, span: slice) -> torch.Tensor:
+        """log P(l | k) / P(l)."""
+        prior = _PRIOR * self.log_shares[span].exp()
+        return ((pairs + prior) / (rows + _PRIOR)).log() - self.log_shares[span]
+
+
+def _smoothing(tokens: Tokens, width: float) -> torch.Tensor:
+    """What share of a row with a token stands for each token of its column: (all tokens, all tokens)."""
+    ranks, blocks = tokens.ranks(), []
+    for start, size, is_number in zip(tokens.starts[:-1], tokens.sizes, tokens.is_number, strict=True):
+        here = slice(start, start + size)
+        share = tokens.counts[here] / tokens.counts[here].sum()
+        block = torch.eye(size)
+        if is_number and size > _FEW:
+            near = torch.exp(-((ranks[here, None] - ranks[None, here]) / width).square() / 2) * share
+            alone = share >= _ALONE
+            near[:, alone] = 0
+            block = torch.where(alone[:, None], block, near)
+            block = block / block.sum(1, keepdim=True)
+        blocks.append(block)
+    return torch.block_diag(*blocks)

@@ -1,0 +1,229 @@
+"""Redrawing columns: a model that says, from what is seen of a row, how the other columns are distributed.
+
+Refining hides some columns of a synthetic row and draws them one after another, each given all the others, as a Gibbs
+sampler does (Geman, Geman 1984, IEEE PAMI 6:721) from a masked model (Devlin et al. 2019, arXiv:1810.04805).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from raresmith.encoding.encoder import Feature
+from raresmith.errors import DataError
+from raresmith.gan import counter_rng
+from raresmith.gan.counter_rng import Stream
+from raresmith.gan.models.base import Batch, Model, Rows, Setting
+from raresmith.gan.models.discretizer import Tokens
+from raresmith.gan.models.masked_columns import HIDDEN, Conditionals
+from raresmith.gan.models.optimizer import adam
+
+SHARE = 0.5
+"""Of the columns that are redrawn, on average."""
+_OF_GATES = 3.0
+"""Learning rate of the gates, in multiples: there are few, and each sees every row."""
+_DROPOUT = 0.3
+_DECAY = 0.05
+_BETAS = (0.9, 0.99)
+_WARM_UP = 30
+_COLUMNS_PER_STEP = 8
+_AVERAGE = 0.97
+_CLIP = 5.0
+_TILE = 1024
+"""Rows of which a column is drawn at a time."""
+
+
+class Redraw(Model):
+    """Rows of which some columns are drawn anew, or from noise all.
+
+    Parameters
+    ----------
+    conditionals
+        What `count` or `uncounted` made for the same setting.
+    """
+
+    losses: ClassVar = ("masked",)
+    trained_alike: ClassVar = True
+    # Values of one real row belong together, where SMOTE and crossover have blurred or parted them.
+    starts_from_base: ClassVar = True
+    holds: ClassVar = (
+        "of each column by itself at most 32 real values of each token (a bin of a number, a category), and how many "
+        "rows have each pair of tokens"
+    )
+
+    def __init__(self, setting: Setting, conditionals: Conditionals, *, steps: int, learning_rate: float) -> None:
+        representation = setting.representation
+        self.n_columns = len(representation.numeric) + len(representation.sizes)
+        columns: list[Feature] = [*representation.numeric, *representation.categorical]
+        raw = [i for i, column in enumerate(columns) if not column.made]
+        self.raw_columns = torch.tensor(raw, dtype=torch.int64, device=setting.device)
+        # The class is one more category, which is always seen.
+        self.n_given = 1 if setting.condition_width else 0
+        self.block_starts = torch.tensor(representation.starts, dtype=torch.int64, device=setting.device)
+        self.conditionals = conditionals
+        networks = {"conditionals": conditionals}
+        super().__init__(setting, networks, lambda network: _adam(network, learning_rate))
+        self.steps = steps
+        self.average = {name: p.detach().clone() for name, p in self.conditionals.named_parameters()}
+
+    def step(self, batch: Batch) -> torch.Tensor:
+        """Hide some columns of each real row, from one to all, and learn what they were."""
+        self._set_rate(batch.step)
+        loss = self.descend("conditionals", batch, self._loss, _CLIP)
+        with torch.no_grad():
+            share = 1 - min(_AVERAGE, (batch.step + 1) / (batch.step + 10))
+            torch._foreach_lerp_(list(self.average.values()), list(self.conditionals.parameters()), share)
+        return loss[None]
+
+    def _loss(self, part: Batch) -> torch.Tensor:
+        tokens = self.conditionals.tokens.of(part.real.numbers, self._codes(part.real))
+        drawn = counter_rng.uniform(
+            counter_rng.key(self.seed, Stream.HIDE, part.step), part.slots[::2], self.n_columns + 1
+        )
+        n_hidden = 1 + (drawn[:, :1] * self.n_columns).long()
+        hidden = drawn[:, 1:].argsort(dim=1).argsort(dim=1) < n_hidden
+        columns = self._order(part.step)[:_COLUMNS_PER_STEP]
+        # Dropout (Srivastava et al. 2014, JMLR 15:1929) drawn by slot: the same on any number of ranks.
+        units = counter_rng.uniform(counter_rng.key(self.seed, Stream.DROPOUT, part.step), part.slots[::2], 2 * HIDDEN)
+        factors = (units >= _DROPOUT).float() / (1 - _DROPOUT)
+        entropies = self.parallel["conditionals"](tokens, self._seen(hidden), factors, columns)
+        # Of each row the mean over its hidden columns, as far as these are among those of the step.
+        weights = hidden[:, columns] / n_hidden
+        return 2 * part.scale * (entropies * weights).sum() * self.n_columns / len(columns)
+
+    def finish(self) -> None:
+        """The weights are their averages over the last steps."""
+        for name, parameter in self.conditionals.named_parameters():
+            parameter.detach().copy_(self.average[name])
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return super().state() | {f"average.{name}": tensor for name, tensor in self.average.items()}
+
+    def generated(self, rows: Rows, counters: torch.Tensor, given: torch.Tensor | None = None) -> torch.Tensor:
+        """Columns are drawn in one order for all rows; which are, is drawn for each row.
+
+        Where `given` (n_columns, bool) names columns, these stay as they are and all others are drawn.
+        """
+        net = self.conditionals
+        codes, numbers = self._codes(rows), rows.numbers
+        tokens = net.tokens.of(numbers, codes)
+        uniform = {
+            stream: counter_rng.uniform(counter_rng.key(self.seed, stream), counters, self.n_columns)
+            for stream in (Stream.HIDE, Stream.CATEGORY, Stream.WITHIN, Stream.MOVE)
+        }
+        numbers = net.tokens.moved(numbers, tokens, uniform[Stream.MOVE][:, : numbers.shape[1]])
+        hidden = uniform[Stream.HIDE] < (SHARE if self.latent == "synthetic" else 1.0)
+        if len(self.raw_columns):
+            # One at least that the raw table has: a row that differs in windows alone is published as a copy.
+            first = uniform[Stream.HIDE][:, self.raw_columns].argmin(dim=1)
+            hidden.scatter_(1, self.raw_columns[first][:, None], True)
+        if given is not None:
+            hidden = (~given).expand_as(hidden)
+            numbers = torch.where(given[: numbers.shape[1]], rows.numbers, numbers)
+        seen = self._seen(hidden)
+        values = torch.cat([numbers, codes], dim=1)
+        embedded = net.embedded(tokens, seen)
+        for j in self._order():
+            for tile in _tiles(hidden[:, j].nonzero().squeeze(1)):
+                logits = net.logits(j, tokens[tile], seen[tile], net.hidden(embedded[tile]))
+                token = net.starts[j] + _drawn(logits, uniform[Stream.CATEGORY][tile, j])
+                tokens[tile, j] = token
+                values[tile, j] = net.tokens.values(token, uniform[Stream.WITHIN][tile, j])
+                embedded[tile] += net.embedded_column(j, tokens[tile])
+            seen[:, j] = 1
+        n_numbers = numbers.shape[1]
+        return self.representation.join(
+            values[:, :n_numbers], values[:, n_numbers : self.n_columns].long() + self.block_starts
+        )
+
+    def scores(self, made: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """Geometric mean over the columns of the probability of each, given all others."""
+        n_numbers = len(self.representation.numeric)
+        blocks = made[:, n_numbers:].split(self.representation.sizes, dim=1) if self.representation.sizes else ()
+        parts = [block.argmax(dim=1) for block in blocks] + ([classes] if self.n_given else [])
+        codes = torch.stack(parts, dim=1) if parts else made.new_zeros((len(made), 0), dtype=torch.int64)
+        tokens = self.conditionals.tokens.of(made[:, :n_numbers], codes)
+        return self.conditionals.likelihood(tokens, self.n_columns)
+
+    def _codes(self, rows: Rows) -> torch.Tensor:
+        codes = rows.positions - self.block_starts
+        return torch.cat([codes, rows.classes[:, None]], dim=1) if self.n_given else codes
+
+    def _seen(self, hidden: torch.Tensor) -> torch.Tensor:
+        return torch.cat([~hidden, hidden.new_ones(len(hidden), self.n_given)], dim=1).float()
+
+    def _order(self, step: int | None = None) -> list[int]:
+        """All columns in an order of the step, or in the one that rows are made in; drawn on the CPU."""
+        key = self._key(Stream.COLUMNS, step)
+        order: list[int] = (
+            counter_rng.uniform(key, torch.zeros(1, dtype=torch.int64), self.n_columns)[0].argsort().tolist()
+        )
+        return order
+
+    def _set_rate(self, step: int) -> None:
+        """Up in the first steps, then down along a cosine (Loshchilov, Hutter 2017, arXiv:1608.03983)."""
+        share = min(1.0, (step + 1) / _WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * step / self.steps))
+        for group in self.optimizers["conditionals"].param_groups:
+            group["lr"] = group["peak"] * share
+
+
+def count(setting: Setting, rows: Rows) -> Conditionals:
+    """Tokens and pairs of real `rows` of the classes that are made: on the CPU, the same on all ranks."""
+    representation = setting.representation
+    codes = rows.positions - torch.tensor(representation.starts, dtype=torch.int64)
+    sizes = representation.sizes
+    if setting.condition_width:
+        codes, sizes = torch.cat([codes, rows.classes[:, None]], dim=1), [*sizes, setting.condition_width]
+    on_grid = [feature.step > 0 for feature in representation.numeric]
+    tokens = Tokens.fitted(rows.numbers.numpy(), codes.numpy(), on_grid, sizes)
+    with setting.initial_weights():
+        conditionals = Conditionals(tokens)
+    conditionals.count(tokens.of(rows.numbers, codes))
+    return conditionals
+
+
+def uncounted(setting: Setting, sizes: Sequence[int]) -> Conditionals:
+    """Empty tables to be loaded, for columns of as many tokens as `sizes` says."""
+    representation = setting.representation
+    columns = [*representation.numeric, *representation.sizes, *([setting.classes] if setting.condition_width else [])]
+    if len(sizes) != len(columns):
+        raise DataError(f"has tokens of {len(sizes)} columns where its encoder has {len(columns)}")
+    with setting.initial_weights():
+        return Conditionals(
+            Tokens(sizes, len(representation.numeric), max([*representation.sizes, setting.condition_width]))
+        )
+
+
+def _tiles(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """`rows` in tiles of one size, the last filled up with its last row.
+
+    A matrix product may round differently for another number of rows.
+    """
+    n_tiles = -(-len(rows) // _TILE)
+    filled = torch.arange(n_tiles * _TILE, device=rows.device).clamp(max=len(rows) - 1)
+    return tuple(rows[tile] for tile in filled.view(n_tiles, _TILE))
+
+
+def _drawn(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """A choice (n,) for each row of logits (n, k): where its uniform number (n,) falls among their shares."""
+    upper = logits.softmax(dim=1).cumsum(dim=1)
+    place = torch.searchsorted(upper, uniform[:, None] * upper[:, -1:]).squeeze(1)
+    return place.clamp(max=logits.shape[1] - 1)
+
+
+def _adam(network: Conditionals, learning_rate: float) -> torch.optim.AdamW:
+    gates = {network.gates, network.reads, network.moves}
+    matrices = {p for p in network.parameters() if p.dim() > 1} - gates
+    vectors = set(network.parameters()) - gates - matrices
+    groups = [
+        {"params": _in_order(network, gates), "peak": _OF_GATES * learning_rate, "weight_decay": 0.0},
+        {"params": _in_order(network, matrices), "peak": learning_rate, "weight_decay": _DECAY},
+        {"params": _in_order(network, vectors), "peak": learning_rate, "weight_decay": 0.0},
+    ]
+    return adam(groups, learning_rate, _BETAS)
+
+
+def _in_order(network: nn.Module, chosen: set[nn.Parameter]) -> list[nn.Parameter]:
+    return [parameter for parameter in network.parameters() if parameter in chosen]

@@ -1,0 +1,221 @@
+"""Made rows in the raw schema and units, beside the original ones."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as t
+
+from raresmith.config.file import Config
+from raresmith.encoding.encoder import Encoder
+from raresmith.spark import incremental
+from raresmith.spark.columns import BASE, LABEL, ROW_ID
+from raresmith.spark.encoding.encode import decode
+from raresmith.spark.publish.constraints import Constraint, constraints_of
+from raresmith.spark.publish.min_distance import too_close
+from raresmith.spark.publish.repair import Counts, counted, is_left_out, repaired
+from raresmith.spark.tables import col
+
+UNREPAIRED = "made rows that break a constraint, left out"
+TOO_CLOSE = "made rows too close to a train row, left out"
+COPIES = "made rows equal to an original row, left out"
+TAKEN_OUT = "original rows taken out by undersampling or cleaning"
+
+
+def raw_schema(encoder: Encoder) -> t.StructType:
+    """The columns of the raw table that `encoder` was fitted on."""
+    return t.StructType.fromJson(json.loads(encoder.raw_schema))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidRows:
+    """The made rows that may leave."""
+
+    rows: DataFrame
+    """The raw columns, origin, parent_row_id and run_id."""
+    n_made: int
+    """How many were made."""
+    left_out: dict[str, int]
+    """How many of them are left out, and why; without the copies, which nobody counts before the rows are written."""
+    constraints: dict[str, Counts]
+    """What became of the rows that broke each constraint."""
+    searched: dict[str, dict[str, Any]]
+    """By class how its train rows were searched for one too close, and the unit of publish.min_distance."""
+    kept: tuple[DataFrame, ...]
+    """What is kept until the rows are written."""
+
+    @property
+    def measures(self) -> dict[str, Any]:
+        """For the note of the run."""
+        counts = {name: dataclasses.asdict(found) for name, found in self.constraints.items()}
+        found = {"constraints": counts, "min_distance": self.searched}
+        return {name: measured for name, measured in found.items() if measured}
+
+    def words(self) -> str:
+        """A line for each constraint, and for each class whose rows cannot be too close."""
+        lines = [f"{name}: {counts}" for name, counts in self.constraints.items()]
+        for name, found in self.searched.items():
+            if found["unit"] == 0:
+                lines.append(f"class {name}: most train rows equal another, so no made row is too close to them")
+        return "\n".join(lines)
+
+    def release(self) -> None:
+        """Let go of it."""
+        for df in self.kept:
+            df.unpersist()
+
+
+def valid_rows(
+    made: DataFrame, originals: DataFrame, features: DataFrame, encoder: Encoder, config: Config
+) -> ValidRows:
+    """The `made` rows in the raw schema, as repaired, less those that are no valid rows.
+
+    These break a constraint, are copies of an original, or lie too close to a train row: judged in this order, for
+    repair may bring a row back to its base row.
+
+    Parameters
+    ----------
+    made : DataFrame with row_id, base_row_id, label, run_id and the feature columns
+    originals : DataFrame with ROW_ID and the raw columns
+        Those of this run.
+    features : the table `features`
+    """
+    train = features.where(F.col("split") == "train")
+    constraints = _constraints(originals, train, encoder, config)
+    named = sorted({name for constraint in constraints for name in constraint.columns})
+    rows = decode_made(made, originals, encoder, config, config.publish.source, named)
+    columns = [col(name) for name in [*raw_schema(encoder).names, "origin", "parent_row_id", "run_id"]]
+    n_made = rows.count()
+    left_out: dict[str, int] = {}
+    counts: dict[str, Counts] = {}
+    searched: dict[str, dict[str, Any]] = {}
+    kept: list[DataFrame] = []
+    if constraints:
+        rows = repaired(rows, constraints)
+        left_out[UNREPAIRED], counts = counted(rows, originals, constraints)
+        rows = rows.where(~is_left_out())
+    if config.publish.source != "random":
+        earlier = config.run.incremental
+        against = incremental.with_earlier_originals(originals, features, encoder, config) if earlier else originals
+        rows = without_copies(rows, against, encoder, config)
+    if config.publish.min_distance > 0:
+        rows = rows.persist(StorageLevel.DISK_ONLY)
+        close, searched = _too_close(rows, incremental.so_far(train, config), encoder, config)
+        # To search is dear.
+        close = close.persist(StorageLevel.DISK_ONLY)
+        kept += [rows, close]
+        left_out[TOO_CLOSE] = close.count()
+        rows = rows.join(close.withColumnRenamed("row_id", ROW_ID), ROW_ID, "left_anti")
+    return ValidRows(
+        rows=rows.select(*columns),
+        n_made=n_made,
+        left_out=left_out,
+        constraints=counts,
+        searched=searched,
+        kept=tuple(kept),
+    )
+
+
+def _constraints(originals: DataFrame, train: DataFrame, encoder: Encoder, config: Config) -> list[Constraint]:
+    train_rows = originals.join(train.select(F.col("row_id").alias(ROW_ID)), ROW_ID, "left_semi")
+    steps = {f.source: f.step for f in encoder.features if f.kind == "numeric" and not f.made}
+    return constraints_of(config.publish.constraints, raw_schema(encoder), steps, train_rows)
+
+
+def _too_close(
+    rows: DataFrame, train: DataFrame, encoder: Encoder, config: Config
+) -> tuple[DataFrame, dict[str, dict[str, Any]]]:
+    """row_id of the rows too close to a train row, and by class what was measured."""
+    close = rows.select(col(ROW_ID).alias("row_id")).where("false")
+    measures = {}
+    for label in sorted(row[LABEL] for row in rows.select(LABEL).distinct().collect()):
+        of_class = rows.where(col(LABEL) == label), train.where(F.col("label") == label)
+        least, seed = config.publish.min_distance, config.run.random_state
+        found = too_close(*of_class, encoder, label, least, config.oversample, seed)
+        close = close.union(found.rows)
+        measures[encoder.label.classes[label]] = found.measures
+    return close, measures
+
+
+def decode_made(
+    made: DataFrame, base: DataFrame, encoder: Encoder, config: Config, origin: str, named: Sequence[str] = ()
+) -> DataFrame:
+    """`made` rows in the raw schema, with origin, parent_row_id and run_id; and ROW_ID, LABEL and BASE columns.
+
+    Features are decoded and kept in the train range. Columns that are no feature (identifiers, the timestamp) are the
+    base row's, so that they go together, and null where a row has none; key columns are null, for a made row is no real
+    transaction.
+
+    Parameters
+    ----------
+    made : DataFrame with row_id, base_row_id, label, run_id and the feature columns
+    base : DataFrame with ROW_ID and the raw columns
+        The original rows.
+    named
+        Raw columns of which each row gets its base row's value as well, as BASE + name.
+    """
+    raw = raw_schema(encoder)
+    decoded = decode(made, encoder, clamp=True)
+    classes = F.array(*[F.lit(c) for c in encoder.label.classes])
+    types = {f.name: f.dataType for f in raw.fields}
+    decoded[encoder.label.name] = F.get(classes, F.col("label")).cast(types[encoder.label.name])
+    for name in config.source.key:
+        decoded[name] = F.lit(None).cast(types[name])
+    carried = [f.name for f in raw.fields if f.name not in decoded]
+
+    # Numbered names: raw columns may be called like the columns of the feature tables.
+    values = made.select(
+        F.col("base_row_id").alias("parent_row_id"),
+        F.col("run_id"),
+        F.col("row_id").alias(ROW_ID),
+        F.col("label").alias(LABEL),
+        *[column.alias(f"v{i}") for i, column in enumerate(decoded.values())],
+    )
+    from_base = [col(name).alias(f"c{i}") for i, name in enumerate(carried)]
+    from_base += [col(name).alias(BASE + name) for name in named]
+    parents = base.select(col(ROW_ID).alias("p"), *from_base)
+    # Rows made from noise have none.
+    joined = values.join(parents, values["parent_row_id"] == parents["p"], "left") if from_base else values
+    at = {name: f"v{i}" for i, name in enumerate(decoded)} | {name: f"c{i}" for i, name in enumerate(carried)}
+    return joined.select(
+        *[F.col(at[f.name]).cast(f.dataType).alias(f.name) for f in raw.fields],
+        F.lit(origin).alias("origin"),
+        F.col("parent_row_id"),
+        F.col("run_id"),
+        *[col(name) for name in (ROW_ID, LABEL, *(BASE + name for name in named))],
+    )
+
+
+def without_copies(made: DataFrame, originals: DataFrame, encoder: Encoder, config: Config) -> DataFrame:
+    """The rows of `made` that differ from each row of `originals` in some column that features come from.
+
+    Those are the raw feature columns, and where features are made of the past of an entity or of the moment, the
+    entity and the timestamp as well.
+    """
+    compared = [feature.source for feature in encoder.features if not feature.made and feature.source]
+    windows = config.prepare.windows
+    behind = [window.entity for window in windows]
+    behind += [config.source.timestamp] if windows or config.prepare.calendar else []
+    compared = list(dict.fromkeys([*compared, *behind]))
+    same = F.lit(True)
+    left, right = made.alias("made"), originals.select(*[col(n) for n in compared]).distinct().alias("original")
+    for name in compared:
+        quoted = "`" + name.replace("`", "``") + "`"
+        same = same & F.col(f"made.{quoted}").eqNullSafe(F.col(f"original.{quoted}"))
+    return left.join(right, same, "left_anti")
+
+
+def as_originals(rows: DataFrame, encoder: Encoder, run_id: str) -> DataFrame:
+    """Raw `rows` with origin, parent_row_id and run_id."""
+    raw = raw_schema(encoder)
+    return rows.select(
+        *[col(f.name) for f in raw.fields],
+        F.lit("original").alias("origin"),
+        F.lit(None).cast("bigint").alias("parent_row_id"),
+        F.lit(run_id).alias("run_id"),
+    )

@@ -1,0 +1,239 @@
+"""A run is described by one file, and what it cannot mean is refused in one sentence."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from raresmith.config.file import Config, SplitConfig, load_config, parse_config
+from raresmith.errors import ConfigError
+
+MINIMAL = {"run": {"name": "r", "warehouse": "w"}, "source": {"path": "raw.parquet", "label": "y"}}
+PRIVATE = {"model": "gan", "latent": "noise", "validate_every": 0, "privacy": {"epsilon": 1.0}}
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+
+
+def parsed(**sections: object) -> Config:
+    return parse_config({**MINIMAL, **sections}, Path("/conf/a.toml"))
+
+
+@pytest.mark.parametrize("name", ["local", "handbook", "creditcard", "bank"])
+def test_every_shipped_configuration_loads(name: str) -> None:
+    assert load_config(REPOSITORY / "conf" / f"{name}.toml").run.name == name
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"oversample": {"k_neighbours": 5}}, r"\[oversample\] has unknown keys \['k_neighbours'\]; known keys are"),
+        ({"smote": {}}, r"unknown sections \['smote'\]; known sections are"),
+        ({"oversample": {"k_neighbors": 0}}, r"oversample.k_neighbors must be at least 1, got 0"),
+        ({"oversample": {"k_neighbors": "five"}}, r"oversample.k_neighbors must be a whole number, got 'five'"),
+        ({"oversample": {"k_neighbors": True}}, r"oversample.k_neighbors must be a whole number, got True"),
+        ({"oversample": {"sampling_strategy": 1.5}}, r"oversample.sampling_strategy must be in \(0, 1\], got 1.5"),
+        ({"oversample": {"sampling_strategy": "most"}}, r"oversample.sampling_strategy .* got 'most'"),
+        ({"split": {"fractions": [0.5, 0.5]}}, r"split.fractions must be three shares"),
+        ({"split": {"strategy": "random"}}, r"split.strategy must be one of 'hash', 'entity', 'time', got 'random'"),
+        ({"split": {"strategy": "entity"}}, r"split.entity must name a column"),
+        ({"refine": {"batch_size": 5}}, r"refine.batch_size must be even and at least 4, got 5"),
+        ({"refine": {"privacy": {"delta": 0.1}}}, r"\[refine.privacy\] lacks \['epsilon'\]"),
+        ({"refine": {"privacy": {"epsilon": 0.0}}}, r"refine.privacy.epsilon must be a number above 0, got 0.0"),
+        ({"refine": {"privacy": {"epsilon": math.inf}}}, r"refine.privacy.epsilon must be a number above 0, got inf"),
+        ({"refine": {"privacy": {"epsilon": 1.0, "delta": 1.0}}}, r"refine.privacy.delta must be in \(0, 1\), got 1.0"),
+        (
+            {"refine": {"privacy": {"epsilon": 1.0, "max_grad_norm": -1.0}}},
+            r"refine.privacy.max_grad_norm must be a number above 0, got -1.0",
+        ),
+        ({"refine": {**PRIVATE, "model": "redraw"}}, r'refine.privacy does not go with refine.model = "redraw", of'),
+        (
+            {"refine": {**PRIVATE, "model": "wgan_gp"}},
+            r'does not go with refine.model = "wgan_gp", .*only "gan" learns',
+        ),
+        (
+            {"refine": {**PRIVATE, "latent": "synthetic"}},
+            r'does not go with refine.latent = "synthetic", .* set "noise"',
+        ),
+        ({"refine": {**PRIVATE, "accumulate": 2}}, r"does not go with refine.accumulate = 2, .* set 1"),
+        ({"refine": {**PRIVATE, "precision": "bfloat16"}}, r'does not go with refine.precision = "bfloat16", .*32'),
+        ({"refine": {**PRIVATE, "compile": True}}, r"does not go with refine.compile = true, .* set false"),
+        (
+            {"refine": {**PRIVATE, "validate_every": 9}},
+            r"does not go with refine.validate_every = 9, for looks .* set 0",
+        ),
+        ({"refine": {"accumulate": 0}}, r"refine.accumulate must be at least 1, got 0"),
+        ({"refine": {"model": "redraw", "compile": True}}, r"refine.compile = true does not go with .*redraw"),
+        ({"refine": {"learning_rate": 0.0}}, r"refine.learning_rate must be in \(0, 1\), got 0.0"),
+        ({"evaluate": {"strategies": []}}, r"evaluate.strategies must name at least one"),
+        (
+            {"oversample": {"method": "crossover"}, "evaluate": {"strategies": ["none", "smote"]}},
+            r"evaluate.strategies names 'smote' but oversample.method is 'crossover'; name that",
+        ),
+        ({"oversample": {"method": "imblearn"}}, r"oversample.sampler must name a class of imblearn.over_sampling"),
+        (
+            {"oversample": {"sampler": "SVMSMOTE"}},
+            r'oversample.sampler and .*sampler_params need oversample.method = "imblearn", got \'smote\'; set that',
+        ),
+        (
+            {
+                "oversample": {
+                    "method": "imblearn",
+                    "sampler": "SMOTE",
+                    "sampler_params": {"random_state": 1, "n_jobs": 2},
+                }
+            },
+            r"oversample.sampler_params names \['n_jobs', 'random_state'\], which raresmith sets itself; leave",
+        ),
+        (
+            {"oversample": {"method": "imblearn", "sampler": "SMOTE", "sampler_params": {"k_neighbors": [1]}}},
+            r"oversample.sampler_params.k_neighbors must be .*a number or text, got \[1\]",
+        ),
+        ({"oversample": {"cell_rows": 999}}, r"oversample.cell_rows must be at least 1000, got 999"),
+        ({"publish": {"source": "crossover"}}, r"publish.source names 'crossover' but oversample.method is 'smote'"),
+        ({"publish": {"min_distance": -0.1}}, r"publish.min_distance must be at least 0, got -0.1"),
+        ({"publish": {"min_distance": float("nan")}}, r"publish.min_distance must be at least 0, got nan"),
+        (
+            {"oversample": {"method": "random"}, "publish": {"min_distance": 0.5, "source": "random"}},
+            r'publish.min_distance would leave out all rows of publish.source = "random", which are copies; set',
+        ),
+        ({"evaluate": {"num_trees": 0}}, r"evaluate.num_trees must be from 1 to 10000, got 0"),
+        ({"prepare": {"normalise": "zscore"}}, r"prepare.normalise must be one of 'standard'.*got 'zscore'"),
+        ({"prepare": {"normalise_columns": {"a": "x"}}}, r"prepare.normalise_columns.a must be one of"),
+        ({"prepare": {"calendar": ["night"]}}, r"source.timestamp must name a column because prepare.calendar is set"),
+        (
+            {
+                "source": {**MINIMAL["source"], "timestamp": "t"},
+                "prepare": {"windows": [{"entity": "c", "risk": True}]},
+            },
+            r"prepare.windows.risk of c needs delay_days of at least 1",
+        ),
+        ({"run": {"name": "a b", "warehouse": "w"}}, r"run.name must hold only letters, .* got 'a b'"),
+        ({"run": {"name": "a"}}, r"\[run\] lacks \['warehouse'\]"),
+        ({"simulate": {"rows": 0}}, r"simulate.rows must be at least 1, got 0"),
+        ({"simulate": {"rows": 1, "start": "soon"}}, r"simulate.start must be an ISO date, got 'soon'"),
+        ({"source": {"path": "${RARESMITH_NOWHERE}/x", "label": "y"}}, r"environment variable RARESMITH_NOWHERE"),
+    ],
+)
+def test_a_setting_that_cannot_be_run_is_named_with_what_was_found_and_expected(
+    sections: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parsed(**sections)
+
+
+def time_split(**changes: object) -> SplitConfig:
+    days = {
+        "train": ("2018-07-25", "2018-07-31"),
+        "validation": ("2018-07-18", "2018-07-24"),
+        "test": ("2018-08-08", "2018-08-14"),
+    }
+    return SplitConfig(strategy="time", delay_days=7, **{**days, **changes})  # type: ignore[arg-type]
+
+
+def test_the_test_days_may_start_just_after_the_delay() -> None:
+    assert time_split().days("test")[0].day == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"test": ("2018-08-07", "2018-08-14")}, "6 whole days after split.train ends"),
+        ({"validation": ("2018-07-18", "2018-07-25")}, "split.validation and split.train share days"),
+        ({"train": ("2018-07-31", "2018-07-25")}, "split.train must not end before it starts"),
+        ({"train": ("25 July", "31 July")}, "split.train must be a first and a last day as ISO dates"),
+        ({"validation": ("2018-08-15", "2018-08-20")}, "split.validation must end before split.test starts"),
+    ],
+)
+def test_a_split_in_time_that_leaks_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        time_split(**changes)
+
+
+def test_a_relative_path_counts_from_the_configuration_file_and_a_url_stays() -> None:
+    assert parsed().run.warehouse == "/conf/w"
+    assert parsed(run={"name": "r", "warehouse": "s3a://bucket/w/"}).run.warehouse == "s3a://bucket/w"
+
+
+def test_paths_take_defaults_and_values_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = {"path": "${RARESMITH_TEST_DATA:-/data}/x", "label": "y"}
+    assert parsed(source=source).source.path == "/data/x"
+    monkeypatch.setenv("RARESMITH_TEST_DATA", "/else")
+    assert parsed(source=source).source.path == "/else/x"
+
+
+INCREMENTAL = {"name": "r", "warehouse": "w", "incremental": True}
+
+
+def test_an_incremental_run_does_without_the_refined_rows() -> None:
+    config = parse_config({**MINIMAL, "run": INCREMENTAL, "oversample": {"method": "adasyn"}}, Path("/a"), "2026-11-20")
+    assert config.evaluate.strategies == ("none", "class_weight", "random", "adasyn")
+    assert config.publish.source == "adasyn"
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"simulate": {"rows": 1}}, r"\[simulate\], which would make the same rows every day; delete it"),
+        (
+            {
+                "source": {**MINIMAL["source"], "timestamp": "t"},
+                "split": {
+                    "strategy": "time",
+                    "train": ["2025-01-01", "2025-01-02"],
+                    "validation": ["2025-01-03", "2025-01-03"],
+                    "test": ["2025-01-04", "2025-01-04"],
+                },
+            },
+            r'split.strategy = "time", for all rows of a day have one date; set "hash" or "entity"',
+        ),
+        (
+            {"source": {**MINIMAL["source"], "timestamp": "t"}, "prepare": {"windows": [{"entity": "c"}]}},
+            r"prepare.windows, for a day's table does not hold the entity's past",
+        ),
+        ({"evaluate": {"entity": "c"}}, r"evaluate.entity, for a day's table does not hold the entities of earlier"),
+        ({"evaluate": {"strategies": ["none", "refined"]}}, r'"refined" in evaluate.strategies, for refine makes all'),
+        (
+            {"oversample": {"cleaning": "enn"}},
+            r"oversample.undersampling_strategy or cleaning, for they look at all rows",
+        ),
+        ({"oversample": {"method": "imblearn", "sampler": "SMOTE"}}, 'oversample.method = "imblearn", whose samplers'),
+        ({"publish": {"source": "refined"}}, r'publish.source = "refined", for refine makes .*; set "smote"'),
+    ],
+)
+def test_what_an_incremental_run_cannot_do_is_refused(sections: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"run.incremental does not go with {message}"):
+        parse_config({**MINIMAL, "run": INCREMENTAL, **sections}, Path("/conf/a.toml"), "2026-11-20")
+
+
+def test_the_run_id_is_the_name_and_the_logical_date() -> None:
+    assert parsed().run_id == "r"
+    assert parse_config(MINIMAL, Path("/conf/a.toml"), "2026-01-02").run_id == "r-2026-01-02"
+    with pytest.raises(ConfigError, match="logical date must be an ISO date, got 'yesterday'"):
+        parse_config(MINIMAL, Path("/conf/a.toml"), "yesterday")
+
+
+def test_the_hash_follows_the_rows_and_not_the_place_or_the_machine() -> None:
+    base = parsed()
+    assert base.hash("oversample") == parsed(spark={"master": "local[1]"}).hash("oversample")
+    assert base.hash("oversample") != parsed(oversample={"k_neighbors": 6}).hash("oversample")
+    seeded = parsed(run={"name": "r", "warehouse": "w", "random_state": 1})
+    assert base.hash("oversample") != seeded.hash("oversample")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("[run", "is not a TOML file"), ("run = 1\n[source]\n", r"run must be a section")]
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no configuration file .*missing.toml"):
+        load_config(tmp_path / "missing.toml")
+
+
+def test_the_method_of_oversampling_is_among_the_strategies_unless_they_are_named() -> None:
+    found = parsed(oversample={"method": "crossover"}).evaluate.strategies
+    assert found == ("none", "class_weight", "random", "crossover", "refined")

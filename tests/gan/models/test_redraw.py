@@ -1,0 +1,154 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from deltalake import write_deltalake
+from tests.delta_rows import delta_rows
+from tests.gan.conftest import make_encoder
+
+from raresmith.gan.models.base import Batch, Rows, Setting
+from raresmith.gan.models.discretizer import Tokens
+from raresmith.gan.models.masked_columns import Conditionals
+from raresmith.gan.models.redraw import Redraw, _drawn, count
+from raresmith.gan.models.representation import Representation
+from raresmith.gan.train import main
+
+CPU = torch.device("cpu")
+
+
+def counting(tokens: Tokens, counted: torch.Tensor) -> Conditionals:
+    net = Conditionals(tokens)
+    net.count(counted)
+    return net
+
+
+def test_pairs_are_counted_as_by_hand():
+    codes = np.array([[0, 0], [0, 0], [0, 1], [1, 1]])
+    tokens = Tokens.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
+    counted = tokens.of(torch.zeros(4, 0), torch.from_numpy(codes))
+    net = counting(tokens, counted)
+    # Tokens: column 0 code 0 (3 rows), code 1 (1); column 1 code 0 and code 1 (2 rows each).
+    assert net.pairs.tolist() == [[3, 0, 2, 1], [0, 1, 0, 1], [2, 0, 2, 0], [1, 1, 0, 2]]
+    assert net.rows.tolist() == [3, 1, 2, 2]
+    # P(code 0 of column 1 | code 0 of column 0) / P(code 0) with four rows of prior: (2 + 4/2) / (3 + 4) ÷ 1/2.
+    ratios = net._ratios(net.pairs[:, 2:], net.rows[:, None], slice(2, 4))
+    assert ratios[0, 0].item() == pytest.approx(np.log(4 / 7 / 0.5), rel=1e-6)
+
+
+def test_a_row_is_taken_out_of_the_counts_that_it_is_compared_with():
+    codes = np.array([[0, 0], [0, 1], [1, 1], [1, 1]])
+    tokens = Tokens.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
+    counted = tokens.of(torch.zeros(4, 0), torch.from_numpy(codes))
+    net = counting(tokens, counted).eval()
+    seen = torch.tensor([[1.0, 0.0]])
+    hidden = net.hidden(net.embedded(counted[:1], seen))
+    itself = net.narrow[counted[:1, 1], net.starts[1] : net.starts[2]]
+    without = net.logits(1, counted[:1], seen, hidden, itself)
+    rest = counting(tokens, counted[1:])
+    rest.load_state_dict({**net.state_dict(), "pairs": rest.pairs, "rows": net.rows - _one_hot(counted[0], 4)})
+    rest.eval()
+    assert torch.allclose(without, rest.logits(1, counted[:1], seen, hidden), atol=1e-6)
+    assert not torch.allclose(without, net.logits(1, counted[:1], seen, hidden), atol=1e-2)
+
+
+def _one_hot(tokens: torch.Tensor, total: int) -> torch.Tensor:
+    return torch.zeros(total).index_fill(0, tokens, 1.0)
+
+
+def test_a_column_does_not_see_itself_nor_what_is_hidden():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, (50, 4))
+    tokens = Tokens.fitted(rng.normal(size=(50, 2)).astype(np.float32), codes, [False, False], [3] * 4)
+    numbers = torch.from_numpy(rng.normal(size=(50, 2)).astype(np.float32))
+    counted = tokens.of(numbers, torch.from_numpy(codes))
+    net = counting(tokens, counted).eval()
+    torch.nn.init.normal_(net.moves)
+    seen = torch.ones(50, 6)
+    seen[:, [1, 3]] = 0
+    other = counted.clone()
+    other[:, [1, 3]] = counted[torch.randperm(50, generator=torch.Generator().manual_seed(0))][:, [1, 3]]
+    logits = [net.logits(3, rows, seen, net.hidden(net.embedded(rows, seen))) for rows in (counted, other)]
+    assert torch.equal(*logits)
+
+
+def trained(rows: Rows, encoder_columns: tuple[int, int], steps: int, latent: str = "synthetic") -> Redraw:
+    representation = Representation(make_encoder(*encoder_columns))
+    setting = Setting(representation=representation, latent=latent, classes=(1,), seed=0, device=CPU)
+    model = Redraw(setting, count(setting, rows), steps=steps, learning_rate=3e-3)
+    model.train(True)
+    for step in range(steps):
+        drawn = torch.randint(0, len(rows), (64,), generator=torch.Generator().manual_seed(step))
+        real, is_drawn = rows.take(drawn), torch.ones(64, dtype=torch.bool)
+        model.step(Batch(step=step, real=real, is_drawn=is_drawn, smote=rows, slots=torch.arange(128), scale=1 / 128))
+    model.finish()
+    model.train(False)
+    return model
+
+
+def linked(n: int, seed: int) -> Rows:
+    """The first category repeats the second but once in twenty; n1 is n0 with a little noise."""
+    random = torch.Generator().manual_seed(seed)
+    first = torch.randn(n, 1, generator=random)
+    numbers = torch.cat([first, first + 0.1 * torch.randn(n, 1, generator=random)], dim=1)
+    code = torch.randint(0, 4, (n, 1), generator=random)
+    noise = torch.randint(0, 4, (n, 1), generator=random)
+    same = torch.rand(n, 1, generator=random) < 0.95
+    codes = torch.cat([torch.where(same, code, noise), code], dim=1)
+    return Rows(numbers.clamp(-3, 3), codes + torch.tensor([2, 6]), torch.zeros(n, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("latent", ["synthetic", "noise"])
+def test_redrawn_rows_keep_what_links_the_columns(latent):
+    real = linked(400, 0)
+    model = trained(real, (2, 2), 150, latent)
+    start = linked(2000, 1)
+    with torch.inference_mode():
+        made = model.generated(start, torch.arange(2000))
+        scores = model.scores(made, start.classes)
+    codes = torch.stack([made[:, 2:6].argmax(1), made[:, 6:10].argmax(1)])
+    assert (codes[0] == codes[1]).float().mean() > 0.85
+    assert np.corrcoef(made[:, 0], made[:, 1])[0, 1] > 0.9
+    assert abs(made[:, 0].mean() - real.numbers[:, 0].mean()) < 0.15
+    assert ((scores > 0) & (scores <= 1)).all()
+    changed = (made[:, :2] - start.numbers).abs() > 0.5
+    assert (changed.any(dim=1).float().mean() > 0.6) == (latent == "noise")
+
+
+def test_a_column_is_drawn_with_the_probabilities_of_the_model():
+    logits = torch.tensor([[0.0, math.log(3), -math.inf, math.log(4)]]).expand(8000, 4)
+    drawn = _drawn(logits, (torch.arange(8000) + 0.5) / 8000)
+    assert torch.bincount(drawn, minlength=4).tolist() == [1000, 3000, 0, 4000]
+
+
+def test_training_lowers_the_cross_entropy():
+    rows = linked(300, 0)
+    fresh, model = trained(rows, (2, 2), 0), trained(rows, (2, 2), 150)
+    held = linked(300, 7)
+    losses = []
+    for net in (fresh.conditionals, model.conditionals):
+        tokens = net.tokens.of(held.numbers, held.positions - torch.tensor([2, 6]))
+        losses.append(-net.likelihood(tokens, 4).log().mean().item())
+    assert losses[1] < losses[0] - 0.05
+
+
+def test_rows_are_redrawn_from_their_base_rows_whatever_the_synthetic_rows_are(warehouse):
+    refined = []
+    for name in ("one", "two"):
+        house = warehouse('model = "redraw"\nsteps = 5', categorical=1, name=name)
+        if name == "two":
+            rows = delta_rows(house.table("synthetic"))
+            moved = {n: rows[n].to_numpy()[::-1] for n in house.encoder.names}
+            for n, values in moved.items():
+                rows = rows.set_column(rows.schema.get_field_index(n), rows.schema.field(n), pa.array(values))
+            write_deltalake(house.table("synthetic"), rows, mode="overwrite")
+        assert main([str(house.config_path)]) == 0
+        refined.append(delta_rows(house.table("refined")).sort_by("synthetic_row_id").drop_columns("run_id"))
+    assert refined[0].equals(refined[1])
+    features = delta_rows(house.table("features")).to_pandas().set_index("row_id")
+    synthetic = delta_rows(house.table("synthetic")).to_pandas().set_index("row_id")
+    made = refined[0].to_pandas()
+    base = features.loc[synthetic.loc[made["synthetic_row_id"], "base_row_id"]]
+    # Half are kept, and some of the others drawn as they were.
+    assert (made["c0"].to_numpy() == base["c0"].to_numpy()).mean() > 0.6

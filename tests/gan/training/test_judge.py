@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from tests.delta_rows import delta_rows
+
+from raresmith.gan.training.judge import MOST_MADE, MOST_OTHERS, Judge, Labelled, read_judge
+
+NUMBERS = np.array([False, False])
+
+
+def rows(label: int, n: int, shift: float, seed: int) -> Labelled:
+    features = np.random.default_rng(seed).normal(shift, 1, (n, 2))
+    return Labelled(features, np.full(n, label))
+
+
+def together(*parts: Labelled) -> Labelled:
+    return Labelled(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    splits = (together(rows(1, 300, 2.0, seed), rows(-1, 900, 0.0, seed + 1)) for seed in (0, 2))
+    return Judge(*splits, NUMBERS)
+
+
+def test_rows_of_the_same_distribution_cannot_be_told_apart_and_others_can(judge):
+    assert abs(judge(rows(1, 300, 2.0, 9)).auc - 0.5) < 0.08
+    assert judge(rows(1, 300, 2.7, 9)).auc > 0.65
+    assert judge(rows(1, 300, 8.0, 9)).auc > 0.99
+
+
+def test_a_row_that_is_like_those_of_another_class_is_told_apart():
+    both = together(rows(1, 200, 0.0, 0), rows(2, 200, 4.0, 1), rows(-1, 50, 9.0, 2))
+    judge = Judge(both, both, NUMBERS)
+    right = together(rows(1, 200, 0.0, 5), rows(2, 200, 4.0, 6))
+    assert abs(judge(right).auc - 0.5) < 0.1
+    assert judge(Labelled(right.features, right.labels[::-1])).auc > 0.9
+
+
+def test_rows_of_the_wrong_place_cost_average_precision(judge):
+    helpful, harmful = (judge(rows(1, 900, shift, 9)).average_precision for shift in (2.0, 0.0))
+    assert helpful - harmful > 0.05
+
+
+def test_average_precision_is_one_where_the_classes_lie_apart():
+    apart = together(rows(1, 50, 40.0, 0), rows(2, 50, -40.0, 1), rows(-1, 50, 0.0, 2))
+    assert Judge(apart, apart, NUMBERS)(rows(1, 30, 40.0, 3)).average_precision == 1
+
+
+def test_the_distance_counts_standard_deviations_and_categories_that_differ():
+    # The number has the standard deviation 2; the last column says nothing, and the row of another class is far nearer.
+    train = Labelled(np.array([[0.0, 0, 7], [4.0, 1, 7], [1.0, 1, 7]]), np.array([1, 1, -1]))
+    judge = Judge(train, train, np.array([False, True, False]))
+    assert judge.distance(np.array([[1.0, 1, 7]])) == pytest.approx(np.sqrt(1 / 4 + 1))
+    assert judge.distance(np.array([[4.0, 1, 7], [4.0, 0, 7], [6.0, 1, 7]])) == pytest.approx(1)
+    assert judge.held_out_distance == 0
+
+
+def test_the_same_rows_are_judged_the_same(judge):
+    assert judge(rows(1, 100, 1.5, 9)) == judge(rows(1, 100, 1.5, 9))
+
+
+def read(house, made=None):
+    names = house.encoder.names
+    is_category = np.array([feature.kind == "categorical" for feature in house.encoder.features])
+    return read_judge(DeltaTable(house.table("features")), names, is_category, made or {1: 100})
+
+
+def test_a_judge_reads_train_and_validation_rows_and_never_one_of_the_test_split(warehouse):
+    house = warehouse(
+        real={0: 60, 1: 40, 2: 30}, validation={0: 25, 1: 22, 2: 3}, categorical=1, classes=("a", "b", "c")
+    )
+    judge = read(house)
+    for sample, counts in ((judge.train, {-1: 90, 1: 40}), (judge.validation, {-1: 28, 1: 22})):
+        assert dict(zip(*(a.tolist() for a in np.unique(sample.labels, return_counts=True)), strict=True)) == counts
+        assert np.isfinite(sample.features).all()  # those of the test split are NaN
+    several = read(house, {1: 100, 2: 100})
+    assert np.unique(several.validation.labels, return_counts=True)[1].tolist() == [25, 22, 3]
+
+
+def test_there_is_no_judge_below_twenty_pairs_of_a_made_and_a_validation_row_of_a_class(warehouse):
+    assert read(warehouse(validation={0: 100, 1: 19})) is None
+    house = warehouse(validation={0: 100, 1: 20}, name="enough")
+    assert read(house) is not None
+    assert read(house, {1: 19}) is None
+    assert read(house, {0: 5, 1: 14}) is None
+    assert read(house, {0: 5, 1: 15}) is not None
+
+
+def test_samples_are_capped_and_the_same_for_any_order_of_the_rows(warehouse):
+    counts = {0: 2 * MOST_OTHERS, 1: 2 * MOST_MADE}
+    house = warehouse(real=counts, validation=counts)
+    first = read(house)
+    write_deltalake(house.table("features"), delta_rows(house.table("features"))[::-1], mode="overwrite")
+    second = read(house)
+    for one, two in ((first.train, second.train), (first.validation, second.validation)):
+        assert len(one.labels) == MOST_OTHERS + MOST_MADE
+        assert np.array_equal(one.features, two.features)
+        assert np.array_equal(one.labels, two.labels)
+
+
+def test_a_validation_row_may_have_a_code_that_no_train_row_has(warehouse):
+    house = warehouse(validation={0: 50, 1: 30}, categorical=1)
+    table = delta_rows(house.table("features"))
+    strange = np.where(table["split"].to_numpy(zero_copy_only=False) == "validation", 4, table["c0"].to_numpy())
+    write_deltalake(
+        house.table("features"), table.drop("c0").append_column("c0", [strange.astype(np.float32)]), mode="overwrite"
+    )
+    assert (read(house).validation.features[:, -1] == 4).all()

@@ -1,0 +1,173 @@
+"""Evaluation from tables to verdict."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from raresmith.config.file import EvaluateConfig
+from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, NumericFeature
+from raresmith.errors import ConfigError, DataError
+from raresmith.evaluation.verdict import Evaluation, value_of
+from raresmith.spark.evaluate.evaluate import evaluate
+from raresmith.spark.tables import schema_of
+from raresmith.tables import contracts
+
+FEATURES = ("a", "b", "c")
+ENCODER = Encoder(
+    features=(
+        *(
+            NumericFeature(
+                name=name, source=name, type="double", transform="linear", center=0.0, scale=1.0, low=0.0, high=1.0,
+                impute=0.0, step=0.0, storage="float", encoded_low=0.0, encoded_high=1.0,
+            )
+            for name in ("a", "b")
+        ),
+        CategoricalFeature(name="c", source="c", type="string", categories=tuple("vwxyz"), seen=(2, 3, 4, 5, 6)),
+    ),
+    label=Label(name="fraud", type="string", classes=("chargeback", "good", "theft"), positive="theft"),
+    raw_schema="{}",
+)  # fmt: skip
+CONFIG = EvaluateConfig(
+    strategies=("class_weight", "none", "random", "smote", "refined"), num_trees=5, max_depth=4, max_bins=16,
+    bootstrap=40, top_k=3,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tables(spark) -> dict[str, DataFrame]:
+    """Three classes; theft is rare, and likely where `a` is high and `c` is 3 or 6."""
+    generator = np.random.default_rng(1)
+    n = 1800
+    frame = pd.DataFrame({name: generator.normal(size=n).astype("float32") for name in ("a", "b")})
+    frame["c"] = generator.integers(2, 7, n).astype("float32")
+    theft = (frame.a + generator.normal(0, 0.6, n) > 1.4) & frame.c.isin([3.0, 6.0])
+    frame.insert(0, "label", np.select([theft, frame.b > 1.5], [2, 0], 1).astype("int32"))
+    frame.insert(0, "split", np.array(["train", "validation", "test"])[np.arange(n) % 3])
+    frame.insert(0, "row_id", np.arange(n))
+    made = frame[(frame.split == "train") & (frame.label == 2)].drop(columns="split")
+    made = pd.concat([made] * 4, ignore_index=True)
+    refined = made.assign(a=(made.a + generator.normal(0, 0.3, len(made))).astype("float32"))
+    cards = pd.DataFrame({"row_id": np.arange(n), "entity": np.arange(n) % 50, "day": np.arange(n) // 600})
+    return {
+        "features": spark.createDataFrame(frame).persist(),
+        "synthetic": spark.createDataFrame(made.assign(row_id=10_000 + np.arange(len(made)))).persist(),
+        "refined": spark.createDataFrame(refined.assign(row_id=20_000 + np.arange(len(made)))).persist(),
+        "cards": spark.createDataFrame(cards).persist(),
+    }
+
+
+def run(tables: dict[str, DataFrame], config: EvaluateConfig = CONFIG, **others: DataFrame | None) -> Evaluation:
+    given = {**tables, **others}
+    return evaluate(
+        given["features"], given["synthetic"], given["refined"], ENCODER, config,
+        run_id="r", random_state=7, cards=given["cards"],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def found(tables) -> Evaluation:
+    return run(tables)
+
+
+@pytest.mark.parametrize("partitions", [1, 7])
+def test_the_figures_do_not_depend_on_the_partitions(tables, found, partitions):
+    again = run({name: df.repartition(partitions, "row_id") for name, df in tables.items()})
+    assert again.metrics == found.metrics
+    assert again.verdict == found.verdict
+    assert again.importances == found.importances
+    for name, rows in found.samples.items():
+        assert np.array_equal(again.samples[name], rows)
+
+
+def test_the_rows_fit_the_metrics_table(spark, found):
+    rows = spark.createDataFrame(found.metrics, schema_of(contracts.metrics())).collect()
+    assert len(rows) == len(found.metrics)
+    keys = {(row["strategy"], row["split"], row["metric"], row["seed"]) for row in rows}
+    assert len(keys) == len(rows)
+    tuned = {"accuracy", "precision", "recall", "f1"}
+    both = {"roc_auc", "average_precision", *tuned, *(f"{name}@0.5" for name in tuned)}
+    cells = {"true_positive", "false_positive", "false_negative", "true_negative"}
+    for strategy in CONFIG.strategies:
+        assert {m for s, split, m, _ in keys if (s, split) == (strategy, "validation")} == {*both, "threshold"}
+        compared = set() if strategy == "none" else {"average_precision_minus_none"}
+        assert {m for s, split, m, _ in keys if (s, split) == (strategy, "test")} == {
+            *both, *cells, *compared, "card_precision@3",
+        }  # fmt: skip
+
+
+def test_the_forests_have_learnt_and_every_figure_agrees_with_the_others(found, tables):
+    positives = tables["features"].where("split = 'test' and label = 2").count()
+    for strategy in CONFIG.strategies:
+        figures = {m.metric: m for m in found.metrics if (m.strategy, m.split) == (strategy, "test")}
+        assert figures["roc_auc"].value > 0.8
+        cells = found.confusion[strategy]
+        assert cells.true_positive + cells.false_negative == positives == found.test_rows["theft"]
+        assert figures["true_positive"].value == cells.true_positive
+        assert figures["recall"].value == pytest.approx(cells.true_positive / positives)
+        recall, precision = found.curves[strategy]
+        steps = np.diff(np.append(0.0, recall))
+        assert (steps * precision).sum() == pytest.approx(figures["average_precision"].value)
+        assert figures["average_precision"].low <= figures["average_precision"].high
+        assert sum(found.importances[strategy].values()) == pytest.approx(1.0)
+    for c in found.comparisons:
+        base = value_of(found.metrics, "none", "test", "average_precision").value
+        assert c.value - base == pytest.approx(c.difference.value)
+
+
+def test_class_balance_counts_what_each_forest_was_trained_on(found, tables):
+    train = dict(tables["features"].where("split = 'train'").groupBy("label").count().collect())
+    before = {"chargeback": train[0], "good": train[1], "theft": train[2]}
+    after = {**before, "theft": train[2] * 5}
+    assert found.train_rows == {
+        "class_weight": before, "none": before, "random": after, "smote": after, "refined": after,
+    }  # fmt: skip
+
+
+def test_samples_hold_the_positive_rows_of_each_origin(found):
+    assert found.samples.keys() == {"real", "smote", "refined"}
+    assert len(found.samples["smote"]) == 4 * len(found.samples["real"])
+    assert found.samples["real"].shape[1] == len(FEATURES)
+
+
+def test_each_seed_has_its_rows_and_the_verdict_holds_all(tables):
+    config = dataclasses.replace(CONFIG, strategies=("none", "smote"), seeds=(3, 4), num_trees=3)
+    found = run(tables, config, cards=None)
+    aucs = {(m.strategy, m.seed): m.value for m in found.metrics if (m.split, m.metric) == ("test", "roc_auc")}
+    assert aucs.keys() == {("none", 3), ("none", 4), ("smote", 3), ("smote", 4)}
+    assert aucs["none", 3] != aucs["none", 4]
+    assert [c.strategy for c in found.comparisons] == ["smote"]
+    assert not any(m.metric.startswith("card") for m in found.metrics)
+
+
+def test_without_the_baseline_nothing_is_compared(tables):
+    config = dataclasses.replace(CONFIG, strategies=("class_weight",), num_trees=2)
+    found = run(tables, config, synthetic=None, refined=None, cards=None)
+    assert found.comparisons == () and found.verdict.startswith("No comparison")
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_split_without_positive_rows_is_refused_by_name(tables, split):
+    features = tables["features"].where((F.col("split") != split) | (F.col("label") != 2))
+    with pytest.raises(DataError, match=f"the {split} split has no positive rows .class 'theft' of column 'fraud'"):
+        run(tables, features=features)
+
+
+def test_an_empty_split_is_refused(tables):
+    with pytest.raises(DataError, match="the test split has no positive rows"):
+        run(tables, features=tables["features"].where("split != 'test'"))
+
+
+def test_a_strategy_without_its_table_is_refused(tables):
+    with pytest.raises(DataError, match="names 'refined', which needs the table 'refined'"):
+        run(tables, refined=None)
+    with pytest.raises(DataError, match="names 'random', which needs the table 'synthetic'"):
+        run(tables, synthetic=None)
+
+
+def test_an_unknown_positive_class_is_refused(tables):
+    with pytest.raises(ConfigError, match=r"evaluate\.positive is 'fraud', but the classes of column 'fraud' are"):
+        run(tables, dataclasses.replace(CONFIG, positive="fraud"))

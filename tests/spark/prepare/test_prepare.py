@@ -1,0 +1,198 @@
+"""Each bad value has a stated way to go and a count, and nothing disappears without a word."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from raresmith.config.file import Config, parse_config
+from raresmith.errors import ConfigError, DataError
+from raresmith.spark.columns import REASON, ROW_ID
+from raresmith.spark.prepare.prepare import Prepared, admitted, fit_label, prepare, rule_breaks
+
+
+def config(**sections: Any) -> Config:
+    source = {"path": "/data/raw", "label": "y", **sections.pop("source", {})}
+    return parse_config({"run": {"name": "r", "warehouse": "w"}, "source": source, **sections}, Path("/conf/a.toml"))
+
+
+def table(spark: SparkSession, rows: int = 60) -> DataFrame:
+    return spark.range(rows).selectExpr("id", "id * 1.5D AS x", "concat('c', id % 3) AS s", "int(id % 5 = 0) AS y")
+
+
+def bad(df: DataFrame, **values: str) -> DataFrame:
+    """`df` with row 7 changed to the SQL expressions `values`."""
+    return df.withColumns({name: F.expr(f"IF(id = 7, {value}, {name})") for name, value in values.items()})
+
+
+def set_aside(prepared: Prepared) -> list[tuple[int | None, str]]:
+    return [(row["id"], row["reason"]) for row in prepared.quarantine.select("id", "reason").collect()]
+
+
+def prepared(df: DataFrame, **sections: Any) -> Prepared:
+    return prepare(df, config(**{"source": {"key": ["id"]}, **sections}))
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "reason"),
+    [
+        ({"y": "CAST(NULL AS INT)"}, {}, "null label"),
+        ({"x": "double('Infinity')"}, {}, "infinite x"),
+        ({"x": "-1e300D"}, {}, "infinite x"),
+        ({"x": "CAST(NULL AS DOUBLE)"}, {"on_null": "quarantine"}, "null x"),
+        ({"s": "CAST(NULL AS STRING)"}, {"on_null": "quarantine"}, "null s"),
+        ({"x": "double('NaN')"}, {"on_nan": "quarantine"}, "NaN x"),
+        ({"id": "CAST(NULL AS BIGINT)"}, {}, "null key id"),
+    ],
+)
+def test_a_row_that_breaks_a_rule_is_set_aside_with_the_reason(
+    spark: SparkSession, change: dict[str, str], settings: dict[str, str], reason: str
+) -> None:
+    done = prepared(bad(table(spark), **change), prepare=settings)
+    assert done.reasons == {reason: 1}
+    assert set_aside(done) == [(None if "id" in change else 7, reason)]
+    assert done.features.count() == 59
+
+
+def test_a_row_that_looks_complete_breaks_no_rule(spark: SparkSession) -> None:
+    numbers = [1.5, -1e39, 1e39, float("inf"), float("-inf"), float("nan"), None]
+    cases = itertools.product([True, False], numbers, ["a", None], [0.0, float("nan"), None])
+    rows = [(i if known else None, *values) for i, (known, *values) in enumerate(cases)]
+    df = spark.createDataFrame(rows, "id int, x double, s string, y double")
+    df = df.select("*", F.col("x").cast("float").alias("f"), F.expr("TRY_CAST(x AS DECIMAL(38, 0))").alias("d"))
+    settings = config(source={"key": ["id"]}, prepare={"on_null": "quarantine", "on_nan": "quarantine"})
+    rules = rule_breaks(df.schema, settings)
+    broken = F.coalesce(*[F.when(condition, F.lit(name)) for name, condition in rules.items()])
+    found = admitted(df, settings).select(F.coalesce(REASON, F.lit("")), F.coalesce(broken, F.lit(""))).collect()
+    assert [row[0] for row in found] == [row[1] for row in found]
+    assert {row[0] for row in found} >= {"", "null label", "null key id", "null x", "NaN x", "infinite x", "null s"}
+
+
+@pytest.mark.parametrize(("value", "setting"), [("CAST(NULL AS DOUBLE)", "on_null"), ("double('NaN')", "on_nan")])
+def test_missing_numbers_are_imputed_beside_an_indicator_and_counted(
+    spark: SparkSession, value: str, setting: str
+) -> None:
+    done = prepared(bad(table(spark), x=value))
+    assert done.quarantine.count() == 0
+    assert done.features.count() == 60
+    row = done.features.where("row_id = 7").first()
+    assert row is not None
+    assert done.observed.get["null x"] == 1
+    if "x_is_null" in row:  # row 7 is a train row
+        assert row["x_is_null"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("change", "setting"),
+    [
+        ({"x": "CAST(NULL AS DOUBLE)"}, "on_null"),
+        ({"x": "double('NaN')"}, "on_nan"),
+        ({"x": "double('-Infinity')"}, "on_infinite"),
+    ],
+)
+def test_refuse_stops_with_the_count_and_the_setting(spark: SparkSession, change: dict[str, str], setting: str) -> None:
+    with pytest.raises(DataError, match=rf'1 rows of .*prepare.{setting} is "refuse"; mend the rows or'):
+        prepared(bad(table(spark), **change), prepare={setting: "refuse"})
+
+
+def test_rows_that_share_a_key_leave_one(spark: SparkSession) -> None:
+    done = prepared(bad(table(spark), id="8L"))
+    assert done.reasons == {"duplicate key": 1}
+    assert done.features.where("row_id = 8").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "classes"),
+    [
+        ("int(id % 5 = 0)", ("0", "1")),
+        ("bigint(id % 5 = 0) + 9", ("9", "10")),
+        ("IF(id % 5 = 0, 'fraud', 'fair')", ("fair", "fraud")),
+        ("id % 5 = 0", ("false", "true")),
+        ("double(id % 5 = 0)", ("0.0", "1.0")),
+    ],
+)
+def test_a_label_may_be_text_boolean_or_whole_numbers(spark: SparkSession, sql: str, classes: tuple[str, str]) -> None:
+    done = prepared(table(spark).withColumn("y", F.expr(sql)))
+    assert done.encoder.label.classes == classes
+    assert done.encoder.label.positive == classes[1]
+    assert done.features.where("label = 1").count() == 12
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({}, "'y' of /data/raw has no class at all"),
+        ({"0": 5}, "'y' of /data/raw has only the class '0'"),
+        ({"0.5": 5, "1.0": 3}, "'y', which holds the fraction 0.5"),
+        ({str(i): 1 for i in range(200)}, "'y', which has more than 100 different values"),
+    ],
+)
+def test_a_label_that_is_none_is_refused(spark: SparkSession, counts: dict[str | None, int], message: str) -> None:
+    kind = spark.createDataFrame([(1.0,)], "y double").schema["y"].dataType
+    with pytest.raises(DataError, match=message):
+        fit_label(counts, kind, config())
+
+
+def test_a_positive_class_that_is_not_there_is_refused(spark: SparkSession) -> None:
+    with pytest.raises(ConfigError, match=r"evaluate.positive is '2', which column 'y' does not hold"):
+        prepared(table(spark), evaluate={"positive": "2"})
+
+
+def test_an_empty_table_is_refused(spark: SparkSession) -> None:
+    with pytest.raises(DataError, match="/data/raw has no rows"):
+        prepared(table(spark, 0))
+
+
+def test_a_column_called_like_one_of_ours_is_kept_apart(spark: SparkSession) -> None:
+    df = table(spark).withColumnsRenamed({"x": "row_id", "s": "split"}).withColumnRenamed("y", "label")
+    done = prepare(df, config(source={"label": "label", "key": ["id"]}))
+    assert done.features.columns == ["row_id", "split", "label", "row_id_2", "split_2"]
+
+
+def test_odd_column_names_go_all_the_way(spark: SparkSession) -> None:
+    names = ["a b", "c.d", "e`f", "select", "g-h", "ü"]
+    df = spark.range(60).selectExpr(
+        "id",
+        "int(id % 5 = 0) AS `the label`",
+        *[f"id * {i + 1}.5D AS `{n.replace('`', '``')}`" for i, n in enumerate(names)],
+    )
+    done = prepare(df, config(source={"label": "the label", "key": ["id"]}))
+    assert done.encoder.names == ["a_b", "c_d", "e_f", "select", "g_h", "_"]
+    assert [f.source for f in done.encoder.features] == names
+    assert done.features.count() == 60
+
+
+def test_only_train_rows_move_the_encoder(spark: SparkSession) -> None:
+    """Rule 1: whatever stands in validation and test rows, what is learnt stays the same."""
+    df = table(spark, 300)
+    split = {row["row_id"]: row["split"] for row in prepared(df).features.select("row_id", "split").collect()}
+    outside = [row_id for row_id, name in split.items() if name != "train"]
+    poisoned = df.withColumns(
+        {
+            "x": F.when(F.col("id").isin(outside), 1e9).otherwise(F.col("x")),
+            "s": F.when(F.col("id").isin(outside), "new").otherwise(F.col("s")),
+        }
+    )
+    assert prepared(poisoned).encoder == prepared(df).encoder
+    touched = df.withColumn("x", F.when(~F.col("id").isin(outside), F.col("x") * 2).otherwise(F.col("x")))
+    assert prepared(touched).encoder != prepared(df).encoder
+
+
+def test_features_are_the_same_for_any_partitioning(spark: SparkSession) -> None:
+    """Rule 2, of prepare."""
+    df = table(spark, 500)
+    one = prepared(df.coalesce(1)).features
+    for other in (df.repartition(7), df.repartition(3, "s").sortWithinPartitions("x")):
+        features = prepared(other).features
+        assert one.exceptAll(features).count() == 0
+        assert features.exceptAll(one).count() == 0
+
+
+def test_admission_is_the_same_when_publish_asks_again(spark: SparkSession) -> None:
+    df = bad(table(spark), x="double('Infinity')")
+    settings = config(source={"key": ["id"]})
+    passed = admitted(df, settings).where(F.col(REASON).isNull()).select(F.col(ROW_ID).alias("row_id"))
+    assert passed.exceptAll(prepare(df, settings).features.select("row_id")).count() == 0
