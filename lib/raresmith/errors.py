@@ -1,8 +1,37 @@
 """The errors of our own; every other exception is a bug or the machine's."""
 
+from collections.abc import Callable
+from typing import Any
+
+
+class Key(str):
+    """The name of a setting as the configuration file spells it, such as "oversample.k_neighbors"."""
+
 
 class RaresmithError(Exception):
-    """What the command line prints as one sentence, ending with exit code 2."""
+    """What the command line prints as one sentence, ending with exit code 2.
+
+    Parameters
+    ----------
+    message : str
+        The sentence; where there are `fields`, a template for `str.format` with them.
+    fields
+        What the sentence is about, for who catches it to read. A `Key` is spelt by the door that tells the error.
+    """
+
+    def __init__(self, message: str, **fields: Any) -> None:
+        super().__init__(message)
+        self.message, self.fields = message, fields
+
+    def told(self, spell: Callable[[Key], str] = str) -> str:
+        """The sentence, with each `Key` as `spell` has it."""
+        if not self.fields:
+            return self.message
+        spelt = {name: spell(value) if isinstance(value, Key) else value for name, value in self.fields.items()}
+        return self.message.format(**spelt)
+
+    def __str__(self) -> str:
+        return self.told()
 
 
 class ConfigError(RaresmithError):

@@ -1,0 +1,76 @@
+"""Things are found by name: modules of a package by being there, those of other distributions by an entry point."""
+
+import sys
+import textwrap
+
+import pytest
+
+from raresmith.errors import ConfigError
+from raresmith.registry import Registry
+
+BASE = "class Shape:\n    pass\n"
+SQUARE = "from shapes.base import Shape\n\nclass Square(Shape):\n    name = 'square'\n"
+OTHERS = """
+    from shapes.base import Shape
+
+    class Circle(Shape):
+        name = "circle"
+
+    class Misnamed(Shape):
+        name = "other"
+"""
+POINTS = """
+    [test.shapes]
+    circle = others:Circle
+    misnamed = others:Misnamed
+    gone = nowhere_to_be_found:Gone
+"""
+
+
+@pytest.fixture
+def shapes(tmp_path, monkeypatch):
+    (tmp_path / "shapes").mkdir()
+    for name, text in {"__init__": "", "base": BASE, "square": SQUARE}.items():
+        (tmp_path / "shapes" / f"{name}.py").write_text(text)
+    (tmp_path / "others.py").write_text(textwrap.dedent(OTHERS))
+    (tmp_path / "others-1.dist-info").mkdir()
+    (tmp_path / "others-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1\n")
+    (tmp_path / "others-1.dist-info" / "entry_points.txt").write_text(textwrap.dedent(POINTS))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from shapes.base import Shape  # type: ignore[import-not-found]
+
+    yield Registry(Shape, "shapes", "test.shapes")
+    for name in ("shapes", "shapes.base", "shapes.square", "others"):
+        sys.modules.pop(name, None)
+
+
+def test_a_module_of_the_package_is_enough(shapes):
+    assert shapes["square"].__module__ == "shapes.square"
+
+
+def test_entry_points_are_listed_without_being_imported(shapes):
+    assert list(shapes) == ["circle", "gone", "misnamed", "square"]
+    assert "others" not in sys.modules
+    assert shapes["circle"].__module__ == "others"
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(shapes):
+    with pytest.raises(ConfigError, match=r"'sqare' is none of \['circle', .*did you mean 'square'\?"):
+        shapes["sqare"]
+
+
+def test_a_package_that_cannot_be_imported_is_named(shapes):
+    with pytest.raises(ConfigError, match=r"'gone', an entry point of test\.shapes, cannot be imported"):
+        shapes["gone"]
+
+
+def test_an_entry_point_must_be_what_it_says(shapes):
+    with pytest.raises(ConfigError, match="must be a subclass of Shape whose name is 'misnamed'"):
+        shapes["misnamed"]
+
+
+def test_a_name_of_our_own_cannot_be_taken(shapes, tmp_path):
+    points = tmp_path / "others-1.dist-info" / "entry_points.txt"
+    points.write_text("[test.shapes]\nsquare = others:Circle\n")
+    with pytest.raises(ConfigError, match=r"\['square'\] of test.shapes have names of raresmith's own"):
+        list(shapes)
