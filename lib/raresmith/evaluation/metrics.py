@@ -131,8 +131,9 @@ def figures(positive: Floats, negative: Floats, called: Mapping[str, NDArray[np.
 
 def exact_figures(counts: ScoreCounts, thresholds: Mapping[str, int]) -> dict[str, float]:
     """Every figure of the rows themselves; `thresholds` in millionths by the suffix of the figures' names."""
-    rows = (values[None, :].astype(np.float64) for values in (counts.positive, counts.negative))
-    found = figures(*rows, {suffix: counts.score >= threshold for suffix, threshold in thresholds.items()})
+    positive, negative = (values[None, :].astype(np.float64) for values in (counts.positive, counts.negative))
+    called = {suffix: counts.score >= threshold for suffix, threshold in thresholds.items()}
+    found = figures(positive, negative, called)
     return {name: float(values[0]) for name, values in found.items()}
 
 

@@ -7,6 +7,7 @@ from raresmith.errors import NothingToMake
 from raresmith.neighbors.cells import n_parts
 from raresmith.oversampling.imblearn_adapter import check_sampler
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_keep, rows_to_make
+from raresmith.spark.evaluate.classifiers.registry import configured
 from raresmith.spark.incremental import kept_encoder
 from raresmith.spark.prepare.prepare import feature_columns, fit_label, known_label
 from raresmith.spark.prepare.source import check_columns, read_source, source_exists
@@ -90,11 +91,9 @@ def plan(spark: SparkSession, config: Config) -> str:
             f"refine     {refine.steps:,} steps of {refine.batch_size} rows on {refine.nproc_per_node} processes, "
             f"a checkpoint every {refine.checkpoint_every:,}; {limit}{sum(made.values()):,} rows out"
         )
-    forests = len(config.evaluate.strategies) * len(config.evaluate.seeds)
-    lines.append(
-        f"evaluate   {forests} forests of {config.evaluate.num_trees} trees, depth {config.evaluate.max_depth}, "
-        f"{config.evaluate.max_bins} bins; {config.evaluate.bootstrap} resamples for the intervals"
-    )
+    models = len(config.evaluate.strategies) * len(config.evaluate.seeds)
+    judges = " and ".join(f"{models} {of.noun}s of {of.size()}" for of in configured(config.evaluate).values())
+    lines.append(f"evaluate   {judges}; {config.evaluate.bootstrap} resamples for the intervals")
     originals = {"all": rows, "train": int(rows * share), "none": 0}[config.publish.originals]
     fewer = ", less those taken out," if originals and config.oversample.removes else ""
     lines.append(f"publish    {originals:,} original{fewer} and {limit}{sum(made.values()):,} made rows")
