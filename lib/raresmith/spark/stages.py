@@ -32,7 +32,7 @@ from raresmith.spark.prepare.source import (
     unreadable,
 )
 from raresmith.spark.publish.publish import COPIES, TAKEN_OUT, as_originals, raw_schema, valid_rows
-from raresmith.spark.simulate.simulate import simulate
+from raresmith.spark.simulate.transactions import simulate
 from raresmith.tables import contracts
 from raresmith.tables.stage_report import StageReport
 from raresmith.tables.stage_run import StageRun, library_versions, stage_run
