@@ -126,13 +126,14 @@ def fit_encoder(
         )  # fmt: skip
         features.append(feature)
         if has_null:
-            seen = (2, 3) if statistics[f"{c.name} count"] > 0 else (3,)
-            indicators.append(
-                CategoricalFeature(
-                    name=indicator, source="", type="boolean", categories=("false", "true"), seen=seen, made=True
-                )
-            )
+            indicators.append(_null_indicator(indicator, seen_values=statistics[f"{c.name} count"] > 0))
     return Encoder(features=(*features, *indicators), label=label, raw_schema=raw_schema.json())
+
+
+def _null_indicator(name: str, seen_values: bool) -> CategoricalFeature:
+    """Whether a number was null; "false" was seen in train where there were values."""
+    seen = (2, 3) if seen_values else (3,)
+    return CategoricalFeature(name=name, source="", type="boolean", categories=("false", "true"), seen=seen, made=True)
 
 
 def _normalisation(field: t.StructField, config: PrepareConfig) -> Normalisation:
