@@ -43,7 +43,7 @@ def test_a_metric_has_the_name_that_people_write(metric, title):
 
 
 def test_a_metric_is_one_function_and_one_line(monkeypatch):
-    specificity = metrics.ThresholdMetric(lambda of: of.true_negative / (of.true_negative + of.false_positive), "spec.")
+    specificity = metrics.Metric(lambda of: of.true_negative / (of.true_negative + of.false_positive), "spec.")
     monkeypatch.setitem(metrics.AT_THRESHOLD, "specificity", specificity)
     counts = ScoreCounts(score=np.array([9, 5]), positive=np.array([1, 0]), negative=np.array([1, 3]))
     found = bootstrap_intervals(counts, {"": 9, "@0.5": 5}, 30, 0)

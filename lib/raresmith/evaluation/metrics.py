@@ -6,7 +6,7 @@ test rows at once and gives an array of one figure each.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -66,30 +66,26 @@ def accuracy(of: Confusion[Floats]) -> Floats:
     return _ratio(right, right + of.false_positive + of.false_negative)
 
 
-class RankingMetric(NamedTuple):
-    """A figure of the order of the scores, and what the report calls it."""
-
-    figure: Callable[[Ranking], Floats]
-    title: str
+Counted = TypeVar("Counted", Ranking, Confusion[Floats])
 
 
-class ThresholdMetric(NamedTuple):
-    """A figure of the rows called positive, and what the report calls it."""
+class Metric(NamedTuple, Generic[Counted]):
+    """A figure of a ranking or of the rows called positive, and what the report calls it."""
 
-    figure: Callable[[Confusion[Floats]], Floats]
+    figure: Callable[[Counted], Floats]
     title: str
 
 
 RANKING = {
-    "average_precision": RankingMetric(average_precision, "average precision"),
-    "roc_auc": RankingMetric(roc_auc, "ROC AUC"),
+    "average_precision": Metric(average_precision, "average precision"),
+    "roc_auc": Metric(roc_auc, "ROC AUC"),
 }
 """Figures without a threshold, in the report's order."""
 AT_THRESHOLD = {
-    "precision": ThresholdMetric(precision, "precision"),
-    "recall": ThresholdMetric(recall, "recall"),
-    "f1": ThresholdMetric(f1, "F1"),
-    "accuracy": ThresholdMetric(accuracy, "accuracy"),
+    "precision": Metric(precision, "precision"),
+    "recall": Metric(recall, "recall"),
+    "f1": Metric(f1, "F1"),
+    "accuracy": Metric(accuracy, "accuracy"),
 }
 """Figures at a threshold, in the report's order."""
 
@@ -97,8 +93,8 @@ AT_THRESHOLD = {
 def metric_title(metric: str) -> str:
     """What the report calls a figure of the table `metrics`, such as "F1@0.5" for f1@0.5."""
     name, at, detail = metric.partition("@")
-    known: Mapping[str, RankingMetric | ThresholdMetric] = {**RANKING, **AT_THRESHOLD}
-    return (known[name].title if name in known else name.replace("_", " ")) + at + detail
+    known = RANKING.get(name) or AT_THRESHOLD.get(name)
+    return (known.title if known else name.replace("_", " ")) + at + detail
 
 
 def figures(positive: Floats, negative: Floats, called: Mapping[str, NDArray[np.bool_]]) -> dict[str, Floats]:
