@@ -8,6 +8,7 @@ Where columns go together, the quick sum is taken in fewer columns: the rows are
 hold most of their differences, and two rows are never farther apart in these than they are in all.
 """
 
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from raresmith.neighbors.distance import Distance
 
+_LOG = logging.getLogger(__name__)
 _PACKED_ROWS = 2**13
 
 
@@ -35,7 +37,8 @@ def _kernel() -> Any:
     """
     try:
         return import_module("raresmith.neighbors.kernel")
-    except (ImportError, OSError, RuntimeError):
+    except (ImportError, OSError, RuntimeError) as error:
+        _LOG.warning("Numba does not run here (%s); neighbours are searched by NumPy, which takes far longer", error)
         return import_module("raresmith.neighbors.numpy_kernel")
 
 

@@ -42,8 +42,8 @@ class ADASYN(SMOTE):
         copies = partial(adasyn_copies, n_to_make=found.n_to_make, total=found.n_others)
         if copies(np.array([found.most_others]))[0] == 0:
             raise NothingToMake(
-                "ADASYN shares {n_to_make} rows of class {class_name!r} out among {n_bases} bases, and all shares round "
-                'to 0; ask for more rows, or set {method} = "smote"',
+                "ADASYN shares {n_to_make} rows of class {class_name!r} out among {n_bases} bases, and all shares "
+                'round to 0; ask for more rows, or set {method} = "smote"',
                 n_to_make=found.n_to_make,
                 class_name=class_name,
                 n_bases=found.n_bases,

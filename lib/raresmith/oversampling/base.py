@@ -36,7 +36,7 @@ class Features:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ClassRows:
+class ClassSample:
     """What an oversampler learns of a class from: all of its rows, or a sample of them."""
 
     row_ids: NDArray[np.int64]
@@ -148,6 +148,9 @@ class Oversampler(ABC):
     def __init__(self, parameters: Any = None) -> None:
         self.parameters: Any = self.Parameters() if parameters is None else parameters
 
+    def __str__(self) -> str:
+        return self.title
+
     def check(self, features: Features | None = None) -> None:
         """Hold the parameters against what is installed and, where they are known, against the columns.
 
@@ -156,10 +159,11 @@ class Oversampler(ABC):
         ConfigError, DataError
             If they do not fit.
         """
+        return
 
     @abstractmethod
     def usable_neighbors(self, n_rows: int, class_name: str) -> int:
-        """How many neighbours each of so many rows of a class has; 0 where none are looked for.
+        """How many neighbours each of so many rows of a class has; with 0 a row is made of its base alone.
 
         Raises
         ------
@@ -167,7 +171,7 @@ class Oversampler(ABC):
             If there are too few rows.
         """
 
-    def fit(self, rows: ClassRows) -> Self:
+    def fit(self, rows: ClassSample) -> Self:
         """This oversampler with what it learns of a class; by itself nothing."""
         return self
 

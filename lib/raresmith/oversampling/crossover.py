@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raresmith.counter_rng import Stream, hash64, uniform
-from raresmith.oversampling.base import ClassRows, NeighborOversampler, Parents
+from raresmith.oversampling.base import ClassSample, NeighborOversampler, Parents
 
 SAMPLE_ROWS = 20_000
 """Most rows that the association of two columns is taken from."""
@@ -33,7 +33,7 @@ class Crossover(NeighborOversampler):
     explained = "with rows crossed from a row and its neighbour"
     _linkage: "Linkage"
 
-    def fit(self, rows: ClassRows) -> Self:
+    def fit(self, rows: ClassSample) -> Self:
         """Learn which columns go together."""
         features = rows.features
         groups = np.arange(len(rows.columns)) if features.groups is None else features.groups

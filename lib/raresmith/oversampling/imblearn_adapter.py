@@ -65,6 +65,9 @@ class ImblearnSampler(CellOversampler):
                     "{params} names {taken}, which raresmith sets itself; leave them out", params=_PARAMS, taken=taken
                 )
 
+    def __str__(self) -> str:
+        return f"{self.parameters.sampler} of {self.title}"
+
     def check(self, features: Features | None = None) -> None:
         """Hold the sampler and its parameters against the installed imbalanced-learn, and against the columns.
 

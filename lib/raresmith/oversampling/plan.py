@@ -14,7 +14,7 @@ from raresmith.neighbors.distance import Distance
 from raresmith.neighbors.rotation import rotated
 from raresmith.neighbors.search import Candidates, processors
 from raresmith.oversampling.base import (
-    ClassRows,
+    ClassSample,
     Counts,
     Features,
     MadeRows,
@@ -165,9 +165,9 @@ def plan_class(
     is_base : ndarray of shape (n_rows,)
         Rows that are not marked are neighbours only; without it all are bases.
     category_counts
-        As in `ClassRows`.
+        As in `ClassSample`.
     """
-    rows = ClassRows(
+    rows = ClassSample(
         row_ids=row_ids,
         columns=columns,
         features=features,
@@ -187,6 +187,19 @@ def plan_class(
         random_state=random_state,
         copies=copies,
         class_name=class_name,
+    )
+
+
+def plan_copies(oversampler: Oversampler, features: Features, random_state: int) -> ClassPlan:
+    """The plan of an oversampler that learns nothing and looks at no neighbours, without any rows yet."""
+    return ClassPlan(
+        row_ids=np.empty(0, np.int64),
+        columns=np.empty((len(features.is_categorical), 0)),
+        oversampler=oversampler,
+        distance=Distance(features.is_categorical),
+        k_neighbors=0,
+        random_state=random_state,
+        copies=np.empty(0, np.int64),
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from raresmith.counter_rng import Stream
 from raresmith.errors import DataError, Key
 from raresmith.neighbors.distance import Distance
-from raresmith.oversampling.base import ClassRows, Counts, Features, NeighborOversampler, Parents
+from raresmith.oversampling.base import ClassSample, Counts, Features, NeighborOversampler, Parents
 from raresmith.oversampling.smote import vote
 
 
@@ -46,7 +46,7 @@ class SMOTEN(NeighborOversampler):
             categorical=Key("prepare.categorical"),
         )
 
-    def fit(self, rows: ClassRows) -> Self:
+    def fit(self, rows: ClassSample) -> Self:
         """Give each category its place."""
         assert rows.category_counts is not None
         fitted = copy.copy(self)

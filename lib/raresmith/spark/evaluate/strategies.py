@@ -1,19 +1,15 @@
 """The rows that a forest is trained on under each strategy."""
 
-import typing
 from collections.abc import Mapping
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from raresmith.config.file import Method, Strategy
+from raresmith.config.file import Strategy
+from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark.evaluate.classifiers.random_forest import FEATURES, WEIGHT, balanced_weights
 
-MADE_TABLES: dict[Strategy, str] = {
-    "random": "synthetic",
-    **dict.fromkeys(typing.get_args(Method), "synthetic"),
-    "refined": "refined",
-}
+MADE_TABLES: dict[str, str] = {**dict.fromkeys(OVERSAMPLERS, "synthetic"), "refined": "refined"}
 """Which table of made rows a strategy needs; random repeats real rows to as many as these."""
 
 
