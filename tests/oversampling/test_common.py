@@ -22,10 +22,12 @@ SETTINGS = {"sampler": "SVMSMOTE"}
 """What has no default."""
 
 
+LONELY = [name for name in OVERSAMPLERS if oversampler(name, **SETTINGS).usable_neighbors(RARE, "fraud") == 0]
+"""Those that look for no neighbours."""
 BY_ITSELF = [
     name
     for name, kind in OVERSAMPLERS.items()
-    if not (kind.needs_other_classes or kind.copies_rows or issubclass(kind, CellOversampler))
+    if not (kind.needs_other_classes or name in LONELY or issubclass(kind, CellOversampler))
 ]
 """Those that look for neighbours in the class alone; of the others see tests/spark/oversample/test_common.py."""
 NUMBERS = [name for name, kind in OVERSAMPLERS.items() if not kind.needs_category_counts]
@@ -166,7 +168,7 @@ def test_no_made_row_equals_a_train_row_unless_that_is_what_it_does(method):
 def test_few_rows_are_enough_or_told(method, n_rows):
     rows, y = mixture(n_rare=n_rows, n_other=30)
     rows, is_categorical = rows_for(method, rows)
-    if n_rows == 1 and not OVERSAMPLERS[method].copies_rows:
+    if n_rows == 1 and method not in LONELY:
         with pytest.raises(NothingToMake, match="class 'fraud' has 1 train row"):
             made(method, rows, y, is_categorical)
     else:
