@@ -99,23 +99,9 @@ def _first_look(  # type: ignore[no-untyped-def]
 
 @_compiled
 def search(  # type: ignore[no-untyped-def]
-    tiles,
-    halves,
-    rows,
-    n_numeric,
-    n_directions,
-    weight,
-    unit,
-    slack,
-    floor,
-    width,
-    queries,
-    packed,
-    squares,
-    own,
-    within,
-    k,
-):
+    tiles, halves, rows, n_numeric, n_directions, weight, unit, slack, floor, width, queries, packed, squares, own,
+    within, k
+):  # fmt: skip
     n_rows = len(rows)
     n_categorical = rows.shape[1] - n_numeric
     n_features = n_directions + n_categorical
@@ -133,20 +119,9 @@ def search(  # type: ignore[no-untyped-def]
     if n_directions == n_numeric and n_tiles >= 3 * _FIRST_TILES and k < width // 2:
         # Else most of the time would go to the first candidates, while little can be ruled out.
         _first_look(
-            tiles,
-            halves,
-            width,
-            n_numeric,
-            n_categorical,
-            half_weight,
-            unit,
-            slack,
-            floor,
-            packed,
-            squares,
-            k,
+            tiles, halves, width, n_numeric, n_categorical, half_weight, unit, slack, floor, packed, squares, k,
             furthest,
-        )
+        )  # fmt: skip
         for q in range(n_queries):
             limits[q] = _limit(furthest[q] * unit, squares[q], slack, floor)
     for first in range(0, n_tiles, block):

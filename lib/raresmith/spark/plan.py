@@ -31,6 +31,7 @@ class _Raw:
     """What is known of the raw table."""
 
     df: DataFrame
+    rows: int
     counts: dict[str, int]
     """Rows of each class, in the classes' order."""
     positive: str
@@ -41,8 +42,9 @@ class _Raw:
     """Of a train row in memory."""
 
     @property
-    def rows(self) -> int:
-        return sum(self.counts.values())
+    def share(self) -> float:
+        """Of the rows, which may be train rows."""
+        return 1.0 if self.train is None else self.train
 
     @property
     def limit(self) -> str:
@@ -51,7 +53,7 @@ class _Raw:
 
     @property
     def in_train(self) -> dict[str, int]:
-        return {text: int(count * (1.0 if self.train is None else self.train)) for text, count in self.counts.items()}
+        return {text: int(count * self.share) for text, count in self.counts.items()}
 
 
 def plan(spark: SparkSession, config: Config) -> str:
@@ -87,7 +89,7 @@ def plan(spark: SparkSession, config: Config) -> str:
         f"evaluate   {forests} forests of {config.evaluate.num_trees} trees, depth {config.evaluate.max_depth}, "
         f"{config.evaluate.max_bins} bins; {config.evaluate.bootstrap} resamples for the intervals"
     )
-    originals = {"all": raw.rows, "train": sum(raw.in_train.values()), "none": 0}[config.publish.originals]
+    originals = {"all": raw.rows, "train": int(raw.rows * raw.share), "none": 0}[config.publish.originals]
     fewer = ", less those taken out," if originals and config.oversample.removes else ""
     lines.append(f"publish    {originals:,} original{fewer} and {raw.limit} {n_made:,} made rows")
     if config.publish.min_distance > 0:
@@ -115,6 +117,7 @@ def _raw(df: DataFrame, kept: Encoder | None, config: Config) -> _Raw:
     )
     return _Raw(
         df=df,
+        rows=sum(counts.values()),
         counts={text: counts.get(text, 0) for text in label.classes},
         positive=label.positive,
         train=config.split.fractions[0] if config.split.strategy != "time" else None,
@@ -164,7 +167,7 @@ def _prepare(spark: SparkSession, raw: _Raw, config: Config) -> list[str]:
     return [
         f"prepare    {raw.rows:,} rows ({classes}; positive {raw.positive!r}), {_human(_bytes(spark, sources))} in "
         f"{len(sources)} files, {raw.df.rdd.getNumPartitions()} tasks -> about {raw.n_features} features, "
-        f"{_human(raw.rows * (8 + raw.row_bytes))} before compression",
+        f"{_human(raw.rows * (16 + 4 * raw.n_features))} before compression",
         f"           {split}",
     ]
 
@@ -194,17 +197,16 @@ def _where(class_name: str, raw: _Raw, config: OversampleConfig) -> str:
     oversampler = oversampler_of(config)
     if isinstance(oversampler, CellOversampler):
         return _cells(sum(raw.in_train.values()), raw.row_bytes, oversampler)
-    n_rows = raw.in_train[class_name]
-    if oversampler.copies_rows:
-        return "no neighbours"
     search = NeighborSearch(
-        n_rows=n_rows,
+        n_rows=raw.in_train[class_name],
         n_features=raw.n_features,
         row_bytes=raw.row_bytes,
         max_exact_bytes=config.max_exact_bytes,
         neighbors=config.neighbors,
     )
     try:
+        if not oversampler.usable_neighbors(search.n_rows, class_name):
+            return "no neighbours"
         search.check(class_name)
     except DataError as error:
         return f"which the run would refuse: {error}"

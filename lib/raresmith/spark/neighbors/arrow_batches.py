@@ -11,6 +11,8 @@ from raresmith.oversampling.base import MadeRows
 from raresmith.oversampling.plan import ClassPlan
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns
 
+METHOD = "__method"
+"""Column beside the made rows: what made each, since an oversampler may have another one make what it cannot."""
 _BATCH_ROWS = 2**14
 _BATCH_BYTES = 2**25
 

@@ -28,7 +28,7 @@ from raresmith.oversampling.other_classes import among_other_classes
 from raresmith.oversampling.plan import ClassPlan, fit_cells, in_cells, plan_class, plan_copies
 from raresmith.oversampling.registry import oversampler_of
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_make
-from raresmith.spark.neighbors.arrow_batches import made_batches, made_schema
+from raresmith.spark.neighbors.arrow_batches import METHOD, made_batches, made_schema
 from raresmith.spark.neighbors.cell_exchange import ClassRows
 from raresmith.spark.neighbors.feature_matrix import Arrays, FeatureColumns
 from raresmith.spark.neighbors.neighbor_search import NeighborSearch
@@ -41,9 +41,6 @@ from raresmith.spark.tables import col
 
 if TYPE_CHECKING:
     from raresmith.config.file import OversampleConfig
-
-METHOD = "method"
-"""Column of the oversampler that made a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +94,7 @@ def oversample(
         "base_row_id",
         "neighbor_row_id",
         "gap",
-        METHOD,
+        col(METHOD).alias("method"),
         "label",
         F.lit(run_id).alias("run_id"),
         *[col(name) for name in encoder.names],
@@ -134,12 +131,7 @@ def made_rows(
         where the method or exact neighbours need it in memory, cells find too few neighbours, a row_id comes twice, or
         a feature is null, NaN, infinite or beyond 1e150.
     """
-    counted = train.groupBy("label").agg(
-        F.count(F.lit(1)).alias("rows"), F.count_if(F.expr(bases or "true")).alias("bases")
-    )
-    found = {classes[row["label"]]: row for row in counted.collect()}
-    # Ties between classes are decided by their order, which a shuffle does not keep.
-    counts = {name: int(found[name]["bases"]) for name in classes if name in found}
+    all_counts, counts = _counted(train, classes, bases)
     strategy = for_batch(config.sampling_strategy, counts, classes) if bases else config.sampling_strategy
     left_out: list[str] = []
     wanted: dict[str, int] = {}
@@ -158,7 +150,7 @@ def made_rows(
             oversampler=oversampler,
             random_state=random_state,
             label=classes.index(name),
-            n_rows=int(found[name]["rows"]),
+            n_rows=all_counts[name],
             n_to_make=n_to_make,
             bases=bases,
             n_bases=counts[name],
@@ -167,6 +159,16 @@ def made_rows(
             source.check()
             sources.append(source)
     return _made_of(sources, train, features, left_out, bases)
+
+
+def _counted(train: DataFrame, classes: tuple[str, ...], bases: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows of each class, and those that others are made of."""
+    is_base = F.expr(bases or "true")
+    counted = train.groupBy("label").agg(F.count(F.lit(1)).alias("rows"), F.count_if(is_base).alias("bases"))
+    found = {classes[row["label"]]: row for row in counted.collect()}
+    # Ties between classes are decided by their order, which a shuffle does not keep.
+    there = [name for name in classes if name in found]
+    return tuple({name: int(found[name][what]) for name in there} for what in ("rows", "bases"))  # type: ignore[return-value]
 
 
 def _made_of(

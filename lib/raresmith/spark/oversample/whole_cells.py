@@ -23,13 +23,10 @@ from raresmith.neighbors.distance import Distance
 from raresmith.neighbors.regions import Regions, fit_regions
 from raresmith.neighbors.search import Candidates
 from raresmith.oversampling.base import CellOversampler, CellRows
-from raresmith.spark.neighbors.arrow_batches import made_batch, made_schema, slices
+from raresmith.spark.neighbors.arrow_batches import METHOD, made_batch, made_schema, slices
 from raresmith.spark.neighbors.cell_exchange import SENT, ClassRows, n_tasks, received
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns, packed
 from raresmith.spark.tables import col
-
-_METHOD = "method"
-"""Column beside the made rows: what made each, since an oversampler may have another one make what it cannot."""
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -43,7 +40,7 @@ def rows_of_cells(
     oversampler: CellOversampler,
     random_state: int,
 ) -> tuple[DataFrame, dict[str, Any]]:
-    """Made rows with method and label, and of each class the cells that they were made in.
+    """Made rows with METHOD and label, and of each class the cells that they were made in.
 
     Parameters
     ----------
@@ -79,7 +76,7 @@ def rows_of_cells(
 
 
 def _schema(features: FeatureColumns) -> StructType:
-    return made_schema(features).add(_METHOD, StringType(), False)
+    return made_schema(features).add(METHOD, StringType(), False)
 
 
 class _Train:
