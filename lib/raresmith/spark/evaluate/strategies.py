@@ -2,6 +2,7 @@
 
 from raresmith.errors import ConfigError
 from raresmith.evaluation.verdict import Strategy
+from raresmith.oversampling.registry import OVERSAMPLERS
 
 BUILT_IN = {
     of.name: of
@@ -27,16 +28,6 @@ def made_table(name: str) -> str:
 
 def _explained(method: str) -> str:
     """What the report says of the rows of an oversampler."""
-    # Until oversamplers are registered and say it themselves.
-    known = {
-        "smote": "with the SMOTE rows",
-        "smoten": "with the SMOTE-N rows",
-        "crossover": "with rows crossed from a row and its neighbour",
-        "borderline-1": "with SMOTE rows of rows in danger",
-        "borderline-2": "with SMOTE rows of rows in danger, towards any class",
-        "adasyn": "with ADASYN rows",
-        "imblearn": "with the rows of a sampler of imbalanced-learn",
-    }
-    if method not in known:
-        raise ConfigError(f"{method!r} is no strategy; expected one of {sorted({*BUILT_IN, *known})}")
-    return known[method]
+    if method not in OVERSAMPLERS:
+        raise ConfigError(f"{method!r} is no strategy; expected one of {sorted({*BUILT_IN, *OVERSAMPLERS})}")
+    return OVERSAMPLERS[method].explained
