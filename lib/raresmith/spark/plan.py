@@ -5,12 +5,14 @@ from pyspark.sql import SparkSession
 from raresmith.config.file import Config, OversampleConfig
 from raresmith.errors import NothingToMake
 from raresmith.neighbors.cells import n_parts
-from raresmith.oversampling.imblearn_adapter import check_sampler
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_keep, rows_to_make
+from raresmith.spark.files import exists, size_of
 from raresmith.spark.incremental import kept_encoder
-from raresmith.spark.prepare.prepare import feature_columns, fit_label, known_label
-from raresmith.spark.prepare.source import check_columns, read_source, source_exists
+from raresmith.spark.prepare.prepare import fit_label, known_label
+from raresmith.spark.prepare.rules import feature_columns
+from raresmith.spark.prepare.source import read_source
 from raresmith.spark.prepare.windows import window_feature_names
+from raresmith.spark.stages.preflight import check_columns, check_oversampler
 from raresmith.spark.tables import col
 
 
@@ -23,14 +25,13 @@ def plan(spark: SparkSession, config: Config) -> str:
         As the run itself would, where the configuration does not fit the table.
     """
     lines = [f"run {config.run_id}, tables in {config.run.warehouse}"]
-    if config.simulate is not None and not source_exists(spark, config.source.path):
+    if config.simulate is not None and not exists(spark, config.source.path):
         lines.append(f"simulate   {config.simulate.rows:,} rows to {config.source.path}")
         lines.append("           (the rest can be told when the table is there)")
         return "\n".join(lines)
     raw = read_source(spark, config.source)
     check_columns(config, raw.schema)
-    if config.oversample.method == "imblearn":
-        check_sampler(config.oversample)
+    check_oversampler(config)
     counted = raw.groupBy(col(config.source.label).cast("string").alias("class")).count().limit(1000).collect()
     counts = {row["class"]: int(row["count"]) for row in counted}
     rows = sum(counts.values())
@@ -47,7 +48,7 @@ def plan(spark: SparkSession, config: Config) -> str:
         + len(window_feature_names(config.prepare.windows))
     )
     sources = raw.inputFiles()
-    size = _bytes(spark, sources)
+    size = sum(size_of(spark, file) for file in sources)
     shares = dict(zip(("train", "validation", "test"), config.split.fractions, strict=True))
     train = shares["train"] if config.split.strategy != "time" else None
     classes = ", ".join(f"{text}: {counts[text]:,}" for text in label.classes)
@@ -142,15 +143,6 @@ def _cells(n_rows: int, n_features: int, config: OversampleConfig) -> str:
         f"{config.sampler} of imbalanced-learn in at most about {n_cells:,} cells of {most:,} rows or fewer, "
         f"{_human(most * (8 + 4 * n_features))} each"
     )
-
-
-def _bytes(spark: SparkSession, files: list[str]) -> int:
-    total = 0
-    configuration = spark._jsparkSession.sessionState().newHadoopConf()
-    for file in files:
-        path = spark._jvm.org.apache.hadoop.fs.Path(file)  # type: ignore[union-attr]
-        total += int(path.getFileSystem(configuration).getFileStatus(path).getLen())
-    return total
 
 
 def _human(size: float) -> str:

@@ -1,0 +1,99 @@
+"""A stage is done again where what it reads is another, and only there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from raresmith.config.file import Config, parse_config
+from raresmith.spark.columns import ROW_ID
+from raresmith.spark.prepare.rules import passed
+from raresmith.spark.prepare.source import read_source
+from raresmith.spark.stages import SPARK_STAGES
+from raresmith.spark.stages.context import Context
+from raresmith.spark.stages.passed import passed_rows
+from raresmith.tables.row_counts import told_reasons
+
+
+def config(folder: Path, **sections: Any) -> Config:
+    document = {
+        "run": {"name": "r", "warehouse": str(folder / "warehouse")},
+        "source": {"path": str(folder / "raw"), "label": "y", "key": ["id"], "timestamp": "at", "ignore": ["card"]},
+        "evaluate": {
+            "strategies": ["none"],
+            "entity": "card",
+            "num_trees": 3,
+            "max_depth": 3,
+            "bootstrap": 20,
+            **sections.pop("evaluate", {}),
+        },
+        **sections,
+    }
+    return parse_config(document, folder / "r.toml")
+
+
+def rows(spark: SparkSession, first: int, last: int) -> DataFrame:
+    return spark.range(first, last).selectExpr(
+        "id", "id % 20 card", "timestamp_seconds(1.7e9 + id * 600) at", "sin(id) x", "int(id % 5 = 0) y"
+    )
+
+
+@pytest.fixture
+def folder(spark: SparkSession, tmp_path: Path) -> Path:
+    rows(spark, 0, 300).write.parquet(str(tmp_path / "raw"))
+    return tmp_path
+
+
+def test_evaluate_is_done_again_where_the_raw_rows_of_its_cards_changed(spark: SparkSession, folder: Path) -> None:
+    by_card = config(folder)
+    SPARK_STAGES["prepare"](spark, by_card)
+    first = SPARK_STAGES["evaluate"](spark, by_card)
+    assert not first.unchanged and first.verdict.endswith("report/r.html")
+    again = SPARK_STAGES["evaluate"](spark, by_card)
+    assert again.unchanged and again.verdict == first.verdict
+    without = config(folder, evaluate={"entity": ""})
+    assert not SPARK_STAGES["evaluate"](spark, without).unchanged
+
+    rows(spark, 300, 301).write.mode("append").parquet(str(folder / "raw"))
+    assert SPARK_STAGES["evaluate"](spark, without).unchanged
+    assert not SPARK_STAGES["evaluate"](spark, by_card).unchanged
+    assert SPARK_STAGES["evaluate"](spark, by_card).unchanged
+    (note,) = Context(spark=spark, config=by_card).read("runs").where("stage = 'evaluate'").collect()
+    assert set(json.loads(note["inputs"])) == {"features", "source", "prepare"}
+
+
+def test_rows_that_passed_are_those_of_prepare_whether_they_are_judged_again_or_not(
+    spark: SparkSession, folder: Path
+) -> None:
+    ctx = Context(spark=spark, config=config(folder))
+
+    def same_as_judged() -> bool:
+        judged = passed(read_source(spark, ctx.config.source), ctx.config)
+        found = passed_rows(ctx).select(*judged.columns)
+        return sorted(map(tuple, found.collect())) == sorted(map(tuple, judged.collect()))
+
+    def is_judged() -> bool:
+        return "coalesce" in passed_rows(ctx)._jdf.queryExecution().analyzed().toString()
+
+    assert is_judged()  # prepare has not said anything yet
+    SPARK_STAGES["prepare"](spark, ctx.config)
+    assert not is_judged() and same_as_judged()
+    # The same row again, and one without a class: prepare sets both aside.
+    rows(spark, 7, 9).withColumn("y", F.when(F.col("id") == 7, F.col("y"))).write.mode("append").parquet(
+        str(folder / "raw")
+    )
+    assert is_judged()  # it is another table than prepare saw
+    report = SPARK_STAGES["prepare"](spark, ctx.config)
+    assert report.rows["quarantine"] == 2
+    assert is_judged() and same_as_judged()
+    assert sorted(row[ROW_ID] for row in passed_rows(ctx).select(ROW_ID).collect()) == list(range(300))
+    (note,) = ctx.read("runs").where("stage = 'prepare'").collect()
+    noted = json.loads(note["row_counts"])
+    assert noted["quarantined"] == {"duplicate_key": 1, "null_label": 1}
+    assert report.words == "quarantined: duplicate key (1), null label (1)"
+    assert told_reasons({"quarantined": noted["quarantined"]}) == {
+        "quarantined": {row["reason"]: 1 for row in ctx.read("quarantine").collect()}
+    }
