@@ -9,9 +9,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from raresmith.config.file import Config, parse_config
+from raresmith.errors import DataError
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.prepare.rules import passed
-from raresmith.spark.prepare.source import read_source
+from raresmith.spark.prepare.source import is_unreadable, read_source
 from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.stages.context import Context
 from raresmith.spark.stages.passed import passed_rows
@@ -43,7 +44,7 @@ def rows(spark: SparkSession, first: int, last: int) -> DataFrame:
 
 @pytest.fixture
 def folder(spark: SparkSession, tmp_path: Path) -> Path:
-    rows(spark, 0, 300).write.parquet(str(tmp_path / "raw"))
+    rows(spark, 0, 300).coalesce(1).write.parquet(str(tmp_path / "raw"))
     return tmp_path
 
 
@@ -97,3 +98,16 @@ def test_rows_that_passed_are_those_of_prepare_whether_they_are_judged_again_or_
     assert told_reasons({"quarantined": noted["quarantined"]}) == {
         "quarantined": {row["reason"]: 1 for row in ctx.read("quarantine").collect()}
     }
+
+
+def test_a_file_that_proves_broken_while_it_is_read_is_named(spark: SparkSession, folder: Path) -> None:
+    (file,) = (folder / "raw").glob("*.parquet")
+    whole = bytearray(file.read_bytes())
+    # The footer stays: only a task that comes to the values sees it.
+    whole[4 : len(whole) // 2] = bytes(len(whole) // 2 - 4)
+    (folder / "raw" / f".{file.name}.crc").unlink()
+    file.write_bytes(whole)
+    with pytest.raises(DataError, match=r"raw cannot be read as parquet: \[FAILED_READ_FILE") as refused:
+        SPARK_STAGES["prepare"](spark, config(folder))
+    assert is_unreadable(refused.value.__context__)
+    assert not is_unreadable(ValueError("FAILED_READ_FILE"))

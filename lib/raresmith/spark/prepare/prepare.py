@@ -144,18 +144,7 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
 
     # Telling the reason takes all columns of a row; where there is none, a job reads those alone that it needs.
     passed = (judged.where(col(REASON).isNull()) if reasons else judged).drop(REASON, COMPLETE, MALFORMED)
-    is_class = {text: col(label.name) == F.lit(text).cast(label_column.dataType) for text in label.classes}
-    is_positive = is_class[label.positive]
-    code = F.coalesce(*[F.when(condition, code) for code, condition in enumerate(is_class.values())])
-    rows = passed.withColumn(LABEL, code)
-    rows = with_calendar(rows, config.prepare.calendar, config.source.timestamp)
-    rows = with_windows(rows, config.prepare.windows, config.source.timestamp, is_positive)
-    rows = with_split(
-        rows, config.split, timestamp=config.source.timestamp, positive=is_positive,
-        random_state=config.run.random_state, fixed=config.run.incremental,
-    )  # fmt: skip
-    if config.split.strategy == "time":  # the other strategies leave no row out
-        rows = rows.where(col(SPLIT).isNotNull())
+    rows = _in_splits(passed, label, config)
     made = [rows.schema[name] for name in made_names]
     slim = rows.select(col(ROW_ID), col(SPLIT), col(LABEL), *[col(f.name) for f in (*used, *made)])
     cached = []
@@ -179,6 +168,26 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         observed=observed,
         cached=cached,
     )
+
+
+def _in_splits(passed: DataFrame, label: Label, config: Config) -> DataFrame:
+    """The rows that belong to a split, with LABEL, SPLIT and the columns that are made."""
+    kind, timestamp = passed.schema[label.name].dataType, config.source.timestamp
+    is_class = {text: col(label.name) == F.lit(text).cast(kind) for text in label.classes}
+    is_positive = is_class[label.positive]
+    code = F.coalesce(*[F.when(condition, code) for code, condition in enumerate(is_class.values())])
+    rows = with_calendar(passed.withColumn(LABEL, code), config.prepare.calendar, timestamp)
+    rows = with_windows(rows, config.prepare.windows, timestamp, is_positive)
+    rows = with_split(
+        rows,
+        config.split,
+        timestamp=timestamp,
+        positive=is_positive,
+        random_state=config.run.random_state,
+        fixed=config.run.incremental,
+    )
+    # The other strategies leave no row out.
+    return rows.where(col(SPLIT).isNotNull()) if config.split.strategy == "time" else rows
 
 
 def _audit(judged: DataFrame, label: str) -> tuple[dict[str | None, int], dict[str, int], bool]:

@@ -2,7 +2,9 @@
 
 import hashlib
 
+from py4j.java_gateway import is_instance_of
 from py4j.protocol import Py4JJavaError
+from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
@@ -50,13 +52,26 @@ def read_source(spark: SparkSession, config: SourceConfig) -> DataFrame:
 
 def unreadable(error: Exception, config: SourceConfig) -> DataError:
     """What to tell the user when Spark failed on the files of the raw table."""
-    text = str(error.java_exception.getMessage()) if isinstance(error, Py4JJavaError) else str(error)
+    text = _read_failure(error)
+    if not text:
+        text = str(error.java_exception.getMessage()) if isinstance(error, Py4JJavaError) else str(error)
     return DataError(f"{config.path} cannot be read as {config.format}: {text.strip().splitlines()[0]}")
 
 
 def is_unreadable(error: Exception) -> bool:
     """Whether Spark failed because a file is broken or of another format."""
-    return "FAILED_READ_FILE" in str(error)
+    return bool(_read_failure(error))
+
+
+def _read_failure(error: Exception) -> str:
+    """What the first cause of `error` says that has Spark's condition FAILED_READ_FILE, or ""."""
+    cause = error.java_exception if isinstance(error, Py4JJavaError) else getattr(error, "_origin", None)
+    while cause is not None:
+        is_of_spark = is_instance_of(SparkContext._gateway, cause, "org.apache.spark.SparkThrowable")
+        if is_of_spark and (cause.getCondition() or "").startswith("FAILED_READ_FILE"):
+            return str(cause.getMessage())
+        cause = cause.getCause()
+    return ""
 
 
 def _wished_schema(spark: SparkSession, config: SourceConfig) -> t.StructType | None:
