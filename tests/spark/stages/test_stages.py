@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -16,6 +17,7 @@ from raresmith.spark.prepare.source import is_unreadable, read_source
 from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.stages.context import Context
 from raresmith.spark.stages.passed import passed_rows
+from raresmith.spark.tables import table_version
 from raresmith.tables.row_counts import told_reasons
 
 
@@ -69,28 +71,31 @@ def test_evaluate_is_done_again_where_the_raw_rows_of_its_cards_changed(spark: S
 def test_rows_that_passed_are_those_of_prepare_whether_they_are_judged_again_or_not(
     spark: SparkSession, folder: Path
 ) -> None:
-    ctx = Context(spark=spark, config=config(folder))
+    settings = config(folder)
+
+    def found() -> DataFrame:
+        return passed_rows(Context(spark=spark, config=settings))
 
     def same_as_judged() -> bool:
-        judged = passed(read_source(spark, ctx.config.source), ctx.config)
-        found = passed_rows(ctx).select(*judged.columns)
-        return sorted(map(tuple, found.collect())) == sorted(map(tuple, judged.collect()))
+        judged = passed(read_source(spark, settings.source), settings)
+        return sorted(map(tuple, found().select(*judged.columns).collect())) == sorted(map(tuple, judged.collect()))
 
     def is_judged() -> bool:
-        return "coalesce" in passed_rows(ctx)._jdf.queryExecution().analyzed().toString()
+        return "coalesce" in found()._jdf.queryExecution().analyzed().toString()
 
     assert is_judged()  # prepare has not said anything yet
-    SPARK_STAGES["prepare"](spark, ctx.config)
+    SPARK_STAGES["prepare"](spark, settings)
     assert not is_judged() and same_as_judged()
     # The same row again, and one without a class: prepare sets both aside.
     rows(spark, 7, 9).withColumn("y", F.when(F.col("id") == 7, F.col("y"))).write.mode("append").parquet(
         str(folder / "raw")
     )
     assert is_judged()  # it is another table than prepare saw
-    report = SPARK_STAGES["prepare"](spark, ctx.config)
+    report = SPARK_STAGES["prepare"](spark, settings)
     assert report.rows["quarantine"] == 2
     assert is_judged() and same_as_judged()
-    assert sorted(row[ROW_ID] for row in passed_rows(ctx).select(ROW_ID).collect()) == list(range(300))
+    assert sorted(row[ROW_ID] for row in found().select(ROW_ID).collect()) == list(range(300))
+    ctx = Context(spark=spark, config=settings)
     (note,) = ctx.read("runs").where("stage = 'prepare'").collect()
     noted = json.loads(note["row_counts"])
     assert noted["quarantined"] == {"duplicate_key": 1, "null_label": 1}
@@ -111,3 +116,18 @@ def test_a_file_that_proves_broken_while_it_is_read_is_named(spark: SparkSession
         SPARK_STAGES["prepare"](spark, config(folder))
     assert is_unreadable(refused.value.__context__)
     assert not is_unreadable(ValueError("FAILED_READ_FILE"))
+
+
+def test_a_stage_whose_note_was_lost_is_noted_and_not_done_again(spark: SparkSession, folder: Path) -> None:
+    settings = config(folder)
+    ctx = Context(spark=spark, config=settings)
+    SPARK_STAGES["prepare"](spark, settings)
+
+    def noted() -> list[tuple[str, str]]:
+        return [(row["fingerprint"], row["content_hash"]) for row in ctx.read("runs").collect()]
+
+    before, version = noted(), table_version(spark, ctx.location("features"))
+    DeltaTable.forPath(spark, ctx.location("runs")).delete()
+    assert SPARK_STAGES["prepare"](spark, settings).rows == {"features": 300}
+    assert noted() == before and table_version(spark, ctx.location("features")) == version
+    assert SPARK_STAGES["prepare"](spark, settings).unchanged

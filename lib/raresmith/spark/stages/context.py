@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -28,6 +29,11 @@ class Context:
     def own(self) -> str:
         """SQL condition of the run's own rows, where they lie beside those of other runs; else ""."""
         return incremental.own_rows(self.config)
+
+    @cached_property
+    def source_identity(self) -> str:
+        """What changes when the raw table changes, as it was when the stage first asked."""
+        return source_identity(self.spark, self.config.source)
 
     def location(self, table: str) -> str:
         """Where the table called `table` lies."""
@@ -69,7 +75,7 @@ class Context:
 
     def prepare_run(self) -> StageRun:
         """The identity of prepare on the raw table as it is."""
-        return self.run("prepare", source=source_identity(self.spark, self.config.source))
+        return self.run("prepare", source=self.source_identity)
 
     def _version(self, table: str) -> str | int:
         """What changes when the rows of `table` that are read do: its version, or a hash of the days so far."""

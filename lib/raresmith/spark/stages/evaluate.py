@@ -12,7 +12,6 @@ from raresmith.spark.columns import ROW_ID
 from raresmith.spark.evaluate.evaluate import evaluate
 from raresmith.spark.evaluate.strategies import MADE_TABLES
 from raresmith.spark.files import write_text
-from raresmith.spark.prepare.source import source_identity
 from raresmith.spark.stages import ledger
 from raresmith.spark.stages.context import Context
 from raresmith.spark.stages.passed import passed_rows
@@ -63,8 +62,7 @@ def _raw_inputs(ctx: Context) -> dict[str, str | int]:
     """What decides the rows of the raw table that card precision reads."""
     if not _judges_cards(ctx.config):
         return {}
-    settings = ctx.config.hash("source", "split", "prepare")
-    return {"source": source_identity(ctx.spark, ctx.config.source), "prepare": settings}
+    return {"source": ctx.source_identity, "prepare": ctx.config.hash("source", "split", "prepare")}
 
 
 def _cards(ctx: Context) -> DataFrame:

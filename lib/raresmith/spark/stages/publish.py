@@ -7,7 +7,6 @@ from raresmith.config.file import Config
 from raresmith.spark import tables
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.evaluate.strategies import MADE_TABLES
-from raresmith.spark.prepare.source import source_identity
 from raresmith.spark.publish.publish import as_originals, raw_schema, valid_rows
 from raresmith.spark.stages import ledger
 from raresmith.spark.stages.context import Context
@@ -52,9 +51,9 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
 
 def _run(ctx: Context) -> StageRun:
     """The identity of the stage."""
-    source = source_identity(ctx.spark, ctx.config.source)
     removed = ["removed"] if ctx.config.oversample.removes else []
-    return ctx.run("publish", MADE_TABLES[ctx.config.publish.source], "features", *removed, source=source)
+    read = (MADE_TABLES[ctx.config.publish.source], "features", *removed)
+    return ctx.run("publish", *read, source=ctx.source_identity)
 
 
 def _originals(ctx: Context, passed: DataFrame, features: DataFrame) -> tuple[DataFrame | None, dict[str, int]]:
