@@ -159,6 +159,7 @@ def _is_wide(field: t.StructField, seen: Sequence[tuple[Any, ...]], config: Conf
 
 def _prepare(spark: SparkSession, raw: _Raw, config: Config) -> list[str]:
     sources = raw.df.inputFiles()
+    size = sum(size_of(spark, file) for file in sources)
     shares = dict(zip(("train", "validation", "test"), config.split.fractions, strict=True))
     classes = ", ".join(f"{text}: {count:,}" for text, count in raw.counts.items())
     if config.split.strategy == "time":
