@@ -1,7 +1,9 @@
 """Where Numba does not run, NumPy finds the same to the last bit."""
 
+import pickle
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,6 +49,20 @@ def test_more_queries_than_are_measured_at_once_are_all_answered(monkeypatch):
     expected = nearest_by(kernel, *asked)
     monkeypatch.setattr(numpy_kernel, "_VALUES", 7 * 500)
     for ours, theirs in zip(nearest_by(numpy_kernel, *asked), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_rows_laid_out_on_a_machine_with_other_vectors_are_laid_out_anew(monkeypatch):
+    """As where a driver has wider vectors than the executors that it sends the centres of cells to."""
+    rng = np.random.default_rng(1)
+    columns = np.concatenate([rng.standard_normal((3, 700)), rng.integers(2, 5, (1, 700))]).astype(np.float32)
+    distance = Distance(np.array([False, False, False, True]), 0.5)
+    expected = search.Candidates(columns, distance).nearest(columns, 4)
+    other = SimpleNamespace(tile_width=lambda itemsize: kernel.tile_width(itemsize) * 2, GROUP=kernel.GROUP)
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "_kernel", lambda: other)
+        sent = pickle.dumps(search.Candidates(columns, distance))
+    for ours, theirs in zip(pickle.loads(sent).nearest(columns, 4), expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 

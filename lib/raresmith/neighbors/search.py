@@ -70,13 +70,27 @@ class Candidates:
         # smallest normal number each.
         self._slack = 4 * (n_features + 16) * float(precision.eps)
         self._floor = 4 * n_features * float(precision.tiny)
-        self._width = _kernel().tile_width(self._dtype.itemsize)
         rotation = distance.rotation
         self._n_directions = self._n_numeric if rotation is None else rotation.shape[1]
+        self._rows = np.ascontiguousarray(columns[self._order].T)
+        self._lay_out(columns)
+
+    def _lay_out(self, columns: NDArray[Any]) -> None:
+        """Make the tiles that the kernel of this machine takes."""
+        self._width = _kernel().tile_width(self._dtype.itemsize)
         self._tiles, squares = self._packed(columns, self._width, sign=-1)
         self._halves = (squares / 2).astype(self._dtype)
-        self._halves[n_rows:] = np.inf
-        self._rows = np.ascontiguousarray(columns[self._order].T)
+        self._halves[len(self) :] = np.inf
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The vectors of another machine may be of another width, which would misread tiles that are laid out for ours.
+        return {name: value for name, value in vars(self).items() if name not in ("_width", "_tiles", "_halves")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        columns = np.empty(self._rows.shape[::-1], self._dtype)
+        columns[self._order] = self._rows.T
+        self._lay_out(columns)
 
     def __len__(self) -> int:
         return len(self._rows)
