@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.encoding.encoder import Encoder, Label, NumericFeature
 from raresmith.gan.data.tables import open_table, query
 from raresmith.neighbors.search import Distance, nearest, processors

@@ -226,7 +226,7 @@ class Encoded:
         """Rows of the model `name`, trained and generated as the stage does it."""
         import torch
 
-        from raresmith.config.file import RefineConfig
+        from raresmith.config import RefineConfig
         from raresmith.gan.folder import open_folder
         from raresmith.gan.generation.copies import TrainRows
         from raresmith.gan.generation.generate import blocks

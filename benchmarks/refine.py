@@ -59,7 +59,7 @@ def train_ours(settings: dict[str, Any]) -> None:
     """One training in this process, which may be one of several under torchrun; rank 0 prints its seconds."""
     import torch
 
-    from raresmith.config.file import RefineConfig
+    from raresmith.config import RefineConfig
     from raresmith.gan.data.batches import Batches
     from raresmith.gan.folder import open_folder
     from raresmith.gan.models.base import Rows, Setting

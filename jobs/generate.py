@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 
-from raresmith.config.file import SparkConfig
+from raresmith.config import SparkConfig
 from raresmith.config.sample_request import add_arguments, request_of
 from raresmith.errors import RaresmithError
 from raresmith.gan.artifacts.saved_model import FILES, load_model

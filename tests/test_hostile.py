@@ -5,7 +5,7 @@ import typing
 import numpy as np
 import pytest
 
-from raresmith.config.file import SURROUNDED, Method
+from raresmith.config import SURROUNDED, Method
 from raresmith.oversampling.other_classes import InMemory, surrounded
 from raresmith.oversampling.smote import in_cells, smote, usable_neighbors
 from raresmith.oversampling.smoten import category_places

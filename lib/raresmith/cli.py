@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from raresmith.config.file import Config, load_config
+from raresmith.config import Config, load_config
 from raresmith.config.sample_request import add_arguments, request_of
 from raresmith.errors import RaresmithError
 from raresmith.tables.contracts import TABLES

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from tests.deploy.small_run import TABLES
 
 from raresmith.cli import run_stages
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.spark.tables import read_table
 from raresmith.tables.stage_report import STAGES
 

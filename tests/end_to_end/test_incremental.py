@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from raresmith.cli import main, run_stages
-from raresmith.config.file import load_config
+from raresmith.config import load_config
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.tables import read_table
 from raresmith.tables.stage_report import StageReport

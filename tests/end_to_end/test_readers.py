@@ -15,7 +15,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from tests.deploy.small_run import TABLES
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.spark.stages import location, read_encoder
 from raresmith.spark.tables import raw_columns
 from raresmith.tables import contracts

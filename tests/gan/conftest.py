@@ -11,7 +11,7 @@ import pytest
 from deltalake import CommitProperties, write_deltalake
 from numpy.typing import NDArray
 
-from raresmith.config.file import Config, load_config
+from raresmith.config import Config, load_config
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
 from raresmith.gan.data.tables import arrow_schema
 from raresmith.tables import contracts

@@ -6,7 +6,7 @@ from tests.gan.conftest import CODES, make_encoder
 from torch import nn
 from torch.optim import SGD
 
-from raresmith.config.file import RefineConfig
+from raresmith.config import RefineConfig
 from raresmith.errors import ConfigError
 from raresmith.gan.data.batches import Batches
 from raresmith.gan.models.base import Batch, Model, Rows, Setting

@@ -10,7 +10,7 @@ from imblearn.combine import SMOTETomek
 from tests.test_hostile import CASES, many_categories, mixture
 from threadpoolctl import threadpool_limits
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.errors import ConfigError, DataError
 from raresmith.oversampling.imblearn_adapter import (
     CellRows,
@@ -199,7 +199,7 @@ def test_columns_that_the_sampler_does_not_take_are_refused(name, is_categorical
 def test_without_imbalanced_learn_one_sentence_says_what_to_install():
     code = (
         "import sys; sys.modules['imblearn'] = None\n"
-        "from raresmith.config.file import OversampleConfig\n"
+        "from raresmith.config import OversampleConfig\n"
         "from raresmith.oversampling.imblearn_adapter import check_sampler\n"
         "check_sampler(OversampleConfig(method='imblearn', sampler='SVMSMOTE'))\n"
     )

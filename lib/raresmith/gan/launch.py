@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections import deque
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.errors import DataError
 from raresmith.gan.data import tables
 from raresmith.gan.training import stage

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.gan.data import tables
 from raresmith.gan.generation.refined_table import refined_hash
 from raresmith.gan.ranks import Process

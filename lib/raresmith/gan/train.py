@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from raresmith.config.file import Config, RefineConfig, load_config
+from raresmith.config import Config, RefineConfig, load_config
 from raresmith.errors import DataError, RaresmithError
 from raresmith.gan.artifacts import checkpoint
 from raresmith.gan.artifacts.saved_model import name_of, save_model

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.counter_rng import Stream, hash64
 from raresmith.errors import ConfigError, DataError
 from raresmith.oversampling.smote import MadeRows, Smote, copies_per_base, made_row_id, smote

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from raresmith.config.file import Method
+from raresmith.config import Method
 from raresmith.errors import NothingToMake
 from raresmith.neighbors.search import Candidates, nearest_of
 from raresmith.oversampling.smote import Smote, copies_per_base

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from raresmith.config.file import Method
+from raresmith.config import Method
 from raresmith.counter_rng import Stream, hash64, uniform
 from raresmith.errors import DataError, NothingToMake
 from raresmith.neighbors.cells import COPY_SECONDS, Fit, Members, Sample, choose_cells, parts_by_hash, sampled

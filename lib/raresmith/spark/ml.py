@@ -1,6 +1,5 @@
 """Oversampling as stages of pyspark.ml pipelines."""
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from pyspark import keyword_only
@@ -13,7 +12,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config.file import Method, OversampleConfig
+from raresmith.config import Method, OversampleConfig
 from raresmith.errors import ConfigError, DataError, RaresmithError
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns
 from raresmith.spark.oversample.oversample import made_rows
@@ -342,7 +341,7 @@ class BorderlineSMOTE(_Oversampler):
         method: Any = self.getOrDefault(self.kind)
         if method not in ("borderline-1", "borderline-2"):
             raise ConfigError(f'kind must be "borderline-1" or "borderline-2", got {method!r}')
-        return replace(super()._config(), method=method, m_neighbors=self.getOrDefault(self.mNeighbors))
+        return super()._config().replaced(method=method, m_neighbors=self.getOrDefault(self.mNeighbors))
 
 
 class ImblearnSampler(_Oversampler):

@@ -2,7 +2,7 @@
 
 from pyspark.sql import SparkSession
 
-from raresmith.config.file import Config, OversampleConfig
+from raresmith.config import Config, OversampleConfig
 from raresmith.errors import NothingToMake
 from raresmith.neighbors.cells import n_parts
 from raresmith.oversampling.imblearn_adapter import check_sampler

@@ -6,7 +6,7 @@ Plain values, so that Spark (`spark/tables.py`) and delta-rs (`gan/tables.py`) b
 import typing
 from dataclasses import dataclass, field
 
-from raresmith.config.file import Method
+from raresmith.config import Method
 from raresmith.encoding.encoder import Encoder
 
 TABLES = ("features", "quarantine", "encoder", "synthetic", "removed", "refined", "metrics", "augmented", "runs")

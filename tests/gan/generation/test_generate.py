@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.gan.conftest import CODES, make_encoder
 
-from raresmith.config.file import RefineConfig
+from raresmith.config import RefineConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.gan.generation.copies import TrainRows
 from raresmith.gan.generation.generate import BLOCK, PIECE, blocks, pieces, refined_row_ids

@@ -12,7 +12,7 @@ from scipy.stats import kstest
 from tests.gan.conftest import Warehouse, make_encoder
 from tests.gan.test_train import card, finished, refined, torchrun, weights
 
-from raresmith.config.file import PrivacyConfig, RefineConfig
+from raresmith.config import PrivacyConfig, RefineConfig
 from raresmith.gan.artifacts import checkpoint
 from raresmith.gan.artifacts.saved_model import load_model
 from raresmith.gan.models.base import Batch, Rows, Setting

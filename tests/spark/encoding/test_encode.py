@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config.file import PrepareConfig
+from raresmith.config import PrepareConfig
 from raresmith.encoding.decode import RawUnits
 from raresmith.encoding.encoder import Encoder, Label
 from raresmith.errors import DataError

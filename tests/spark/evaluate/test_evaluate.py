@@ -1,14 +1,12 @@
 """Evaluation from tables to verdict."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config.file import EvaluateConfig
+from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import ConfigError, DataError
 from raresmith.evaluation.verdict import Evaluation, value_of
@@ -134,7 +132,7 @@ def test_samples_hold_the_positive_rows_of_each_origin(found):
 
 
 def test_each_seed_has_its_rows_and_the_verdict_holds_all(tables):
-    config = dataclasses.replace(CONFIG, strategies=("none", "smote"), seeds=(3, 4), num_trees=3)
+    config = CONFIG.replaced(strategies=("none", "smote"), seeds=(3, 4), num_trees=3)
     found = run(tables, config, cards=None)
     aucs = {(m.strategy, m.seed): m.value for m in found.metrics if (m.split, m.metric) == ("test", "roc_auc")}
     assert aucs.keys() == {("none", 3), ("none", 4), ("smote", 3), ("smote", 4)}
@@ -144,7 +142,7 @@ def test_each_seed_has_its_rows_and_the_verdict_holds_all(tables):
 
 
 def test_without_the_baseline_nothing_is_compared(tables):
-    config = dataclasses.replace(CONFIG, strategies=("class_weight",), num_trees=2)
+    config = CONFIG.replaced(strategies=("class_weight",), num_trees=2)
     found = run(tables, config, synthetic=None, refined=None, cards=None)
     assert found.comparisons == () and found.verdict.startswith("No comparison")
 
@@ -170,4 +168,4 @@ def test_a_strategy_without_its_table_is_refused(tables):
 
 def test_an_unknown_positive_class_is_refused(tables):
     with pytest.raises(ConfigError, match=r"evaluate\.positive is 'fraud', but the classes of column 'fraud' are"):
-        run(tables, dataclasses.replace(CONFIG, positive="fraud"))
+        run(tables, CONFIG.replaced(positive="fraud"))

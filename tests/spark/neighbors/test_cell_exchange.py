@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from tests.spark.oversample.test_oversample import IDENTITY, encoder_of, numeric
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.errors import DataError
 from raresmith.oversampling.smote import copies_per_base, smote
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns

@@ -6,7 +6,7 @@ import pytest
 from tests.spark.neighbors.test_cell_exchange import ENCODER, collected
 from tests.spark.oversample.test_oversample import MIXED, mixed_rows
 
-from raresmith.config.file import SURROUNDED, OversampleConfig
+from raresmith.config import SURROUNDED, OversampleConfig
 from raresmith.errors import DataError
 from raresmith.oversampling.other_classes import InMemory, surrounded
 from raresmith.oversampling.smote import smote

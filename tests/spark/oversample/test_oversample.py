@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
-from raresmith.config.file import Method, OversampleConfig
+from raresmith.config import Method, OversampleConfig
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import DataError
 from raresmith.oversampling.other_classes import InMemory, surrounded

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from raresmith.config.file import Config, SourceConfig, parse_config
+from raresmith.config import Config, SourceConfig, parse_config
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.prepare.source import MALFORMED, check_columns, read_source, source_identity
 

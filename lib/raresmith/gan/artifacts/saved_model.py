@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import torch
 
-from raresmith.config.file import Config, RefineConfig
+from raresmith.config import Config, RefineConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan.artifacts.checkpoint import read_tensors, write_tensors
@@ -81,7 +81,7 @@ def save_model(
         "fingerprint": run.fingerprint,
         "config_hash": run.config_hash,
         "inputs": run.inputs,
-        "refine": dataclasses.asdict(settings),
+        "refine": settings.document(),
         "libraries": library_versions(),
         **history,
         "differential_privacy": dataclasses.asdict(model.guarantee) if model.guarantee else None,

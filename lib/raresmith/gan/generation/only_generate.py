@@ -2,7 +2,7 @@
 
 import time
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan.artifacts.saved_model import load_model

@@ -7,7 +7,7 @@ import pyarrow as pa
 import torch
 from deltalake import DeltaTable
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.gan.data import tables
 from raresmith.gan.data.batches import Order

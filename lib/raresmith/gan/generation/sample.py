@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from raresmith.config.file import load_config
+from raresmith.config import load_config
 from raresmith.config.sample_request import SampleRequest
 from raresmith.errors import ConfigError, DataError
 from raresmith.gan.artifacts.saved_model import load_model

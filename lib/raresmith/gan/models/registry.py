@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from raresmith.config.file import RefineConfig
+from raresmith.config import RefineConfig
 from raresmith.gan.models.base import Model, Setting
 from raresmith.gan.models.gan import Gan
 from raresmith.gan.models.masked_columns import Conditionals

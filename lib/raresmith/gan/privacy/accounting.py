@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from raresmith.config.file import PrivacyConfig
+from raresmith.config import PrivacyConfig
 from raresmith.errors import ConfigError
 
 ORDERS = (*(1 + tenths / 10 for tenths in range(1, 100)), *range(12, 64), *(2**i for i in range(6, 11)))

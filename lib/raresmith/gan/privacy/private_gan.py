@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from raresmith.config.file import RefineConfig
+from raresmith.config import RefineConfig
 from raresmith.errors import ConfigError
 from raresmith.gan import counter_rng
 from raresmith.gan.artifacts.checkpoint import Saved

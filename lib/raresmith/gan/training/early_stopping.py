@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from deltalake import DeltaTable
 
-from raresmith.config.file import RefineConfig
+from raresmith.config import RefineConfig
 from raresmith.gan.artifacts.checkpoint import Saved, restore
 from raresmith.gan.data.batches import Order, read_stretches
 from raresmith.gan.data.start_rows import start_of

@@ -3,7 +3,7 @@
 import json
 import time
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.gan.data import tables
 from raresmith.gan.folder import open_folder
 from raresmith.gan.privacy.accounting import Guarantee

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from raresmith.config.file import Method, Strategy
+from raresmith.config import Method, Strategy
 from raresmith.spark.evaluate.classifiers.random_forest import FEATURES, WEIGHT, balanced_weights
 
 MADE_TABLES: dict[Strategy, str] = {

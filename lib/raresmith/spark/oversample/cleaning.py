@@ -13,7 +13,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.oversampling.sampling_strategy import rows_to_keep
 from raresmith.spark.neighbors.all_rows import neighborhoods
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns

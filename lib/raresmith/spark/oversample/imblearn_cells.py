@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StringType, StructType
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.errors import DataError
 from raresmith.neighbors.cells import SAMPLE_PER_CELL, fit_centers, home
 from raresmith.neighbors.regions import Regions, fit_regions

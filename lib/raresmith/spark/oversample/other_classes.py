@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from raresmith.config.file import Method
+from raresmith.config import Method
 from raresmith.neighbors.cells import Cells
 from raresmith.neighbors.search import Candidates, NearestSoFar
 from raresmith.oversampling.other_classes import (

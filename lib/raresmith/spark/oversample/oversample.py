@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from raresmith.config.file import SURROUNDED, OversampleConfig
+from raresmith.config import SURROUNDED, OversampleConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError, NothingToMake
 from raresmith.neighbors.cells import SEND_SECONDS, Fit

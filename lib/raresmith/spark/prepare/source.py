@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
 
-from raresmith.config.file import Config, SourceConfig
+from raresmith.config import Config, SourceConfig
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.publish.constraints import check_constraints
 from raresmith.tables.contracts import ADDED

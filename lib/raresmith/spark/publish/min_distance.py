@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.neighbors.cells import SEND_SECONDS, Sample, choose_cells, sampled

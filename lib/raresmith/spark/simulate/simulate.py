@@ -20,7 +20,7 @@ import numpy as np
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from raresmith.config.file import SimulateConfig
+from raresmith.config import SimulateConfig
 
 ROWS_PER_TASK = 500_000
 PILOT_ROWS = 2**20

@@ -5,7 +5,7 @@ import pytest
 from pyspark.sql import functions as F
 from sklearn.utils.class_weight import compute_class_weight
 
-from raresmith.config.file import EvaluateConfig
+from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.spark.evaluate.classifiers.random_forest import (
     Bins,

@@ -17,7 +17,7 @@ from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config.file import EvaluateConfig
+from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import CategoricalFeature, Encoder
 from raresmith.evaluation.metrics import SCORE_STEPS
 
