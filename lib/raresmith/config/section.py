@@ -115,11 +115,9 @@ def mistakes_in(error: ValidationError, cls: type[BaseModel], section: str) -> I
             yield ConfigError("[{table}] lacks {name!r}", table=table, name=name)
         elif key not in by_key or kind in _RANGES:  # of a union's members, the one whose range it misses
             expected = _range(hint) if kind in _RANGES else _described(hint)
+            shown = list(found) if isinstance(found, tuple) else found
             by_key[key] = ConfigError(
-                "{key} must be {expected}, got {found!r}",
-                key=Key(key),
-                expected=expected,
-                found=list(found) if isinstance(found, tuple) else found,
+                "{key} must be {expected}, got {found!r}", key=Key(key), expected=expected, found=shown
             )
     yield from by_key.values()
 
