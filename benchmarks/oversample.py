@@ -34,9 +34,12 @@ from sklearn.metrics import average_precision_score
 from raresmith.config import OversampleConfig
 from raresmith.encoding.encoder import Encoder, Label, NumericFeature
 from raresmith.gan.data.tables import open_table, query
-from raresmith.neighbors.search import Distance, nearest, processors
-from raresmith.oversampling.other_classes import InMemory, surrounded
-from raresmith.oversampling.smote import Smote, in_cells, smote
+from raresmith.neighbors.distance import Distance
+from raresmith.neighbors.search import nearest, processors
+from raresmith.oversampling.base import Features
+from raresmith.oversampling.other_classes import InMemory, among_other_classes
+from raresmith.oversampling.plan import ClassPlan, in_cells, plan_class
+from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.tables import contracts
 from raresmith.tables.stage_run import StageRun
 
@@ -61,7 +64,7 @@ def table(kind: str, n_minority: int, n_majority: int, seed: int) -> tuple[NDArr
     return rows.astype(np.float32), label
 
 
-def all_rows(plan: Smote) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def all_rows(plan: ClassPlan) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Made rows, and the ids of their bases and neighbours, by all threads."""
     edges = np.linspace(0, plan.n_to_make, 8 * THREADS + 1).astype(int)
     with ThreadPoolExecutor(THREADS) as pool:
@@ -76,12 +79,13 @@ def ours(rows: NDArray[Any], label: NDArray[Any], n_to_make: int, method: str, n
     is_categorical = np.zeros(FEATURES, bool)
     is_categorical[FEATURES - CATEGORICAL :] = kind == "mixed"
     ids = np.arange(len(rows))
-    plan = smote(ids[rare], np.ascontiguousarray(columns[:, rare]), is_categorical, n_to_make, 5, 0)
+    own, oversampler = np.ascontiguousarray(columns[:, rare]), OVERSAMPLERS[method]()
+    plan = plan_class(oversampler, ids[rare], own, Features(is_categorical), n_to_make, 5, 0)
     if neighbors == "cells":
-        plan, _ = in_cells(plan, "cells", 0.95, "1")
-    if method in ("borderline-1", "adasyn"):
+        plan, _ = in_cells(plan, "cells", 0.95)
+    if oversampler.needs_other_classes:
         others = InMemory(ids[~rare], np.ascontiguousarray(columns[:, ~rare]), THREADS)
-        plan = surrounded(plan, method, n_to_make, 10, others, "1", THREADS)
+        plan = among_other_classes(plan, n_to_make, others, THREADS)
     return all_rows(plan)
 
 

@@ -45,7 +45,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
-from raresmith.oversampling.smote import MadeRows, smote
+from raresmith.oversampling.base import Features, MadeRows
+from raresmith.oversampling.crossover import Crossover
+from raresmith.oversampling.plan import plan_class
 
 Rows = NDArray[np.float32]
 """(n, columns), numbers as they are and categories as codes."""
@@ -216,9 +218,10 @@ class Encoded:
 
     def crossover(self, n_neighbors: int) -> MadeRows:
         is_categorical = np.array([feature.kind == "categorical" for feature in self.features])
-        plan = smote(
-            np.arange(len(self.given.minority)), self.columns, is_categorical, self.given.n_rows,
-            min(n_neighbors, len(self.given.minority) - 1), self.given.seed, "crossover",
+        k_neighbors = min(n_neighbors, len(self.given.minority) - 1)
+        plan = plan_class(
+            Crossover(), np.arange(len(self.given.minority)), self.columns, Features(is_categorical),
+            self.given.n_rows, k_neighbors, self.given.seed,
         )  # fmt: skip
         return plan.rows(np.arange(self.given.n_rows))
 

@@ -1,17 +1,19 @@
 """Every method on rows that are small, flat, wide or out of proportion."""
 
-import typing
-
 import numpy as np
 import pytest
+from tests.oversampling.plans import counts_of, oversampler, smote, surrounded
 
-from raresmith.config import SURROUNDED, Method
-from raresmith.oversampling.other_classes import InMemory, surrounded
-from raresmith.oversampling.smote import in_cells, smote, usable_neighbors
-from raresmith.oversampling.smoten import category_places
+from raresmith.oversampling.base import CellOversampler
+from raresmith.oversampling.plan import in_cells
+from raresmith.oversampling.registry import OVERSAMPLERS
 
-METHODS = sorted(set(typing.get_args(Method)) - {"random", "smoten"})
-"""Those that take numbers and make new rows of them."""
+METHODS = [
+    name
+    for name, kind in OVERSAMPLERS.items()
+    if not (kind.copies_rows or kind.needs_category_counts or issubclass(kind, CellOversampler))
+]
+"""Those that take numbers and make new rows of them; of whole cells see test_imblearn_adapter."""
 
 
 def mixture(n_rare=40, n_other=200, n_features=5, seed=0):
@@ -61,11 +63,10 @@ CASES = {case.__name__: case for case in (few, equal, constant, wide, scales, ma
 def planned(rows, y, method, is_categorical, n_to_make=500):
     columns, rare = np.ascontiguousarray(rows.T), y == 1
     row_ids = np.arange(len(rows)) * 3 - 50
-    k = usable_neighbors(int(rare.sum()), 5, "reduce", "fraud")
-    plan = smote(row_ids[rare], columns[:, rare], is_categorical, n_to_make, k, 1, method)
-    if method in SURROUNDED:
-        plan = surrounded(plan, method, n_to_make, 10, InMemory(row_ids[~rare], columns[:, ~rare]), "fraud")
-    return plan
+    k = oversampler(method).usable_neighbors(int(rare.sum()), "fraud")
+    if OVERSAMPLERS[method].needs_other_classes:
+        return surrounded(row_ids, columns, rare, is_categorical, n_to_make, k, 1, method)
+    return smote(row_ids[rare], columns[:, rare], is_categorical, n_to_make, k, 1, method)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -97,11 +98,11 @@ def test_every_method_makes_valid_rows_of_hostile_ones(method, case, dtype):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("method", [method for method in METHODS if method not in SURROUNDED])
+@pytest.mark.parametrize("method", [name for name in METHODS if not OVERSAMPLERS[name].needs_other_classes])
 def test_cells_hold_enough_neighbors_of_hostile_rows(method, case):
     rows, y = CASES[case]()
     plan = planned(rows.astype(np.float32), y, method, np.zeros(rows.shape[1], bool))
-    parted, fit = in_cells(plan, "cells", 0.95, "fraud")
+    parted, fit = in_cells(plan, "cells", 0.95)
     assert fit.recall >= 0.95
     assert parted.rows(np.arange(500)).columns.shape == (rows.shape[1], 500)
 
@@ -120,15 +121,11 @@ def codes_of(case):
 @pytest.mark.parametrize("case", ["few", "equal", "constant", "wide", "many_categories"])
 def test_smoten_makes_valid_rows_of_hostile_ones(case):
     codes, rare = codes_of(case)
-    counts = [
-        [np.bincount(column[chosen], minlength=codes.max() + 1) for column in codes.T]
-        for chosen in (rare, np.full(len(codes), True))
-    ]
     columns = np.ascontiguousarray(codes[rare].T.astype(np.float32))
-    k = usable_neighbors(int(rare.sum()), 5, "reduce", "fraud")
+    k = oversampler("smoten").usable_neighbors(int(rare.sum()), "fraud")
     everywhere = np.full(len(columns), True)
-    plan = smote(np.flatnonzero(rare), columns, everywhere, 500, k, 1, "smoten", places=category_places(*counts))
-    for parted in (plan, in_cells(plan, "cells", 0.95, "fraud")[0]):
+    plan = smote(np.flatnonzero(rare), columns, everywhere, 500, k, 1, "smoten", counts=counts_of(codes.T, rare))
+    for parted in (plan, in_cells(plan, "cells", 0.95)[0]):
         made = parted.rows(np.arange(500))
         assert len(set(made.row_id)) == 500
         assert (made.base_row_id != made.neighbor_row_id).all()

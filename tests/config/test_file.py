@@ -71,10 +71,10 @@ def test_every_shipped_configuration_loads(name: str) -> None:
             {"oversample": {"method": "crossover"}, "evaluate": {"strategies": ["none", "smote"]}},
             r"evaluate.strategies names 'smote' but oversample.method is 'crossover'; name that",
         ),
-        ({"oversample": {"method": "imblearn"}}, r"oversample.sampler must name a class of imblearn.over_sampling"),
+        ({"oversample": {"method": "imblearn"}}, r"\[oversample\] lacks 'sampler': Class of imblearn.over_sampling"),
         (
             {"oversample": {"sampler": "SVMSMOTE"}},
-            r'oversample.sampler and .*sampler_params need oversample.method = "imblearn", got \'smote\'; set that',
+            r'oversample.sampler needs oversample.method = "imblearn", got \'smote\'; set that',
         ),
         (
             {
@@ -90,7 +90,16 @@ def test_every_shipped_configuration_loads(name: str) -> None:
             {"oversample": {"method": "imblearn", "sampler": "SMOTE", "sampler_params": {"k_neighbors": [1]}}},
             r"oversample.sampler_params.k_neighbors must be .*a number or text, got \[1\]",
         ),
-        ({"oversample": {"cell_rows": 999}}, r"oversample.cell_rows must be at least 1000, got 999"),
+        (
+            {"oversample": {"method": "imblearn", "sampler": ""}},
+            r"oversample.sampler must name a class of imblearn.over",
+        ),
+        ({"oversample": {"method": "smot"}}, r"oversample.method: 'smot' is none of .*; did you mean 'smote'\?"),
+        ({"oversample": {"parameters": {"k_neighbors": 1}}}, r"\[oversample\] has no key 'parameters'"),
+        (
+            {"oversample": {"method": "imblearn", "sampler": "SMOTE", "cell_rows": 999}},
+            r"oversample.cell_rows must be at least 1000, got 999",
+        ),
         ({"publish": {"source": "crossover"}}, r"publish.source names 'crossover' but oversample.method is 'smote'"),
         ({"publish": {"min_distance": -0.1}}, r"publish.min_distance must be at least 0, got -0.1"),
         ({"publish": {"min_distance": float("nan")}}, r"publish.min_distance must be at least 0, got nan"),

@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from tests.deploy.small_run import TABLES
 
 from raresmith.config import Config
+from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark.stages import location, read_encoder
 from raresmith.spark.tables import raw_columns
 from raresmith.tables import contracts
@@ -42,7 +43,7 @@ def promised(spark: SparkSession, finished_run: Config) -> dict[str, Table]:
         contracts.synthetic(encoder),
         contracts.refined(encoder),
         contracts.metrics(),
-        contracts.augmented(raw),
+        contracts.augmented(raw, OVERSAMPLERS),
         contracts.runs(),
     ]
     return {table.name: table for table in tables}

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.oversampling.plans import smote
 
 from raresmith.errors import DataError
 from raresmith.neighbors.cells import COPY_SECONDS, Members, choose_cells, parts_by_hash, sample_size, sampled
-from raresmith.neighbors.search import Distance, nearest
-from raresmith.oversampling.smote import in_cells, smote
+from raresmith.neighbors.distance import Distance
+from raresmith.neighbors.search import nearest
+from raresmith.oversampling.plan import in_cells
 
 N_ROWS = 12_000
 
@@ -47,7 +49,7 @@ def recall_of(plan, exact):
 
 @pytest.mark.parametrize("min_recall", [0.9, 0.98])
 def test_cells_find_the_share_of_true_neighbors_that_is_told_and_asked_for(plan, min_recall):
-    parted, fit = in_cells(plan, "cells", min_recall, "fraud")
+    parted, fit = in_cells(plan, "cells", min_recall)
     assert fit.recall >= min_recall
     assert fit.pairs < 0.6
     # 1,000 rows were asked, of 12,000.
@@ -56,14 +58,14 @@ def test_cells_find_the_share_of_true_neighbors_that_is_told_and_asked_for(plan,
 
 def test_parts_by_hash_find_few_of_the_true_neighbors_and_say_so():
     plan = planned(curved(40_000, seed=1))
-    parted, fit = in_cells(plan, "partition", 0.95, "fraud")
+    parted, fit = in_cells(plan, "partition", 0.95)
     assert len(fit.cells) == 4
     assert fit.recall == pytest.approx(1 / 4, abs=0.05)
     assert recall_of(parted, plan) == pytest.approx(1 / 4, abs=0.02)
 
 
 def test_the_neighbors_within_a_cell_are_the_nearest_of_its_candidates(plan):
-    parted, fit = in_cells(plan, "cells", 0.95, "fraud")
+    parted, fit = in_cells(plan, "cells", 0.95)
     of_rows = fit.cells.of(plan.row_ids, plan.columns)
     for base in range(0, N_ROWS, 1013):
         rows = np.flatnonzero((of_rows == of_rows[base, 0]).any(axis=1))
@@ -72,7 +74,7 @@ def test_the_neighbors_within_a_cell_are_the_nearest_of_its_candidates(plan):
 
 
 def test_a_row_has_the_same_cells_whichever_rows_it_is_asked_with(plan):
-    _, fit = in_cells(plan, "cells", 0.95, "fraud")
+    _, fit = in_cells(plan, "cells", 0.95)
     whole = fit.cells.of(plan.row_ids, plan.columns)
     assert whole.shape == (N_ROWS, fit.cells.fan_out)
     assert (np.sort(whole, axis=1)[:, 1:] != np.sort(whole, axis=1)[:, :-1]).all()
@@ -81,7 +83,7 @@ def test_a_row_has_the_same_cells_whichever_rows_it_is_asked_with(plan):
 
 
 def test_any_slicing_of_rows_made_in_cells_gives_the_same_bits(plan):
-    parted, _ = in_cells(plan, "cells", 0.95, "fraud")
+    parted, _ = in_cells(plan, "cells", 0.95)
     whole = parted.rows(np.arange(N_ROWS))
     assert len(set(whole.row_id)) == N_ROWS
     assert set(whole.row_id) == set(plan.rows(np.arange(N_ROWS)).row_id)
@@ -108,7 +110,7 @@ def test_a_heap_of_equal_rows_is_dealt_into_cells_without_loss():
     assert fit.recall == 1
     assert len(homes) > 5
     assert homes.max() < 2 * homes.mean()
-    made = in_cells(planned(columns, 500, row_ids=row_ids), "cells", 0.95, "fraud")[0].rows(np.arange(500))
+    made = in_cells(planned(columns, 500, row_ids=row_ids), "cells", 0.95)[0].rows(np.arange(500))
     assert (made.columns == 1).all()
     assert (made.base_row_id != made.neighbor_row_id).all()
 
@@ -141,7 +143,7 @@ def test_small_and_lumpy_classes_get_all_their_neighbors(seed, n_rows, k, distin
     columns = np.random.default_rng(seed).integers(0, distinct, (2, n_rows)).astype(np.float32)
     plan = planned(columns, 2 * n_rows, k)
     for neighbors in ("cells", "partition"):
-        parted, fit = in_cells(plan, neighbors, 0.95, "fraud")
+        parted, fit = in_cells(plan, neighbors, 0.95)
         assert fit.recall == 1
         np.testing.assert_array_equal(parted.neighbors(np.arange(n_rows)), plan.neighbors(np.arange(n_rows)))
 

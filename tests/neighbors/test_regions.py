@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raresmith.neighbors.distance import Distance
 from raresmith.neighbors.regions import fit_regions
-from raresmith.neighbors.search import Distance
 
 ON_A_LINE = np.arange(6, dtype=np.float32)[None] * 10
 NUMERIC = Distance(np.zeros(1, bool))

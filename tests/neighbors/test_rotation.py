@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 from tests.neighbors.test_cells import curved
+from tests.oversampling.plans import smote
 
+from raresmith.neighbors.distance import Distance
 from raresmith.neighbors.rotation import rotated
-from raresmith.neighbors.search import Candidates, Distance
-from raresmith.oversampling.smote import smote
+from raresmith.neighbors.search import Candidates
 
 N_ROWS = 60_000
 

@@ -13,8 +13,10 @@ from imblearn.over_sampling import SMOTENC
 from sklearn.neighbors import NearestNeighbors
 
 import raresmith
-from raresmith.neighbors.search import Candidates, Distance, nearest
-from raresmith.oversampling.smote import category_weight
+from raresmith.neighbors.distance import Distance, category_weight
+from raresmith.neighbors.search import Candidates, nearest
+
+KERNEL = ("kernel", "microkernel")
 
 
 def numeric(n_features):
@@ -182,7 +184,7 @@ def test_the_kernel_runs_from_an_archive(tmp_path, name):
     archive = tmp_path / name
     root = Path(raresmith.__file__).parent
     with zipfile.ZipFile(archive, "w") as file:
-        for module in ("__init__.py", "neighbors/__init__.py", "neighbors/microkernel.py", "neighbors/search.py"):
+        for module in ("__init__.py", *(f"neighbors/{n}.py" for n in ("__init__", *KERNEL, "distance", "search"))):
             file.write(root / module, f"raresmith/{module}")
     script = (
         f"import numpy as np, raresmith.neighbors.search as n; assert {name!r} in n.__file__; "

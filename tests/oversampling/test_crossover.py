@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.stats.contingency import association, crosstab
+from tests.oversampling.plans import smote
 
 from raresmith.oversampling.crossover import Linkage, cramers_v, cross, fit_linkage, spanning_tree
-from raresmith.oversampling.smote import smote
 
 
 def planned(rows, n_to_make, is_categorical, groups=None, seed=0):

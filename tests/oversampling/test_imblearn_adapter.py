@@ -7,20 +7,13 @@ import imblearn.over_sampling
 import numpy as np
 import pytest
 from imblearn.combine import SMOTETomek
+from tests.oversampling.plans import smote
 from tests.test_hostile import CASES, many_categories, mixture
 from threadpoolctl import threadpool_limits
 
-from raresmith.config import OversampleConfig
 from raresmith.errors import ConfigError, DataError
-from raresmith.oversampling.imblearn_adapter import (
-    CellRows,
-    _appended,
-    check_sampler,
-    fewest_own,
-    made_in_cell,
-    sampler_state,
-)
-from raresmith.oversampling.smote import smote
+from raresmith.oversampling.base import CellRows, Features
+from raresmith.oversampling.imblearn_adapter import ImblearnSampler, _appended, sampler_state
 
 SAMPLERS = sorted(imblearn.over_sampling.__all__)
 PARAMS = {"KMeansSMOTE": {"cluster_balance_threshold": 0.01}}
@@ -31,15 +24,17 @@ def cell_of(rows, y, dtype=np.float64):
 
 
 def configured(sampler, **settings):
-    return OversampleConfig(
-        method="imblearn", sampler=sampler, **{"sampler_params": PARAMS.get(sampler, {}), **settings}
-    )
+    parameters = {"sampler": sampler, "sampler_params": PARAMS.get(sampler, {}), **settings}
+    return ImblearnSampler(ImblearnSampler.Parameters(**parameters))
 
 
-def made_of(cell, n_to_make, config, is_categorical=None):
+NUMBERS = Features(np.zeros(5, bool))
+
+
+def made_of(cell, n_to_make, sampler, is_categorical=None):
     """Values (n_made, n_features), the other fields joined, and the rows of each maker."""
     is_categorical = np.zeros(len(cell.columns), bool) if is_categorical is None else is_categorical
-    parts = list(made_in_cell(cell, 1, n_to_make, config, is_categorical, 7))
+    parts = list(sampler.made_in_cell(cell, 1, n_to_make, Features(is_categorical), 7))
     joined = {
         name: np.concatenate([getattr(made, name) for made, _ in parts])
         for name in ("row_id", "base_row_id", "neighbor_row_id", "gap")
@@ -52,8 +47,8 @@ def made_of(cell, n_to_make, config, is_categorical=None):
 @pytest.mark.parametrize("name", ["ADASYN", "BorderlineSMOTE", "KMeansSMOTE", "RandomOverSampler", "SMOTE", "SVMSMOTE"])
 def test_a_cell_gets_the_rows_that_imbalanced_learn_makes_of_it(name, dtype):
     rows, y = mixture(n_rare=60, n_other=300, seed=3)
-    cell, config = cell_of(rows, y, dtype), configured(name)
-    values, made, by = made_of(cell, 200, config)
+    cell, sampler = cell_of(rows, y, dtype), configured(name)
+    values, made, by = made_of(cell, 200, sampler)
     kind = getattr(imblearn.over_sampling, name)
     neighbors = {} if name in ("ADASYN", "RandomOverSampler") else {"k_neighbors": 5}
     peer = kind(sampling_strategy={1: 260}, random_state=sampler_state(7, -50), **neighbors, **PARAMS.get(name, {}))
@@ -94,9 +89,9 @@ def test_a_refused_cell_is_made_by_smote_and_says_so():
 def test_a_sampler_that_makes_only_a_part_is_asked_again():
     # All bases are in danger, so SVM-SMOTE leaves out those that it would make of safe ones.
     rows, y = mixture(n_rare=60, n_other=300, seed=3)
-    cell, config = cell_of(rows, y), configured("SVMSMOTE")
-    values, _, by = made_of(cell, 200, config)
-    first = next(made_in_cell(cell, 1, 200, config, np.zeros(5, bool), 7))[0]
+    cell, sampler = cell_of(rows, y), configured("SVMSMOTE")
+    values, _, by = made_of(cell, 200, sampler)
+    first = next(sampler.made_in_cell(cell, 1, 200, NUMBERS, 7))[0]
     assert 0 < len(first.gap) < 150
     assert by == {"imblearn": 200}
     assert len(np.unique(values, axis=0)) == 200
@@ -112,14 +107,12 @@ def test_rows_that_the_sampler_made_too_few_are_made_by_smote():
 
 def test_many_times_as_many_rows_as_a_cell_holds_are_made_in_turns():
     rows, y = mixture(n_rare=60, n_other=300)
-    config = configured("SMOTE", cell_rows=1000)
-    values, made, by = made_of(cell_of(rows, y), 5001, config)
+    sampler = configured("SMOTE", cell_rows=1000)
+    values, made, by = made_of(cell_of(rows, y), 5001, sampler)
     assert by == {"imblearn": 5001}
     assert len(set(made["row_id"])) == 5001
     assert len(np.unique(values, axis=0)) == 5001
-    assert (
-        max(len(part.gap) for part, _ in made_in_cell(cell_of(rows, y), 1, 5001, config, np.zeros(5, bool), 7)) == 2000
-    )
+    assert max(len(part.gap) for part, _ in sampler.made_in_cell(cell_of(rows, y), 1, 5001, NUMBERS, 7)) == 2000
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -180,7 +173,7 @@ def test_a_sampler_that_moves_rows_is_refused():
 )
 def test_what_the_sampler_does_not_take_is_refused_before_it_runs(settings, message):
     with pytest.raises(ConfigError, match=message):
-        check_sampler(OversampleConfig(method="imblearn", **settings))
+        ImblearnSampler(ImblearnSampler.Parameters(**settings)).check()
 
 
 @pytest.mark.parametrize(
@@ -193,15 +186,14 @@ def test_what_the_sampler_does_not_take_is_refused_before_it_runs(settings, mess
 )
 def test_columns_that_the_sampler_does_not_take_are_refused(name, is_categorical, message):
     with pytest.raises(DataError, match=message):
-        check_sampler(configured(name), np.array(is_categorical))
+        configured(name).check(Features(np.array(is_categorical)))
 
 
 def test_without_imbalanced_learn_one_sentence_says_what_to_install():
     code = (
         "import sys; sys.modules['imblearn'] = None\n"
-        "from raresmith.config import OversampleConfig\n"
-        "from raresmith.oversampling.imblearn_adapter import check_sampler\n"
-        "check_sampler(OversampleConfig(method='imblearn', sampler='SVMSMOTE'))\n"
+        "from raresmith.oversampling.imblearn_adapter import ImblearnSampler\n"
+        "ImblearnSampler(ImblearnSampler.Parameters(sampler='SVMSMOTE')).check()\n"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "imbalanced-learn is not installed; install raresmith[imblearn]" in answer.stderr.splitlines()[-1]
@@ -216,6 +208,6 @@ def test_the_modules_of_the_package_do_not_import_scikit_learn():
 
 
 def test_cells_have_the_rows_of_the_class_that_the_sampler_asks_for():
-    assert fewest_own(configured("SMOTE")) == 16
-    assert fewest_own(configured("SMOTE", k_neighbors=40)) == 41
-    assert fewest_own(configured("ADASYN", sampler_params={"n_neighbors": 30})) == 31
+    assert configured("SMOTE").fewest_rows == 16
+    assert configured("SMOTE", k_neighbors=40).fewest_rows == 41
+    assert configured("ADASYN", sampler_params={"n_neighbors": 30}).fewest_rows == 31

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from imblearn.over_sampling import ADASYN, BorderlineSMOTE
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
+from tests.oversampling.plans import oversampler, surrounded
 
 from raresmith.errors import DataError
-from raresmith.oversampling.other_classes import InMemory, adasyn_copies, in_danger, surrounded
-from raresmith.oversampling.smote import smote
+from raresmith.oversampling.adasyn import adasyn_copies
 
 
 def two_classes(n_rare=150, n_other=500, n_features=4, seed=0):
@@ -22,10 +22,8 @@ def two_classes(n_rare=150, n_other=500, n_features=4, seed=0):
 
 def planned(rows, y, n_to_make, method, k=5, m=10, seed=0):
     row_ids, columns = np.arange(len(rows)), np.ascontiguousarray(rows.T)
-    rare = y == 1
-    plan = smote(row_ids[rare], columns[:, rare], np.zeros(len(columns), bool), n_to_make, k, seed)
-    others = InMemory(row_ids[~rare], columns[:, ~rare], n_threads=2)
-    return surrounded(plan, method, n_to_make, m, others, "fraud", n_threads=2)
+    numbers = np.zeros(len(columns), bool)
+    return surrounded(row_ids, columns, y == 1, numbers, n_to_make, k, seed, method, m, n_threads=2)
 
 
 def all_rows(plan):
@@ -121,7 +119,7 @@ def test_ties_and_few_rows_are_decided_by_distance_and_row_id(seed, m, n_rare, n
     squared = ((rows[:, None] - rows[None]) ** 2).sum(axis=2)
     np.fill_diagonal(squared, np.inf)
     n_others = (y[np.argsort(squared, axis=1, kind="stable")[:, : min(m, len(rows) - 1)]] == 0).sum(axis=1)[y == 1]
-    danger = in_danger(n_others, m)
+    danger = oversampler("borderline-1", m_neighbors=m).may_be_base(n_others)
     try:
         plan = planned(rows, y, 1000, "borderline-1", k=1, m=m)
     except DataError:

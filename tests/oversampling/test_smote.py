@@ -5,9 +5,12 @@ from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTE, SMOTENC
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
+from tests.oversampling.plans import oversampler, smote
 
 from raresmith.errors import DataError
-from raresmith.oversampling.smote import category_weight, copies_per_base, interpolate, smote, usable_neighbors, vote
+from raresmith.neighbors.distance import category_weight
+from raresmith.oversampling.base import copies_per_base
+from raresmith.oversampling.smote import interpolate, vote
 
 
 def numeric(n_features):
@@ -185,14 +188,15 @@ def test_exactly_as_many_rows_as_asked(n_rows, n_to_make, seed):
 
 
 def test_few_rows_get_fewer_neighbors_or_are_refused():
-    assert usable_neighbors(6, 5, "refuse", "1") == 5
-    assert usable_neighbors(5, 5, "reduce", "1") == 4
-    assert usable_neighbors(2, 5, "reduce", "1") == 1
+    refusing, reducing = (oversampler("smote", on_few_neighbors=policy) for policy in ("refuse", "reduce"))
+    assert refusing.usable_neighbors(6, "1") == 5
+    assert reducing.usable_neighbors(5, "1") == 4
+    assert reducing.usable_neighbors(2, "1") == 1
     with pytest.raises(DataError, match=r"class 'fraud' has 5 train rows but oversample\.k_neighbors is 5; lower"):
-        usable_neighbors(5, 5, "refuse", "fraud")
+        refusing.usable_neighbors(5, "fraud")
 
 
 @pytest.mark.parametrize("policy", ["reduce", "refuse"])
 def test_one_row_alone_is_refused(policy):
     with pytest.raises(DataError, match="class 'fraud' has 1 train row"):
-        usable_neighbors(1, 5, policy, "fraud")
+        oversampler("smote", on_few_neighbors=policy).usable_neighbors(1, "fraud")

@@ -1,9 +1,9 @@
 import numpy as np
 from imblearn.metrics.pairwise import ValueDifferenceMetric
 from imblearn.over_sampling import SMOTEN
+from tests.oversampling.plans import counts_of, smote
 
 from raresmith.neighbors.search import Distance, nearest
-from raresmith.oversampling.smote import smote
 from raresmith.oversampling.smoten import category_places
 
 
@@ -15,15 +15,13 @@ def codes_and_classes(n_rows=400, n_features=6, n_categories=12, seed=0):
 
 
 def places_of(codes, rare):
-    sizes = codes.max(axis=1) + 1
-    of_class = [np.bincount(column[rare], minlength=n) for column, n in zip(codes, sizes, strict=True)]
-    return category_places(of_class, [np.bincount(column, minlength=n) for column, n in zip(codes, sizes, strict=True)])
+    return category_places(*counts_of(codes, rare))
 
 
 def planned(codes, rare, n_to_make=600, k=5):
     columns = codes[:, rare].astype(np.float32)
     everywhere = np.full(len(codes), True)
-    return smote(np.flatnonzero(rare), columns, everywhere, n_to_make, k, 3, "smoten", places=places_of(codes, rare))
+    return smote(np.flatnonzero(rare), columns, everywhere, n_to_make, k, 3, "smoten", counts=counts_of(codes, rare))
 
 
 def test_two_rows_are_as_far_apart_as_imbalanced_learn_has_them():

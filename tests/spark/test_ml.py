@@ -9,9 +9,9 @@ from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import functions as F
+from tests.oversampling.plans import smote
 
 from raresmith.errors import ConfigError, DataError
-from raresmith.oversampling.smote import smote
 from raresmith.spark import ADASYN, SMOTE, SMOTEN, BorderlineSMOTE, Crossover, RandomOverSampler
 
 COLUMNS = ["amount", "age", "code"]

@@ -7,8 +7,8 @@ for pydantic is not on the executors.
 from raresmith.config.file import Config, load_config, parse_config
 from raresmith.config.section import ConfigErrors
 from raresmith.config.sections.constraints import CombinationConfig, ConstraintsConfig, RangeConfig, SumConfig, Value
-from raresmith.config.sections.evaluate import EvaluateConfig, Strategy
-from raresmith.config.sections.oversample import SURROUNDED, Method, OversampleConfig
+from raresmith.config.sections.evaluate import EvaluateConfig
+from raresmith.config.sections.oversample import OversampleConfig
 from raresmith.config.sections.prepare import Normalisation, PrepareConfig, WindowConfig
 from raresmith.config.sections.publish import PublishConfig
 from raresmith.config.sections.refine import PrivacyConfig, RefineConfig
@@ -19,13 +19,11 @@ from raresmith.config.sections.spark import SparkConfig
 from raresmith.config.sections.split import SplitConfig
 
 __all__ = [
-    "SURROUNDED",
     "CombinationConfig",
     "Config",
     "ConfigErrors",
     "ConstraintsConfig",
     "EvaluateConfig",
-    "Method",
     "Normalisation",
     "OversampleConfig",
     "PrepareConfig",
@@ -38,7 +36,6 @@ __all__ = [
     "SourceConfig",
     "SparkConfig",
     "SplitConfig",
-    "Strategy",
     "SumConfig",
     "Value",
     "WindowConfig",

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import tomllib
-import typing
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -15,8 +14,8 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from raresmith.config.section import ConfigErrors, Section, unknown_key
-from raresmith.config.sections.evaluate import EvaluateConfig
-from raresmith.config.sections.oversample import Method, OversampleConfig
+from raresmith.config.sections.evaluate import BUILT_IN, EvaluateConfig
+from raresmith.config.sections.oversample import OversampleConfig
 from raresmith.config.sections.prepare import PrepareConfig
 from raresmith.config.sections.publish import PublishConfig
 from raresmith.config.sections.refine import HOW_STARTED, RefineConfig
@@ -63,16 +62,22 @@ class Config(Section):
                 'evaluate.strategies names "reduced", but no row is taken out; set oversample.undersampling_strategy '
                 "or oversample.cleaning, or leave it out"
             )
-        method = self.oversample.method
-        for key, names in (
-            ("evaluate.strategies", self.evaluate.strategies),
-            ("publish.source", [self.publish.source]),
+        method, source = self.oversample.method, self.publish.source
+        for key, names, others in (
+            ("evaluate.strategies", self.evaluate.strategies, BUILT_IN),
+            ("publish.source", (source,), ("refined",)),
         ):
             for name in names:
-                if name in typing.get_args(Method) and name not in (method, "random"):
+                if name not in (*others, method):
                     yield ConfigError(
-                        f"{key} names {name!r} but oversample.method is {method!r}; name that, or change the method"
+                        f"{key} names {name!r} but oversample.method is {method!r}; name that, one of {list(others)}, "
+                        "or change the method"
                     )
+        if self.publish.min_distance and source == method and self.oversample.kind.copies_rows:
+            yield ConfigError(
+                f'publish.min_distance would leave out all rows of publish.source = "{source}", which are copies; '
+                "set it to 0, or publish others"
+            )
         yield from self._not_to_be_constrained()
         if self.run.incremental:
             yield from self._not_incremental()
@@ -105,9 +110,8 @@ class Config(Section):
             '"refined" in evaluate.strategies, for refine makes all its rows anew; leave it out': (
                 "refined" in self.evaluate.strategies
             ),
-            'oversample.method = "imblearn", whose samplers take all rows of a class as bases; set another': (
-                self.oversample.method == "imblearn"
-            ),
+            f'oversample.method = "{self.oversample.method}", whose samplers take all rows of a class as bases; set '
+            "another": self.oversample.kind.takes_whole_cells,
             "oversample.undersampling_strategy or cleaning, for they look at all rows; leave them out": (
                 self.oversample.removes
             ),

@@ -3,14 +3,15 @@
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AllowInfNan, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AllowInfNan, BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from raresmith.config.notes import notes
 from raresmith.errors import ConfigError, Key
 
 Natural = Annotated[int, Ge(0)]
@@ -49,6 +50,8 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     section: ClassVar[str] = ""
     """Its name in the file."""
+    noted_in: ClassVar[type | None] = None
+    """The class that has the notes of its fields, where it is another."""
 
     def __init__(self, **values: Any) -> None:
         """Check `values`; ConfigErrors with every mistake."""
@@ -70,9 +73,10 @@ class Section(BaseModel):
             raise refused(found)
         return self
 
-    def key_of(self, name: str) -> Key:
+    @classmethod
+    def key_of(cls, name: str) -> Key:
         """The name of a field as the file has it."""
-        return Key(f"{self.section}.{name}")
+        return Key(f"{cls.section}.{name}")
 
     def replaced(self, **changes: Any) -> Self:
         """The section with other values, checked as a new one is."""
@@ -81,6 +85,15 @@ class Section(BaseModel):
     def document(self) -> dict[str, Any]:
         """The values as the file could say them."""
         return self.model_dump()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, note in notes(cls.noted_in or cls).items():
+            if name in properties:
+                properties[name]["description"] = note
+        return schema
 
 
 def refused(mistakes: Iterable[ConfigError]) -> ValidationError:
@@ -99,7 +112,7 @@ def unknown_key(section: str, name: str, known: Iterable[str]) -> ConfigError:
     return ConfigError("[{section}] has no key {name!r}{hint}", section=section, name=name, hint=hint)
 
 
-def mistakes_in(error: ValidationError, cls: type[BaseModel], section: str) -> Iterator[ConfigError]:
+def mistakes_in(error: ValidationError, cls: type[Section], section: str) -> Iterator[ConfigError]:
     """Each mistake that pydantic found in a table of type `cls`, in words that name the key."""
     by_key: dict[str, ConfigError] = {}
     for detail in error.errors(include_url=False):
@@ -107,12 +120,13 @@ def mistakes_in(error: ValidationError, cls: type[BaseModel], section: str) -> I
         if kind == "mistake":
             yield detail["ctx"]["mistake"]
             continue
-        key, hint = _place(cls, section, detail["loc"])
-        table, _, name = key.rpartition(".")
+        key, hint, table = _place(cls, section, detail["loc"])
+        within, _, name = key.rpartition(".")
         if kind == "extra_forbidden":
-            yield unknown_key(table, name, _hints(hint))
+            yield unknown_key(within, name, table.model_fields)
         elif kind == "missing":
-            yield ConfigError("[{table}] lacks {name!r}", table=table, name=name)
+            note = notes(table.noted_in or table)[name]
+            yield ConfigError("[{table}] lacks {name!r}: {note}", table=within, name=name, note=note)
         elif key not in by_key or kind in _RANGES:  # of a union's members, the one whose range it misses
             expected = _range(hint) if kind in _RANGES else _described(hint)
             shown = list(found) if isinstance(found, tuple) else found
@@ -125,11 +139,7 @@ def mistakes_in(error: ValidationError, cls: type[BaseModel], section: str) -> I
 _RANGES = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}
 """The errors of pydantic that say a value of the right type is out of range; the others that are left are of types."""
 
-
-def _hints(cls: Any) -> dict[str, Any]:
-    """The types of a table's keys."""
-    hints = typing.get_type_hints(cls, include_extras=True)
-    return {name: hints[name] for name in cls.model_fields}
+_TABLES = (dict, Mapping)
 
 
 def _bare(hint: Any) -> Any:
@@ -145,23 +155,24 @@ def _members(hint: Any) -> tuple[Any, ...]:
     return (hint,)
 
 
-def _place(cls: Any, section: str, loc: Sequence[int | str]) -> tuple[str, Any]:
-    """The key of a place in a table of type `cls` and the type that it asks for; of an unknown key, its table."""
-    key, hint = section, cls
+def _place(cls: type[Section], section: str, loc: Sequence[int | str]) -> tuple[str, Any, type[Section]]:
+    """The key of a place in a table of type `cls`, the type that it asks for, and the table that it is in."""
+    key, hint, table = section, cls, cls
     for number, step in enumerate(loc, start=1):
         members = _members(hint)
         if len(members) > 1:  # the step names one of them
             if number < len(loc):
-                hint = next(member for member in members if typing.get_origin(_bare(member)) in (dict, tuple))
+                hint = next(member for member in members if typing.get_origin(_bare(member)) in (*_TABLES, tuple))
             continue
         bare = _bare(members[0])
-        if isinstance(bare, type) and issubclass(bare, BaseModel):
-            key, hint = f"{key}.{step}", _hints(bare).get(str(step), bare)
-        elif typing.get_origin(bare) is dict:
+        if isinstance(bare, type) and issubclass(bare, Section):
+            table = bare
+            key, hint = f"{key}.{step}", typing.get_type_hints(bare, include_extras=True).get(str(step))
+        elif typing.get_origin(bare) in _TABLES:
             key, hint = f"{key}.{step}", typing.get_args(bare)[1]
         else:
             hint = typing.get_args(bare)[0]
-    return key, hint
+    return key, hint, table
 
 
 def _described(hint: Any) -> str:
@@ -175,7 +186,7 @@ def _described(hint: Any) -> str:
         return "one of " + ", ".join(repr(a) for a in arguments)
     if origin is tuple:
         return f"a list, each {_described(arguments[0])}"
-    if origin is dict:
+    if origin in _TABLES:
         return f"a table, each value {_described(arguments[1])}"
     return {str: "text", int: "a whole number", float: "a number", bool: "true or false"}.get(bare, "a table")
 

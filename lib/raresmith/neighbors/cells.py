@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raresmith.counter_rng import Stream, hash64
-from raresmith.errors import DataError
-from raresmith.neighbors.search import Candidates, Distance, NearestSoFar, processors
+from raresmith.errors import DataError, Key
+from raresmith.neighbors.distance import Distance
+from raresmith.neighbors.search import Candidates, NearestSoFar, processors
 
 PART_ROWS = 10_000
 """Rows of a part where the class is parted without regard to space."""
@@ -228,8 +229,12 @@ def choose_cells(
         n_centers //= 2
     if best is None:
         raise DataError(
-            f"cells that fit in a task's memory find at most {highest:.3f} of the true neighbours of class "
-            f"{class_name!r}, but oversample.min_recall is {min_recall}; lower it, or use fewer features"
+            "cells that fit in a task's memory find at most {highest:.3f} of the true neighbours of class "
+            "{class_name!r}, but {key} is {min_recall}; lower it, or use fewer features",
+            highest=highest,
+            class_name=class_name,
+            key=Key("oversample.min_recall"),
+            min_recall=min_recall,
         )
     return best
 

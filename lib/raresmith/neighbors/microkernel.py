@@ -4,7 +4,7 @@ Half the squared distance of the rows x and y, less |x|² / 2, is |y|² / 2 - x�
 column, where summing squared differences takes two operations. No compiler makes this from loops in Python, so the
 vector instructions are written out for LLVM, which turns them into those of the processor at hand.
 
-Numba's machine code on disk is renewed when neighbors.py changes, not this file: touch that one too.
+Numba's machine code on disk is renewed when kernel.py changes, not this file: touch that one too.
 """
 
 from collections.abc import Callable

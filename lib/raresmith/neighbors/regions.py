@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from raresmith.counter_rng import Stream, uniform
 from raresmith.neighbors.cells import dealt, home
-from raresmith.neighbors.search import Candidates, Distance, processors
+from raresmith.neighbors.distance import Distance
+from raresmith.neighbors.search import Candidates, processors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raresmith.neighbors.search import Candidates, Distance
+from raresmith.neighbors.distance import Distance
+from raresmith.neighbors.search import Candidates
 
 _LEAST_ROWS = 50_000
 """Fewer are searched as fast without: most of the time goes to the first rows, while little can be ruled out."""

@@ -8,25 +8,20 @@ Where columns go together, the quick sum is taken in fewer columns: the rows are
 hold most of their differences, and two rows are never farther apart in these than they are in all.
 """
 
+import logging
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from raresmith.neighbors.microkernel import GROUP, judge, lowest_bit, take_least, tile_width
+from raresmith.neighbors.distance import Distance
 
+_LOG = logging.getLogger(__name__)
 _PACKED_ROWS = 2**13
-_BLOCK_BYTES = 2**17
-"""Tiles that all queries see before the next ones are loaded; they stay in a core's second cache."""
-
-
-_FIRST_TILES = 16
-"""Looked at once before the search, to know how far the nearest are at most."""
 
 
 def processors() -> int:
@@ -34,189 +29,17 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+@cache
+def _kernel() -> Any:
+    """The module that searches: compiled or, where Numba is not installed or does not run, by NumPy.
+
+    Imported by the first search, since Numba takes a second that what only names oversamplers need not wait for.
+    """
     try:
-        return njit(**options, cache=True)(function)  # type: ignore[no-any-return]
-    except (RuntimeError, ValueError):
-        # Numba keeps machine code beside the source or in the home folder; in an executor that reads the package
-        # from an archive there may be neither, and each Python worker compiles for itself.
-        return njit(**options)(function)  # type: ignore[no-any-return]
-
-
-@_compiled
-def _distance(queries, q, rows, r, n_numeric, weight):  # type: ignore[no-untyped-def]
-    """Squared distance of two rows, always summed in this order. Numba counts references to slices, at a price."""
-    total = 0.0
-    for f in range(n_numeric):
-        difference = np.float64(queries[q, f]) - np.float64(rows[r, f])
-        total += difference * difference
-    mismatches = 0
-    for f in range(n_numeric, rows.shape[1]):
-        mismatches += queries[q, f] != rows[r, f]
-    return total + weight * mismatches
-
-
-@_compiled
-def _insert(distances, indices, q, distance, index):  # type: ignore[no-untyped-def]
-    """Put the candidate into the sorted lists of q; it comes after equals, which have lower indices."""
-    p = distances.shape[1] - 1
-    while p > 0 and distances[q, p - 1] > distance:
-        distances[q, p], indices[q, p] = distances[q, p - 1], indices[q, p - 1]
-        p -= 1
-    distances[q, p], indices[q, p] = distance, index
-
-
-@_compiled
-def _limit(distance, square, slack, floor):  # type: ignore[no-untyped-def]
-    """The largest quick sum of a candidate that may lie within the squared distance of a row with this square."""
-    return (distance * (1 + slack) - square) / 2 + floor
-
-
-@_compiled
-def _first_look(  # type: ignore[no-untyped-def]
-    tiles, halves, width, n_numeric, n_categorical, half_weight, unit, slack, floor, packed, squares, k, furthest
-):
-    """Lower `furthest` to squared distances within which the k nearest candidates lie for sure.
-
-    Of the first candidates the least sum in each place of a tile is kept. The k nearest are at most as far as those
-    with the k + 1 least of these: one of them may be the row itself.
-    """
-    largest = 0.0
-    for candidate in range(_FIRST_TILES * width):
-        if halves[candidate] < np.inf:
-            largest = max(largest, np.float64(halves[candidate]))
-    n_features = n_numeric + n_categorical
-    least = np.empty(GROUP * width).astype(tiles.dtype)
-    nearest = np.empty(k + 1)
-    for start in range(0, len(furthest), GROUP):
-        least[:] = np.inf
-        for tile in range(_FIRST_TILES):
-            take_least(
-                tiles, tile * n_features * width, halves, tile * width, packed, start * n_features, n_numeric,
-                n_categorical, half_weight, least,
-            )  # fmt: skip
-        for q in range(start, min(start + GROUP, len(furthest))):
-            nearest[:] = np.inf
-            for place in range(width):
-                total = np.float64(least[(q - start) * width + place])
-                if total < nearest[k]:
-                    p = k
-                    while p > 0 and nearest[p - 1] > total:
-                        nearest[p] = nearest[p - 1]
-                        p -= 1
-                    nearest[p] = total
-            # What the sums were lowered by to be on the safe side, and may have lost by rounding.
-            error = slack * (np.abs(squares[q]) + 2 * largest) + floor
-            bound = (2 * nearest[k] + squares[q] + 4 * error) * (1 + 2 * slack)
-            furthest[q] = min(furthest[q], bound / unit)
-
-
-@_compiled
-def _search(  # type: ignore[no-untyped-def]
-    tiles,
-    halves,
-    rows,
-    n_numeric,
-    n_directions,
-    weight,
-    unit,
-    slack,
-    floor,
-    width,
-    queries,
-    packed,
-    squares,
-    own,
-    within,
-    k,
-):
-    n_rows = len(rows)
-    n_categorical = rows.shape[1] - n_numeric
-    n_features = n_directions + n_categorical
-    n_queries = len(queries)
-    n_tiles, n_groups = len(halves) // width, (n_queries + GROUP - 1) // GROUP
-    block = max(1, _BLOCK_BYTES // (width * n_features * tiles.itemsize))
-    distances = np.full((n_queries, k), np.inf)
-    indices = np.full((n_queries, k), -1)
-    furthest = within.copy()
-    limits = np.full(n_groups * GROUP, -np.inf).astype(tiles.dtype)
-    for q in range(n_queries):
-        limits[q] = _limit(furthest[q] * unit, squares[q], slack, floor)
-    half_weight = np.full(1, weight * unit / 2).astype(tiles.dtype)[0]
-    masks = np.zeros(GROUP, np.int64)
-    if n_directions == n_numeric and n_tiles >= 3 * _FIRST_TILES and k < width // 2:
-        # Else most of the time would go to the first candidates, while little can be ruled out.
-        _first_look(
-            tiles,
-            halves,
-            width,
-            n_numeric,
-            n_categorical,
-            half_weight,
-            unit,
-            slack,
-            floor,
-            packed,
-            squares,
-            k,
-            furthest,
-        )
-        for q in range(n_queries):
-            limits[q] = _limit(furthest[q] * unit, squares[q], slack, floor)
-    for first in range(0, n_tiles, block):
-        for group in range(n_groups):
-            start = group * GROUP
-            for tile in range(first, min(first + block, n_tiles)):
-                hits = judge(
-                    tiles, tile * n_features * width, halves, tile * width, packed, start * n_features,
-                    n_directions, n_categorical, half_weight, limits, start, masks,
-                )  # fmt: skip
-                while hits != 0:
-                    q = start + lowest_bit(hits)
-                    hits &= hits - 1
-                    mask = masks[q - start] if q < n_queries else 0
-                    while mask != 0:
-                        candidate = tile * width + lowest_bit(mask)
-                        mask &= mask - 1
-                        if candidate >= n_rows or candidate == own[q]:
-                            continue
-                        distance = _distance(queries, q, rows, candidate, n_numeric, weight)
-                        # Candidates come in order, so an equal one has the higher index and loses.
-                        if distance < distances[q, k - 1] and distance <= within[q]:
-                            _insert(distances, indices, q, distance, candidate)
-                            furthest[q] = min(furthest[q], distances[q, k - 1])
-                            # Nothing is nearer than 0: later copies of a row need no look.
-                            limits[q] = -np.inf
-                            if distances[q, k - 1] > 0:
-                                limits[q] = _limit(furthest[q] * unit, squares[q], slack, floor)
-    return indices, distances
-
-
-@dataclass(frozen=True, eq=False)
-class Distance:
-    """How far two rows lie from each other: the squared distance is a sum over the columns.
-
-    A numeric column adds the squared difference, a categorical one `weight` where the codes differ.
-    """
-
-    is_categorical: NDArray[np.bool_]
-    """Of shape (n_features,): the columns that hold codes."""
-    weight: float = 0.0
-    """Squared distance of two categories."""
-    places: tuple[NDArray[np.float64], ...] = ()
-    """For tables with categories only, a number for each code of each column: two codes are as far apart as these."""
-    rotation: NDArray[np.float64] | None = None
-    """Orthonormal directions that rows are first compared in, of shape (n_numeric, n_directions).
-
-    They change how long a search takes and never what it finds.
-    """
-
-    def placed(self, columns: NDArray[Any]) -> NDArray[Any]:
-        """The columns as they are measured."""
-        if not self.places:
-            return columns
-        return np.stack([place[codes.astype(np.int64)] for place, codes in zip(self.places, columns, strict=True)])
+        return import_module("raresmith.neighbors.kernel")
+    except (ImportError, OSError, RuntimeError) as error:
+        _LOG.warning("Numba does not run here (%s); neighbours are searched by NumPy, which takes far longer", error)
+        return import_module("raresmith.neighbors.numpy_kernel")
 
 
 class Candidates:
@@ -247,7 +70,7 @@ class Candidates:
         # smallest normal number each.
         self._slack = 4 * (n_features + 16) * float(precision.eps)
         self._floor = 4 * n_features * float(precision.tiny)
-        self._width = tile_width(self._dtype.itemsize)
+        self._width = _kernel().tile_width(self._dtype.itemsize)
         rotation = distance.rotation
         self._n_directions = self._n_numeric if rotation is None else rotation.shape[1]
         self._tiles, squares = self._packed(columns, self._width, sign=-1)
@@ -316,9 +139,9 @@ class Candidates:
 
         def search(first: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
             part = columns[:, first:end]
-            packed, squares = self._packed(part, GROUP, sign=1)
+            packed, squares = self._packed(part, _kernel().GROUP, sign=1)
             queries = np.ascontiguousarray(part[self._order].T)
-            return _search(  # type: ignore[no-any-return]
+            return _kernel().search(  # type: ignore[no-any-return]
                 self._tiles, self._halves, self._rows, self._n_numeric, self._n_directions,
                 float(self._distance.weight), self._scale**2, self._slack, self._floor, self._width, queries, packed,
                 squares, own[first:end], within[first:end], k,

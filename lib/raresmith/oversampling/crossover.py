@@ -5,13 +5,15 @@ column follows the one above it, else it is tossed anew. The tree is the maximum
 rows, as Chow and Liu (1968, IEEE Trans. Inf. Theory 14:462-467) take that of mutual information.
 """
 
+import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raresmith.counter_rng import Stream, hash64, uniform
+from raresmith.oversampling.base import ClassSample, NeighborOversampler, Parents
 
 SAMPLE_ROWS = 20_000
 """Most rows that the association of two columns is taken from."""
@@ -21,6 +23,28 @@ CATEGORIES = 10
 """The most frequent categories; the others, and those too rare to meet another once by chance, are counted as one."""
 ATTEMPTS = 16
 """Tosses of a row before the last resort against a copy."""
+
+
+class Crossover(NeighborOversampler):
+    """Each column whole from a row or from its neighbour, so that every value is a real one (docs/methods.md)."""
+
+    name = "crossover"
+    title = "crossover"
+    explained = "with rows crossed from a row and its neighbour"
+    _linkage: "Linkage"
+
+    def fit(self, rows: ClassSample) -> Self:
+        """Learn which columns go together."""
+        features = rows.features
+        groups = np.arange(len(rows.columns)) if features.groups is None else features.groups
+        fitted = copy.copy(self)
+        fitted._linkage = fit_linkage(rows.row_ids, rows.columns, features.is_categorical, groups, rows.random_state)
+        return fitted
+
+    def draw(self, parents: Parents) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Values of both parents; the gap is the share of the differing groups that are the neighbour's."""
+        base, neighbor = parents.columns[:, parents.base], parents.columns[:, parents.neighbor]
+        return cross(base, neighbor, self._linkage, parents.random_state, parents.row_id, parents.copy)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

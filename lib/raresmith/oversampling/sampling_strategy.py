@@ -2,7 +2,10 @@
 
 from collections.abc import Collection, Mapping
 
-from raresmith.errors import DataError, NothingToMake
+from raresmith.errors import DataError, Key, NothingToMake
+
+_SAMPLING = Key("oversample.sampling_strategy")
+_UNDERSAMPLING = Key("oversample.undersampling_strategy")
 
 
 def rows_to_make(counts: Mapping[str, int], strategy: float | str | dict[str, int]) -> dict[str, int]:
@@ -29,8 +32,10 @@ def rows_to_make(counts: Mapping[str, int], strategy: float | str | dict[str, in
     if len(counts) < 2:
         found = f"only class {next(iter(counts))!r}" if counts else "no class at all"
         raise NothingToMake(
-            f"the train rows hold {found}, and oversampling needs rows of at least two; "
-            "check source.label and the split, or give the run a table with minority rows"
+            "the train rows hold {found}, and oversampling needs rows of at least two; check {label} and the split, or "
+            "give the run a table with minority rows",
+            found=found,
+            label=Key("source.label"),
         )
     majority, minority = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
     if isinstance(strategy, dict):
@@ -59,26 +64,39 @@ def rows_to_keep(counts: Mapping[str, int], strategy: float | str | dict[str, in
     """
     counts = {name: count for name, count in counts.items() if count > 0}
     majority, minority = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
-    key = "oversample.undersampling_strategy"
+    key = _UNDERSAMPLING
     if isinstance(strategy, str):
         names = _named("not minority" if strategy == "auto" else strategy, counts, minority, majority)
         return dict.fromkeys(names, counts[minority])
     if isinstance(strategy, dict):
         if unknown := [name for name in strategy if name not in counts]:
-            raise DataError(f"{key} names {unknown}, of which there are no rows; classes with rows are {list(counts)}")
+            raise DataError(
+                "{key} names {unknown}, of which there are no rows; classes with rows are {classes}",
+                key=key,
+                unknown=unknown,
+                classes=list(counts),
+            )
         wanted = dict(strategy)
     elif len(counts) > 2:
         raise DataError(
-            f"{key} = {strategy} is a share of two classes but there are {len(counts)}: {list(counts)}; give a table "
-            "of rows per class instead"
+            "{key} = {strategy} is a share of two classes but there are {n}: {classes}; give a table of rows per class "
+            "instead",
+            key=key,
+            strategy=strategy,
+            n=len(counts),
+            classes=list(counts),
         )
     else:
         wanted = {name: int(counts[minority] / strategy) for name in counts if name != minority}
     for name, wished in wanted.items():
         if wished > counts[name]:
             raise DataError(
-                f"{key} wishes to keep {wished} rows of class {name!r} but there are {counts[name]}; "
-                "undersampling adds no rows, wish at most as many"
+                "{key} wishes to keep {wished} rows of class {name!r} but there are {there}; undersampling adds no "
+                "rows, wish at most as many",
+                key=key,
+                wished=wished,
+                name=name,
+                there=counts[name],
             )
     return wanted
 
@@ -108,14 +126,20 @@ def _named(word: str, counts: Mapping[str, int], minority: str, majority: str) -
 def _wished(counts: Mapping[str, int], strategy: dict[str, int]) -> dict[str, int]:
     if unknown := [name for name in strategy if name not in counts]:
         raise DataError(
-            f"oversample.sampling_strategy names {unknown}, of which there are no train rows; "
-            f"classes with train rows are {list(counts)}"
+            "{key} names {unknown}, of which there are no train rows; classes with train rows are {classes}",
+            key=_SAMPLING,
+            unknown=unknown,
+            classes=list(counts),
         )
     for name, wished in strategy.items():
         if wished < counts[name]:
             raise DataError(
-                f"oversample.sampling_strategy wishes {wished} rows of class {name!r} but there are {counts[name]}; "
-                "oversampling takes no rows away, wish at least as many"
+                "{key} wishes {wished} rows of class {name!r} but there are {there}; oversampling takes no rows away, "
+                "wish at least as many",
+                key=_SAMPLING,
+                wished=wished,
+                name=name,
+                there=counts[name],
             )
     return {name: strategy[name] - counts[name] for name in counts if name in strategy}
 
@@ -123,14 +147,24 @@ def _wished(counts: Mapping[str, int], strategy: dict[str, int]) -> dict[str, in
 def _share(counts: Mapping[str, int], majority: str, strategy: float) -> dict[str, int]:
     if len(counts) > 2:
         raise DataError(
-            f"oversample.sampling_strategy = {strategy} is a share of two classes but the train rows hold "
-            f"{len(counts)}: {list(counts)}; give a table of rows per class instead"
+            "{key} = {strategy} is a share of two classes but the train rows hold {n}: {classes}; give a table of rows "
+            "per class instead",
+            key=_SAMPLING,
+            strategy=strategy,
+            n=len(counts),
+            classes=list(counts),
         )
     (name,) = (name for name in counts if name != majority)
     made = int(counts[majority] * strategy - counts[name])
     if made < 0:
         raise NothingToMake(
-            f"oversample.sampling_strategy = {strategy} wishes {counts[majority] * strategy:.0f} rows of class "
-            f"{name!r} but there are {counts[name]} already; raise it above {counts[name] / counts[majority]:.4g}"
+            "{key} = {strategy} wishes {wished:.0f} rows of class {name!r} but there are {there} already; raise it "
+            "above {share:.4g}",
+            key=_SAMPLING,
+            strategy=strategy,
+            wished=counts[majority] * strategy,
+            name=name,
+            there=counts[name],
+            share=counts[name] / counts[majority],
         )
     return {name: made}

@@ -1,8 +1,16 @@
-"""Oversampling as stages of pyspark.ml pipelines."""
+"""The oversamplers as stages of pyspark.ml pipelines: `SMOTE` and each other one that is registered, by its name."""
 
-from typing import Any, ClassVar
+import ast
+import inspect
+import logging
+import re
+import textwrap
+from collections import defaultdict
+from dataclasses import MISSING, Field, fields
+from functools import cache
+from itertools import pairwise
+from typing import Any, ClassVar, Literal, get_origin, get_type_hints
 
-from pyspark import keyword_only
 from pyspark.ml.base import Estimator, Model
 from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.ml.param import Param, Params, TypeConverters
@@ -12,25 +20,35 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config import Method, OversampleConfig
-from raresmith.errors import ConfigError, DataError, RaresmithError
+from raresmith.config import OversampleConfig
+from raresmith.errors import ConfigError, DataError, Key, RaresmithError
+from raresmith.oversampling.base import Oversampler
+from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns
 from raresmith.spark.oversample.oversample import made_rows
 from raresmith.spark.prepare.row_id import row_hash
 from raresmith.spark.tables import col
 
+_LOG = logging.getLogger(__name__)
 _MOST_CLASSES = 1000
-_PARAMS = {
-    "sampling_strategy": "samplingStrategy",
-    "k_neighbors": "kNeighbors",
-    "m_neighbors": "mNeighbors",
-    "min_recall": "minRecall",
-    "neighbors": "neighbors",
-    # The longer one first, for the shorter is part of it.
-    "sampler_params": "samplerParams",
-    "sampler": "sampler",
-    "cell_rows": "cellRows",
+_CONVERTERS: dict[Any, Any] = {
+    int: TypeConverters.toInt,
+    float: TypeConverters.toFloat,
+    bool: TypeConverters.toBoolean,
+    str: TypeConverters.toString,
+    Literal: TypeConverters.toString,
 }
+_SHARED = {
+    "sampling_strategy": "auto",
+    "neighbors": "auto",
+    "min_recall": 0.95,
+}
+"""Of `[oversample]`, the keys of all methods that a stage has a param for, and their defaults."""
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 def _strategy(value: Any) -> float | str | dict[str, int]:
@@ -39,25 +57,32 @@ def _strategy(value: Any) -> float | str | dict[str, int]:
     return value if isinstance(value, str) else float(value)
 
 
-class _Oversampler(
+class OversamplerStage(
     Estimator["OversampledModel"],
     HasFeaturesCol,
     HasInputCols,
     HasLabelCol,
     HasSeed,
-    DefaultParamsReadable["_Oversampler"],
+    DefaultParamsReadable["OversamplerStage"],
     DefaultParamsWritable,
 ):
-    """What the oversamplers share.
+    """What the stages share.
 
     The features are one vector column (`featuresCol`) or several columns of numbers (`inputCols`, which comes first).
     In a `Pipeline` the stages behind it are fitted on the rows with the made ones; the fitted pipeline lets every table
     pass as it is. `fit_resample` gives the rows themselves. Made rows are null in columns that are neither feature nor
     label; numbers in columns of whole numbers are rounded.
+
+    Parameters
+    ----------
+    given
+        Values of the params, which are those below and the oversampler's own; None leaves the default.
     """
 
-    _method: ClassVar[Method] = "smote"
-    _input_kwargs: dict[str, Any]
+    _kinds: ClassVar[tuple[type[Oversampler], ...]] = ()
+    """The oversamplers that it may run, of which `kind` chooses where there are several."""
+    _defaults: ClassVar[dict[str, Any]] = {}
+    """Of the params that are the oversampler's own."""
 
     samplingStrategy: Param[Any] = Param(
         Params._dummy(),
@@ -65,9 +90,6 @@ class _Oversampler(
         "minority / majority after resampling, 'minority', 'not minority', 'not majority', 'all', 'auto', or a dict of "
         "rows by class",
         _strategy,
-    )
-    kNeighbors: Param[Any] = Param(
-        Params._dummy(), "kNeighbors", "nearest rows of the same class to draw towards (>= 1)", TypeConverters.toInt
     )
     categoricalFeatures: Param[Any] = Param(
         Params._dummy(),
@@ -91,30 +113,24 @@ class _Oversampler(
         Params._dummy(), "minRecall", "share of the true neighbours that cells must find", TypeConverters.toFloat
     )
 
-    def __init__(self) -> None:
+    def __init__(self, **given: Any) -> None:
         super().__init__()
-        self._setDefault(
-            samplingStrategy="auto",
-            kNeighbors=5,
-            categoricalFeatures=[],
-            neighbors="auto",
-            minRecall=0.95,
-            featuresCol="features",
-            labelCol="label",
-            seed=0,
-        )
-
-    def _take(self, given: dict[str, Any]) -> None:
+        if unknown := sorted(given.keys() - {param.name for param in self.params}):
+            raise TypeError(f"{type(self).__name__} takes {[param.name for param in self.params]}, got {unknown}")
+        shared = {_camel(name): value for name, value in _SHARED.items()}
+        self._setDefault(categoricalFeatures=[], featuresCol="features", labelCol="label", seed=0, **shared)
+        self._setDefault(**self._defaults)
         self._set(**{name: value for name, value in given.items() if value is not None})
 
-    def _config(self) -> OversampleConfig:
-        return OversampleConfig(
-            method=self._method,
-            sampling_strategy=self.getOrDefault(self.samplingStrategy),
-            k_neighbors=self.getOrDefault(self.kNeighbors),
-            neighbors=self.getOrDefault(self.neighbors),
-            min_recall=self.getOrDefault(self.minRecall),
-        )
+    def _chosen(self) -> tuple[Oversampler, OversampleConfig]:
+        """The oversampler, and what there is to set beside it."""
+        kinds = {kind.name: kind for kind in self._kinds}
+        name = self.getOrDefault("kind") if len(kinds) > 1 else next(iter(kinds))
+        if name not in kinds:
+            raise ConfigError("kind must be {known}, got {name!r}", known=" or ".join(map(repr, kinds)), name=name)
+        keys = [*_SHARED, *(field.name for field in fields(kinds[name].Parameters))]
+        config = OversampleConfig(method=name, **{key: self.getOrDefault(_camel(key)) for key in keys})
+        return kinds[name](config.parameters), config
 
     def fit_resample(self, dataset: DataFrame) -> DataFrame:
         """The rows of `dataset` and the made ones, which are the same for any order and partitions of these.
@@ -127,14 +143,14 @@ class _Oversampler(
         try:
             made = self._made(dataset)
         except RaresmithError as error:
-            raise type(error)(_in_params(str(error))) from None
+            raise (ConfigError if isinstance(error, ConfigError) else DataError)(self._spelt(error)) from None
         return dataset.unionByName(made, allowMissingColumns=True).select(*[col(name) for name in dataset.columns])
 
     def _fit(self, dataset: DataFrame) -> "OversampledModel":
         return OversampledModel(dataset, self.fit_resample(dataset))
 
     def _made(self, dataset: DataFrame) -> DataFrame:
-        config, label = self._config(), self.getLabelCol()
+        (oversampler, config), label = self._chosen(), self.getLabelCol()
         counts = dataset.groupBy(col(label).alias("label")).count().limit(_MOST_CLASSES + 1).collect()
         if any(row["label"] is None for row in counts):
             raise DataError(f"labelCol {label!r} is null in some rows; fill it or leave them out")
@@ -161,7 +177,7 @@ class _Oversampler(
             categorical=tuple(i in chosen for i in range(len(given))),
             groups=tuple(range(len(given))),
         )
-        made = made_rows(train, features, tuple(map(_text, classes)), config, self.getSeed() % 2**63).rows
+        made = made_rows(train, features, tuple(map(_text, classes)), oversampler, config, self.getSeed() % 2**63).rows
         of_class = F.array(*[F.lit(value) for value in classes])[F.col("label")]
         return made.select(of_class.cast(dataset.schema[label].dataType).alias(label), *self._back(given, types))
 
@@ -198,6 +214,16 @@ class _Oversampler(
             return col(self.getOrDefault(self.rowIdCol)).cast("bigint")
         return row_hash(dataset.schema.fields, 0)
 
+    def _spelt(self, error: RaresmithError) -> str:
+        """The error in the words of this door."""
+
+        def spell(key: Key) -> str:
+            param = _camel(key.removeprefix("oversample."))
+            return param if key.startswith("oversample.") and self.hasParam(param) else str(key)
+
+        # The configuration's own errors have no fields yet.
+        return re.sub(r"oversample\.\w+", lambda found: spell(Key(found[0])), error.told(spell))
+
 
 def _stored(kind: t.DataType) -> str:
     return "float" if kind == t.FloatType() else "double"
@@ -215,13 +241,6 @@ def _told_apart(rows: DataFrame, largest: int) -> DataFrame:
     own = F.when(F.col("__nth") > 1, F.xxhash64("row_id", "__nth")).otherwise(F.col("row_id"))
     told = numbered.withColumn("row_id", own).drop("__nth")
     return told.unionByName(rows.where(F.col("label") == largest))
-
-
-def _in_params(message: str) -> str:
-    """An error in the words of this door."""
-    for key, param in _PARAMS.items():
-        message = message.replace(f"oversample.{key}", param)
-    return message
 
 
 class OversampledModel(Model, DefaultParamsReadable["OversampledModel"], DefaultParamsWritable):
@@ -242,154 +261,59 @@ class OversampledModel(Model, DefaultParamsReadable["OversampledModel"], Default
         return resampled
 
 
-class SMOTE(_Oversampler):
-    """Chawla et al. 2002; with `categoricalFeatures` as SMOTE-NC does."""
-
-    _method: ClassVar[Method] = "smote"
-
-    @keyword_only
-    def __init__(
-        self,
-        *,
-        samplingStrategy: float | str | dict[str, int] = "auto",
-        kNeighbors: int = 5,
-        categoricalFeatures: list[int] | None = None,
-        neighbors: str = "auto",
-        minRecall: float = 0.95,
-        featuresCol: str = "features",
-        inputCols: list[str] | None = None,
-        labelCol: str = "label",
-        rowIdCol: str | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self._take(self._input_kwargs)
+@cache
+def stages() -> dict[str, type[OversamplerStage]]:
+    """The stage of each registered oversampler, by the name of its class."""
+    kinds: defaultdict[str, list[type[Oversampler]]] = defaultdict(list)
+    for name in OVERSAMPLERS:
+        try:
+            kind = OVERSAMPLERS[name]
+        except ConfigError as error:  # another distribution's, which must not take the others away
+            _LOG.warning("there is no stage of the oversampler %r: %s", name, error)
+            continue
+        kinds[kind.stage or kind.__name__].append(kind)
+    return {name: _stage(name, several) for name, several in kinds.items()}
 
 
-class Crossover(SMOTE):
-    """Each column whole from a row or from its neighbour, so that every value is a real one (docs/methods.md)."""
-
-    _method: ClassVar[Method] = "crossover"
-
-
-class ADASYN(SMOTE):
-    """He et al. 2008: the more rows of other classes are near a row, the more rows are made of it."""
-
-    _method: ClassVar[Method] = "adasyn"
-
-
-class SMOTEN(SMOTE):
-    """Chawla et al. 2002, for categories only: `categoricalFeatures` must name all features."""
-
-    _method: ClassVar[Method] = "smoten"
-
-
-class RandomOverSampler(_Oversampler):
-    """Rows of the class again, each equally often but for one."""
-
-    _method: ClassVar[Method] = "random"
-
-    @keyword_only
-    def __init__(
-        self,
-        *,
-        samplingStrategy: float | str | dict[str, int] = "auto",
-        featuresCol: str = "features",
-        inputCols: list[str] | None = None,
-        labelCol: str = "label",
-        rowIdCol: str | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self._take(self._input_kwargs)
+def _stage(name: str, kinds: list[type[Oversampler]]) -> type[OversamplerStage]:
+    """The stage of one oversampler, or of several that share it; each of their parameters is a param."""
+    members: dict[str, Any] = {"_kinds": tuple(kinds), "__doc__": kinds[0].__doc__, "__module__": __name__}
+    defaults: dict[str, Any] = {}
+    for kind in kinds:
+        hints, docs = get_type_hints(kind.Parameters), _docs(kind.Parameters)
+        for field in fields(kind.Parameters):
+            param, hint = _camel(field.name), hints[field.name]
+            convert = _CONVERTERS.get(get_origin(hint) or hint, TypeConverters.identity)
+            members[param] = Param(Params._dummy(), param, docs.get(field.name, ""), convert)
+            if (value := _default(field)) is not MISSING:
+                defaults[param] = value
+    if len(kinds) > 1:
+        known = " or ".join(kind.name for kind in kinds)
+        members["kind"] = Param(Params._dummy(), "kind", known, TypeConverters.toString)
+        defaults["kind"] = kinds[0].name
+    return type(name, (OversamplerStage,), {**members, "_defaults": defaults})
 
 
-class BorderlineSMOTE(_Oversampler):
-    """Han et al. 2005: from rows at least half of whose nearest rows, but not all, are of other classes."""
-
-    kind: Param[Any] = Param(
-        Params._dummy(),
-        "kind",
-        "borderline-1: towards rows of the same class; borderline-2: of any",
-        TypeConverters.toString,
-    )
-    mNeighbors: Param[Any] = Param(
-        Params._dummy(), "mNeighbors", "nearest rows that tell whether a row is in danger (>= 1)", TypeConverters.toInt
-    )
-
-    @keyword_only
-    def __init__(
-        self,
-        *,
-        samplingStrategy: float | str | dict[str, int] = "auto",
-        kNeighbors: int = 5,
-        mNeighbors: int = 10,
-        kind: str = "borderline-1",
-        categoricalFeatures: list[int] | None = None,
-        neighbors: str = "auto",
-        featuresCol: str = "features",
-        inputCols: list[str] | None = None,
-        labelCol: str = "label",
-        rowIdCol: str | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self._setDefault(kind="borderline-1", mNeighbors=10)
-        self._take(self._input_kwargs)
-
-    def _config(self) -> OversampleConfig:
-        method: Any = self.getOrDefault(self.kind)
-        if method not in ("borderline-1", "borderline-2"):
-            raise ConfigError(f'kind must be "borderline-1" or "borderline-2", got {method!r}')
-        return super()._config().replaced(method=method, m_neighbors=self.getOrDefault(self.mNeighbors))
+def _default(field: Field[Any]) -> Any:
+    """What a stage has where nothing is given; a key that the file must give may have a default here."""
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return field.metadata.get("stage_default", field.default)
 
 
-class ImblearnSampler(_Oversampler):
-    """A sampler of imbalanced-learn, run on one spatial cell of the table at a time (docs/methods.md)."""
+def _docs(parameters: type) -> dict[str, str]:
+    """The text under each field of a dataclass and of those that it extends."""
+    found = {}
+    for kind in reversed(parameters.__mro__[:-1]):
+        (source,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+        assert isinstance(source, ast.ClassDef)
+        for field, text in pairwise(source.body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+    return found
 
-    _method: ClassVar[Method] = "imblearn"
 
-    sampler: Param[Any] = Param(
-        Params._dummy(), "sampler", "class of imblearn.over_sampling, such as SVMSMOTE", TypeConverters.toString
-    )
-    samplerParams: Param[Any] = Param(
-        Params._dummy(), "samplerParams", "keywords of the sampler: numbers, text, true or false", dict
-    )
-    mNeighbors: Param[Any] = Param(
-        Params._dummy(), "mNeighbors", "the sampler's m_neighbors, where it has them (>= 1)", TypeConverters.toInt
-    )
-    cellRows: Param[Any] = Param(
-        Params._dummy(), "cellRows", "rows of a cell, about, and at most twice as many (>= 1000)", TypeConverters.toInt
-    )
-
-    @keyword_only
-    def __init__(
-        self,
-        *,
-        sampler: str = "SVMSMOTE",
-        samplerParams: dict[str, bool | int | float | str] | None = None,
-        samplingStrategy: float | str | dict[str, int] = "auto",
-        kNeighbors: int = 5,
-        mNeighbors: int = 10,
-        cellRows: int = 20_000,
-        categoricalFeatures: list[int] | None = None,
-        featuresCol: str = "features",
-        inputCols: list[str] | None = None,
-        labelCol: str = "label",
-        rowIdCol: str | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self._setDefault(sampler="SVMSMOTE", samplerParams={}, mNeighbors=10, cellRows=20_000)
-        self._take(self._input_kwargs)
-
-    def _config(self) -> OversampleConfig:
-        return OversampleConfig(
-            method=self._method,
-            sampling_strategy=self.getOrDefault(self.samplingStrategy),
-            k_neighbors=self.getOrDefault(self.kNeighbors),
-            sampler=self.getOrDefault(self.sampler),
-            sampler_params=self.getOrDefault(self.samplerParams),
-            m_neighbors=self.getOrDefault(self.mNeighbors),
-            cell_rows=self.getOrDefault(self.cellRows),
-        )
+def __getattr__(name: str) -> Any:
+    if name[:1].isupper() and name in stages():
+        return stages()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

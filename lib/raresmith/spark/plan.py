@@ -1,21 +1,65 @@
 """What a run would read, make and cost, told before anything runs."""
 
-from pyspark.sql import SparkSession
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import mul
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as t
 
 from raresmith.config import Config, OversampleConfig
-from raresmith.errors import NothingToMake
+from raresmith.encoding.encoder import Encoder
+from raresmith.errors import DataError, NothingToMake
 from raresmith.neighbors.cells import n_parts
-from raresmith.oversampling.imblearn_adapter import check_sampler
+from raresmith.oversampling.base import CellOversampler
+from raresmith.oversampling.registry import oversampler_of
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_keep, rows_to_make
+from raresmith.spark.encoding.encode import is_categorical
 from raresmith.spark.incremental import kept_encoder
+from raresmith.spark.neighbors.feature_matrix import FeatureColumns, bytes_of_row
+from raresmith.spark.neighbors.neighbor_search import NeighborSearch
 from raresmith.spark.prepare.prepare import feature_columns, fit_label, known_label
 from raresmith.spark.prepare.source import check_columns, read_source, source_exists
 from raresmith.spark.prepare.windows import window_feature_names
 from raresmith.spark.tables import col
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Raw:
+    """What is known of the raw table."""
+
+    df: DataFrame
+    rows: int
+    counts: dict[str, int]
+    """Rows of each class, in the classes' order."""
+    positive: str
+    train: float | None
+    """Share of the rows that are train rows; None where days say it."""
+    n_features: int
+    row_bytes: int
+    """Of a train row in memory."""
+
+    @property
+    def share(self) -> float:
+        """Of the rows, which may be train rows."""
+        return 1.0 if self.train is None else self.train
+
+    @property
+    def limit(self) -> str:
+        """How a number is told that follows from the train rows, each of which may be one."""
+        return "at most" if self.train is None else "about"
+
+    @property
+    def in_train(self) -> dict[str, int]:
+        return {text: int(count * self.share) for text, count in self.counts.items()}
+
+
 def plan(spark: SparkSession, config: Config) -> str:
-    """The steps of the run with rows, bytes and tasks, as text; reads the raw table's label column and nothing else.
+    """The steps of the run with rows, bytes and tasks, as text.
+
+    Reads of the raw table the label and those columns whose range decides whether they take four bytes or eight.
 
     Raises
     ------
@@ -27,84 +71,168 @@ def plan(spark: SparkSession, config: Config) -> str:
         lines.append(f"simulate   {config.simulate.rows:,} rows to {config.source.path}")
         lines.append("           (the rest can be told when the table is there)")
         return "\n".join(lines)
-    raw = read_source(spark, config.source)
-    check_columns(config, raw.schema)
-    if config.oversample.method == "imblearn":
-        check_sampler(config.oversample)
-    counted = raw.groupBy(col(config.source.label).cast("string").alias("class")).count().limit(1000).collect()
-    counts = {row["class"]: int(row["count"]) for row in counted}
-    rows = sum(counts.values())
-    kept = kept_encoder(spark, config, raw.schema)
-    label = (
-        known_label(counts, kept, config)
-        if kept
-        else fit_label(counts, raw.schema[config.source.label].dataType, config)
-    )
-    counts = {**dict.fromkeys(label.classes, 0), **counts}
-    n_features = (
-        len(feature_columns(raw.schema, config))
-        + len(config.prepare.calendar)
-        + len(window_feature_names(config.prepare.windows))
-    )
-    sources = raw.inputFiles()
-    size = _bytes(spark, sources)
-    shares = dict(zip(("train", "validation", "test"), config.split.fractions, strict=True))
-    train = shares["train"] if config.split.strategy != "time" else None
-    classes = ", ".join(f"{text}: {counts[text]:,}" for text in label.classes)
-    lines.append(
-        f"prepare    {rows:,} rows ({classes}; positive {label.positive!r}), {_human(size)} in {len(sources)} files, "
-        f"{raw.rdd.getNumPartitions()} tasks -> about {n_features} features, {_human(rows * (16 + 4 * n_features))} "
-        "before compression"
-    )
-    if config.split.strategy == "time":
-        days = ", ".join(
-            f"{name} {getattr(config.split, name)[0]} to {getattr(config.split, name)[1]}" for name in shares
-        )
-        lines.append(f"           split by time: {days}")
-    else:
-        lines.append("           split: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
-    share = train if train is not None else 1.0
-    in_train = {text: int(counts[text] * share) for text in label.classes}
-    made, strategy = {}, config.oversample.sampling_strategy
-    if config.run.incremental:
-        strategy = for_batch(strategy, in_train, label.classes)
-    try:
-        made = rows_to_make(in_train, strategy)
-    except NothingToMake as error:
-        if not config.run.incremental:
-            raise
-        lines.append(f"oversample no rows: {error}")
-    limit = "at most " if train is None else "about "
-    for text, count in made.items():
-        rows_of = f"{limit}{count:,} rows of class {text!r} from {limit}{in_train[text]:,}"
-        if config.oversample.method == "imblearn":
-            where = _cells(sum(in_train.values()), n_features, config.oversample)
-        else:
-            where = _neighbors(in_train[text], n_features, config.oversample)
-        lines.append(f"oversample {rows_of}; {where}")
-    if config.oversample.removes:
-        lines.append(f"           {_removals({n: in_train[n] + made.get(n, 0) for n in in_train}, config.oversample)}")
+    df = read_source(spark, config.source)
+    check_columns(config, df.schema)
+    oversampler_of(config.oversample).check()
+    raw = _raw(df, kept_encoder(spark, config, df.schema), config)
+    made, oversample_lines = _oversample(raw, config)
+    n_made = sum(made.values())
+    lines += [*_prepare(spark, raw, config), *oversample_lines]
     if not config.run.incremental:
         refine = config.refine
         lines.append(
             f"refine     {refine.steps:,} steps of {refine.batch_size} rows on {refine.nproc_per_node} processes, "
-            f"a checkpoint every {refine.checkpoint_every:,}; {limit}{sum(made.values()):,} rows out"
+            f"a checkpoint every {refine.checkpoint_every:,}; {raw.limit} {n_made:,} rows out"
         )
     forests = len(config.evaluate.strategies) * len(config.evaluate.seeds)
     lines.append(
         f"evaluate   {forests} forests of {config.evaluate.num_trees} trees, depth {config.evaluate.max_depth}, "
         f"{config.evaluate.max_bins} bins; {config.evaluate.bootstrap} resamples for the intervals"
     )
-    originals = {"all": rows, "train": int(rows * share), "none": 0}[config.publish.originals]
+    originals = {"all": raw.rows, "train": int(raw.rows * raw.share), "none": 0}[config.publish.originals]
     fewer = ", less those taken out," if originals and config.oversample.removes else ""
-    lines.append(f"publish    {originals:,} original{fewer} and {limit}{sum(made.values()):,} made rows")
+    lines.append(f"publish    {originals:,} original{fewer} and {raw.limit} {n_made:,} made rows")
     if config.publish.min_distance > 0:
-        pairs = sum(count * in_train[text] for text, count in made.items())
+        pairs = sum(count * raw.in_train[text] for text, count in made.items())
         lines.append(
             f"           made rows nearer than {config.publish.min_distance:g} units to a train row are left out: at "
             f"most {pairs:,} distances"
         )
     return "\n".join(lines)
+
+
+def _raw(df: DataFrame, kept: Encoder | None, config: Config) -> _Raw:
+    """Looked at once: rows and ranges by class."""
+    fields = feature_columns(df.schema, config)
+    wide = [] if kept else [f for f in fields if _may_be_wide(f, config)]
+    ranges = [told(col(f.name)).cast("double") for f in wide for told in (F.min, F.max, F.avg)]
+    found = df.groupBy(col(config.source.label).cast("string").alias("class")).agg(F.count(F.lit(1)), *ranges)
+    seen = found.limit(1000).collect()
+    counts = {row[0]: int(row[1]) for row in seen}
+    kind = df.schema[config.source.label].dataType
+    label = known_label(counts, kept, config) if kept else fit_label(counts, kind, config)
+    n_features = len(fields) + len(config.prepare.calendar) + len(window_feature_names(config.prepare.windows))
+    is_wide = any(
+        _is_wide(f, [(row[1], *row[3 * i + 2 : 3 * i + 5]) for row in seen], config) for i, f in enumerate(wide)
+    )
+    return _Raw(
+        df=df,
+        rows=sum(counts.values()),
+        counts={text: counts.get(text, 0) for text in label.classes},
+        positive=label.positive,
+        train=config.split.fractions[0] if config.split.strategy != "time" else None,
+        n_features=n_features,
+        row_bytes=FeatureColumns.of(kept).row_bytes if kept else bytes_of_row(n_features, is_wide),
+    )
+
+
+def _may_be_wide(field: t.StructField, config: Config) -> bool:
+    """Whether a column may be stored as double, which is decided by its range."""
+    return not is_categorical(field, config.prepare) and not isinstance(field.dataType, (t.FloatType, t.DoubleType))
+
+
+def _is_wide(field: t.StructField, seen: Sequence[tuple[Any, ...]], config: Config) -> bool:
+    """Whether a column is stored as double if the train rows are as all are: rows, least, greatest and mean by class.
+
+    As the encoder decides it, with the mean for the median.
+    """
+    seen = [of_class for of_class in seen if of_class[1] is not None]
+    if not seen:
+        return False
+    rows, lows, highs, means = zip(*seen, strict=True)
+    low, high, mean = min(lows), max(highs), sum(map(mul, rows, means)) / sum(rows)
+    size = max(abs(low), abs(high), 1.0)
+    reach = {
+        "log": 64 * size,
+        "quantile": 64 * size,
+        "none": size,
+        "minmax": max((high - low) / 2, 1.0),
+    }.get(
+        config.prepare.normalise_columns.get(field.name, config.prepare.normalise),
+        max(high - mean, mean - low, 1.0),
+    )
+    step = 10.0**-field.dataType.scale if isinstance(field.dataType, t.DecimalType) else 1.0
+    return bool(reach / step >= 2**21)
+
+
+def _prepare(spark: SparkSession, raw: _Raw, config: Config) -> list[str]:
+    sources = raw.df.inputFiles()
+    shares = dict(zip(("train", "validation", "test"), config.split.fractions, strict=True))
+    classes = ", ".join(f"{text}: {count:,}" for text, count in raw.counts.items())
+    if config.split.strategy == "time":
+        spans = {name: getattr(config.split, name) for name in shares}
+        split = "split by time: " + ", ".join(f"{name} {span[0]} to {span[1]}" for name, span in spans.items())
+    else:
+        split = "split: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    return [
+        f"prepare    {raw.rows:,} rows ({classes}; positive {raw.positive!r}), {_human(_bytes(spark, sources))} in "
+        f"{len(sources)} files, {raw.df.rdd.getNumPartitions()} tasks -> about {raw.n_features} features, "
+        f"{_human(raw.rows * (16 + 4 * raw.n_features))} before compression",
+        f"           {split}",
+    ]
+
+
+def _oversample(raw: _Raw, config: Config) -> tuple[dict[str, int], list[str]]:
+    """Rows to make of each class, and what is told of them."""
+    lines, made, strategy = [], {}, config.oversample.sampling_strategy
+    if config.run.incremental:
+        strategy = for_batch(strategy, raw.in_train, list(raw.counts))
+    try:
+        made = rows_to_make(raw.in_train, strategy)
+    except NothingToMake as error:
+        if not config.run.incremental:
+            raise
+        lines.append(f"oversample no rows: {error}")
+    for text, count in made.items():
+        rows_of = f"{raw.limit} {count:,} rows of class {text!r} from {raw.limit} {raw.in_train[text]:,}"
+        lines.append(f"oversample {rows_of}; {_where(text, raw, config.oversample)}")
+    if config.oversample.removes:
+        after = {text: count + made.get(text, 0) for text, count in raw.in_train.items()}
+        lines.append(f"           {_removals(after, config.oversample)}")
+    return made, lines
+
+
+def _where(class_name: str, raw: _Raw, config: OversampleConfig) -> str:
+    """Where rows of a class are made, and what that costs."""
+    oversampler = oversampler_of(config)
+    if isinstance(oversampler, CellOversampler):
+        return _cells(sum(raw.in_train.values()), raw.row_bytes, oversampler)
+    search = NeighborSearch(
+        n_rows=raw.in_train[class_name],
+        n_features=raw.n_features,
+        row_bytes=raw.row_bytes,
+        max_exact_bytes=config.max_exact_bytes,
+        neighbors=config.neighbors,
+    )
+    try:
+        if not oversampler.usable_neighbors(search.n_rows, class_name):
+            return "no neighbours"
+        search.check(class_name)
+    except DataError as error:
+        return f"which the run would refuse: {error}"
+    return _neighbors(search, config.min_recall)
+
+
+def _neighbors(search: NeighborSearch, min_recall: float) -> str:
+    found = {
+        "exact": f"exact neighbours, {search.n_rows**2:,} distances",
+        "partition": f"neighbours within {n_parts(search.n_rows):,} parts by hash, few of which are the true ones",
+        "cells": f"neighbours in spatial cells, at least {min_recall:.0%} of the true ones",
+    }[search.where]
+    size, limit = _human(search.size), _human(search.max_exact_bytes)
+    if search.fits:
+        return f"{found}; {size} sent to each executor (limit {limit})"
+    return f"{found}; {size}, more than {limit}, sent from cell to cell"
+
+
+def _cells(n_rows: int, row_bytes: int, oversampler: CellOversampler) -> str:
+    """How many cells of all classes there are, and what a task holds."""
+    cell_rows = oversampler.parameters.cell_rows
+    most = min(n_rows, 2 * cell_rows)
+    return (
+        f"{oversampler} in at most about {max(1, round(n_rows / cell_rows)):,} cells of {most:,} rows or fewer, "
+        f"{_human(most * row_bytes)} each"
+    )
 
 
 def _removals(counts: dict[str, int], config: OversampleConfig) -> str:
@@ -115,33 +243,6 @@ def _removals(counts: dict[str, int], config: OversampleConfig) -> str:
         method = {"tomek": "Tomek links", "enn": f"edited by {config.enn_neighbors} neighbours"}[config.cleaning]
         words.append(f"{method} among {sum(keep.get(name, count) for name, count in counts.items()):,} rows")
     return "; ".join(words)
-
-
-def _neighbors(n_rows: int, n_features: int, config: OversampleConfig) -> str:
-    """Where the neighbours of a class are looked for, and what that costs."""
-    if config.method == "random":
-        return "no neighbours"
-    size = n_rows * (8 + 4 * n_features)
-    fits = size <= config.max_exact_bytes
-    if config.neighbors == "exact" or (config.neighbors == "auto" and fits):
-        found = f"exact neighbours, {n_rows**2:,} distances"
-    elif config.neighbors == "partition":
-        found = f"neighbours within {n_parts(n_rows):,} parts by hash, few of which are the true ones"
-    else:
-        found = f"neighbours in spatial cells, at least {config.min_recall:.0%} of the true ones"
-    if fits:
-        return f"{found}; {_human(size)} sent to each executor (limit {_human(config.max_exact_bytes)})"
-    return f"{found}; {_human(size)}, more than {_human(config.max_exact_bytes)}, sent from cell to cell"
-
-
-def _cells(n_rows: int, n_features: int, config: OversampleConfig) -> str:
-    """Where the sampler of imbalanced-learn works, and what a task holds."""
-    n_cells = max(1, round(n_rows / config.cell_rows))
-    most = min(n_rows, 2 * config.cell_rows)
-    return (
-        f"{config.sampler} of imbalanced-learn in at most about {n_cells:,} cells of {most:,} rows or fewer, "
-        f"{_human(most * (8 + 4 * n_features))} each"
-    )
 
 
 def _bytes(spark: SparkSession, files: list[str]) -> int:

@@ -15,7 +15,7 @@ from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
 from raresmith.evaluation.verdict import Evaluation
-from raresmith.oversampling.imblearn_adapter import check_sampler
+from raresmith.oversampling.registry import OVERSAMPLERS, oversampler_of
 from raresmith.report.page import ReportData, render_report, write_report
 from raresmith.spark import incremental, tables
 from raresmith.spark.columns import COMPLETE, REASON, ROW_ID
@@ -134,8 +134,7 @@ def check(spark: SparkSession, config: Config) -> None:
     """
     if config.simulate is None or source_exists(spark, config.source.path):
         check_columns(config, read_source(spark, config.source).schema)
-    if config.oversample.method == "imblearn":
-        check_sampler(config.oversample)
+    oversampler_of(config.oversample).check()
 
 
 def simulate_stage(spark: SparkSession, config: Config) -> StageReport:
@@ -449,7 +448,7 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
             taken_out = {TAKEN_OUT: removed.count()}
             originals = originals.join(removed.select(F.col("row_id").alias(ROW_ID)), ROW_ID, "left_anti")
         out = as_originals(originals, encoder, run.run_id).unionByName(out)
-    contract = contracts.augmented(tables.raw_columns(raw_schema(encoder)))
+    contract = contracts.augmented(tables.raw_columns(raw_schema(encoder)), OVERSAMPLERS)
     written = tables.write_table(
         out, contract, location(config, "augmented"), run, replace_where=own, measures=valid.measures
     )

@@ -3,10 +3,9 @@
 Plain values, so that Spark (`spark/tables.py`) and delta-rs (`gan/tables.py`) build the same tables from them.
 """
 
-import typing
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from raresmith.config import Method
 from raresmith.encoding.encoder import Encoder
 
 TABLES = ("features", "quarantine", "encoder", "synthetic", "removed", "refined", "metrics", "augmented", "runs")
@@ -118,13 +117,12 @@ def synthetic(encoder: Encoder) -> Table:
             Column(
                 name="gap",
                 type="double",
-                comment="share of the way from base to neighbour; for crossover of the columns, for imblearn of the "
-                "distances to both that the base's is",
+                comment="share of the way from base to neighbour, or how much of the row is the neighbour's",
             ),
             Column(
                 name="method",
                 type="string",
-                comment="oversampling method; smote where a sampler of imblearn made too few",
+                comment="oversampling method; where it made too few, that which made the rest",
             ),
             _label(encoder),
             _RUN_ID,
@@ -194,8 +192,8 @@ def metrics() -> Table:
     )
 
 
-def augmented(raw: tuple[Column, ...]) -> Table:
-    """`augmented`: the raw schema and where each row comes from."""
+def augmented(raw: tuple[Column, ...], methods: Iterable[str]) -> Table:
+    """`augmented`: the raw schema and where each row comes from; `methods` are all names of oversamplers."""
     return Table(
         name="augmented",
         comment="Original and made rows in the raw schema and units",
@@ -214,7 +212,7 @@ def augmented(raw: tuple[Column, ...]) -> Table:
             _RUN_ID,
         ),
         checks={
-            "origin_is_known": f"origin IN {('original', *typing.get_args(Method), 'refined')}",
+            "origin_is_known": f"origin IN {('original', *methods, 'refined')}",
             "made_rows_have_a_parent": "origin IN ('original', 'refined') OR parent_row_id IS NOT NULL",
         },
     )

@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from tests.oversampling.plans import smote
 from tests.spark.oversample.test_oversample import IDENTITY, encoder_of, numeric
 
 from raresmith.config import OversampleConfig
 from raresmith.errors import DataError
-from raresmith.oversampling.smote import copies_per_base, smote
+from raresmith.oversampling.base import copies_per_base
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns
 from raresmith.spark.oversample.oversample import oversample
 

@@ -3,16 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from tests.oversampling.plans import surrounded
 from tests.spark.neighbors.test_cell_exchange import ENCODER, collected
 from tests.spark.oversample.test_oversample import MIXED, mixed_rows
 
-from raresmith.config import SURROUNDED, OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.errors import DataError
-from raresmith.oversampling.other_classes import InMemory, surrounded
-from raresmith.oversampling.smote import smote
+from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark.oversample.oversample import oversample
 
 N_FRAUD, N_FINE = 45_000, 150_000
+AMONG_OTHERS = [name for name, kind in OVERSAMPLERS.items() if kind.needs_other_classes]
 
 
 def rows_of(n_fraud=N_FRAUD, n_fine=N_FINE, seed=0):
@@ -35,7 +36,7 @@ def made_of(spark, rows, encoder, partitions=3, **settings):
     return oversample(df, encoder, OversampleConfig(**settings), random_state=11, run_id="run-1")
 
 
-@pytest.mark.parametrize("method", SURROUNDED)
+@pytest.mark.parametrize("method", AMONG_OTHERS)
 def test_one_cell_makes_the_rows_that_are_made_in_memory(spark, method):
     rows = mixed_rows()
     in_memory = collected(made_of(spark, rows, MIXED, method=method))
@@ -48,21 +49,21 @@ def test_one_cell_makes_the_rows_that_are_made_in_memory(spark, method):
 def made(spark, rows):
     return {
         method: made_of(spark, rows, ENCODER, method=method, sampling_strategy=0.8, max_exact_bytes=2**20)
-        for method in SURROUNDED
+        for method in AMONG_OTHERS
     }
 
 
-@pytest.mark.parametrize("method", SURROUNDED)
+@pytest.mark.parametrize("method", AMONG_OTHERS)
 def test_many_cells_find_nearly_the_same_bases_and_neighbors_as_the_whole_table(made, rows, method):
     told = made[method].measures["fraud"]
     assert told["cells"] > 8
     assert told["recall"] >= 0.95
     found = collected(made[method])
-    fraud, fine = (rows.query(f"label == {label}").sort_values("row_id") for label in (1, 0))
-    row_ids, columns = fraud["row_id"].to_numpy(), np.ascontiguousarray(fraud[ENCODER.names].to_numpy().T)
-    others = InMemory(fine["row_id"].to_numpy(), np.ascontiguousarray(fine[ENCODER.names].to_numpy().T), 2)
-    plan = smote(row_ids, columns, np.zeros(4, bool), 75_000, 5, 11)
-    plan = surrounded(plan, method, 75_000, 10, others, "fraud", 2)
+    in_order = rows.sort_values("row_id")
+    columns, fraud = np.ascontiguousarray(in_order[ENCODER.names].to_numpy().T), in_order["label"].to_numpy() == 1
+    row_ids, fine = in_order["row_id"].to_numpy(), in_order[~fraud]
+    plan = surrounded(row_ids, columns, fraud, np.zeros(4, bool), 75_000, 5, 11, method, n_threads=2)
+    row_ids = row_ids[fraud]
     if method == "adasyn":
         assert len(found) == pytest.approx(plan.n_to_make, rel=0.01)
     else:
@@ -80,7 +81,7 @@ def test_many_cells_find_nearly_the_same_bases_and_neighbors_as_the_whole_table(
     assert is_fine.any() == (method == "borderline-2")
 
 
-@pytest.mark.parametrize("method", SURROUNDED)
+@pytest.mark.parametrize("method", AMONG_OTHERS)
 def test_a_made_row_lies_between_its_parents(made, rows, method):
     found = collected(made[method])
     by_id = rows.set_index("row_id")[ENCODER.names]

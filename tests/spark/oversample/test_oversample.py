@@ -1,17 +1,16 @@
 import dataclasses
-import typing
 
 import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import functions as F
+from tests.oversampling.plans import smote, surrounded
 
-from raresmith.config import Method, OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import DataError
-from raresmith.oversampling.other_classes import InMemory, surrounded
-from raresmith.oversampling.smote import copies_per_base, smote
-from raresmith.oversampling.smoten import category_places
+from raresmith.oversampling.base import CellOversampler, copies_per_base
+from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns
 from raresmith.spark.oversample.oversample import oversample
 
@@ -110,8 +109,7 @@ def test_smoten_makes_the_rows_that_numpy_makes(spark, neighbors):
     counted = [[np.bincount(part[name].astype(int), minlength=12) for name in codes.names] for part in (fraud, rows)]
     columns = np.ascontiguousarray(fraud[codes.names].to_numpy().T)
     everywhere = np.full(3, True)
-    places = category_places(*counted)
-    plan = smote(fraud["row_id"].to_numpy(), columns, everywhere, 340, 5, 11, "smoten", places=places)
+    plan = smote(fraud["row_id"].to_numpy(), columns, everywhere, 340, 5, 11, "smoten", counts=tuple(counted))
     expected = plan.rows(np.arange(340))
     order = np.argsort(expected.row_id)
     np.testing.assert_array_equal(made["neighbor_row_id"], expected.neighbor_row_id[order])
@@ -200,8 +198,7 @@ def test_rows_made_by_their_surroundings_are_those_that_numpy_makes(spark, monke
     in_order = rows.sort_values("row_id")
     columns = np.ascontiguousarray(in_order[MIXED.names].to_numpy("float64").T)
     row_ids, fraud = in_order["row_id"].to_numpy(), (in_order["label"] == 1).to_numpy()
-    plan = smote(row_ids[fraud], columns[:, fraud], np.array([False] * 3 + [True]), 300, 4, 11)
-    plan = surrounded(plan, method, 300, 7, InMemory(row_ids[~fraud], columns[:, ~fraud]), "fraud")
+    plan = surrounded(row_ids, columns, fraud, np.array([False] * 3 + [True]), 300, 4, 11, method, m=7)
     expected = plan.rows(np.arange(plan.n_to_make))
     order = np.argsort(expected.row_id)
     np.testing.assert_array_equal(made["row_id"], expected.row_id[order])
@@ -307,7 +304,11 @@ def test_a_row_id_that_comes_twice_is_refused(spark):
 
 
 BASES = "run_id = 'run-1'"
-DRAWN = sorted(set(typing.get_args(Method)) - {"random", "smoten", "imblearn"})
+DRAWN = [
+    name
+    for name, kind in OVERSAMPLERS.items()
+    if not (kind.copies_rows or kind.needs_category_counts or issubclass(kind, CellOversampler))
+]
 """Methods that draw towards neighbours and take numbers."""
 
 

@@ -10,7 +10,7 @@ from tests.spark.oversample.test_oversample import MIXED, categorical, encoder_o
 
 from raresmith.config import OversampleConfig
 from raresmith.errors import DataError
-from raresmith.oversampling.smote import category_weight
+from raresmith.neighbors.distance import category_weight
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.publish.min_distance import raw_features, too_close
 

@@ -1,15 +1,15 @@
 """`[evaluate]`: the classifier that judges, and what it is asked."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
 from raresmith.config.section import Section, Share
-from raresmith.config.sections.oversample import Method
 from raresmith.errors import ConfigError
 
-Strategy = Literal["none", "class_weight", "random", "reduced", Method, "refined"]
+BUILT_IN = ("none", "class_weight", "random", "reduced", "refined")
+"""The strategies that are not the rows of an oversampler."""
 
 
 class EvaluateConfig(Section):
@@ -17,7 +17,7 @@ class EvaluateConfig(Section):
 
     section: ClassVar[str] = "evaluate"
 
-    strategies: tuple[Strategy, ...] = ("none", "class_weight", "random", "smote", "refined")
+    strategies: tuple[str, ...] = ("none", "class_weight", "random", "smote", "refined")
     """What the forest is trained on: the rows as they are, weighed by class, with minority rows repeated to as many as
     oversample made, without those that undersampling and cleaning took out ("reduced"), without these but with the rows
     of oversample.method or the refined rows."""

@@ -1,6 +1,5 @@
 """`[publish]`: what the augmented table holds beside the made rows, and which of these are left out."""
 
-from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge
@@ -8,8 +7,6 @@ from pydantic import Field
 
 from raresmith.config.section import Finite, Section
 from raresmith.config.sections.constraints import ConstraintsConfig
-from raresmith.config.sections.oversample import Method
-from raresmith.errors import ConfigError
 
 
 class PublishConfig(Section):
@@ -20,7 +17,7 @@ class PublishConfig(Section):
     originals: Literal["all", "train", "none"] = "all"
     """Raw rows that are copied in: all that passed the contract, those of the train split, or none (for tables too big
     to copy: then a view unites them)."""
-    source: Literal["refined", Method] = "refined"
+    source: str = "refined"
     """Which made rows are published: refined, or those of oversample.method, which an incremental run takes."""
     min_distance: Annotated[Finite, Ge(0)] = 0.0
     """Made rows nearer than this to the nearest train row of their class are left out; at least 0. In units of the
@@ -28,11 +25,3 @@ class PublishConfig(Section):
     (docs/publish.md). 0 leaves out equal rows only."""
     constraints: ConstraintsConfig = Field(default_factory=ConstraintsConfig)
     """What holds in each of them."""
-
-    def mistakes(self) -> Iterator[ConfigError]:
-        """A distance that no copy keeps."""
-        if self.min_distance and self.source == "random":
-            yield ConfigError(
-                'publish.min_distance would leave out all rows of publish.source = "random", which are copies; '
-                "set it to 0, or publish others"
-            )

@@ -9,7 +9,7 @@ from pyspark.ml.classification import RandomForestClassificationModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config import EvaluateConfig, Strategy
+from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
 from raresmith.evaluation.metrics import (
@@ -49,7 +49,7 @@ ClassRows = Mapping[str, Mapping[int, int]]
 class _Forest:
     """One trained forest; `column` holds its scores."""
 
-    strategy: Strategy
+    strategy: str
     seed: int
     column: str
     model: RandomForestClassificationModel
@@ -259,7 +259,7 @@ def _metric_row(run_id: str, forest: _Forest, split: str, metric: str, interval:
 
 
 def _compare(
-    strategy: Strategy, forests: list[_Forest], metrics: list[MetricRow], differences: Mapping[str, NDArray[np.float64]]
+    strategy: str, forests: list[_Forest], metrics: list[MetricRow], differences: Mapping[str, NDArray[np.float64]]
 ) -> Comparison | None:
     """The strategy beside the rows as they are; None for the baseline itself and where there is none."""
     draws = [differences[f.column] for f in forests if f.strategy == strategy and f.column in differences]
@@ -278,7 +278,7 @@ def _named(rows: Mapping[int, int], classes: tuple[str, ...]) -> dict[str, int]:
     return {name: rows.get(label, 0) for label, name in enumerate(classes)}
 
 
-def _mean_importances(strategy: Strategy, forests: list[_Forest], encoder: Encoder) -> dict[str, float]:
+def _mean_importances(strategy: str, forests: list[_Forest], encoder: Encoder) -> dict[str, float]:
     found = [importances(forest.model, encoder) for forest in forests if forest.strategy == strategy]
     means = {name: float(np.mean([shares[name] for shares in found])) for name in encoder.names}
     return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))

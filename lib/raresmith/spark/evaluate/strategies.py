@@ -1,29 +1,24 @@
 """The rows that a forest is trained on under each strategy."""
 
-import typing
 from collections.abc import Mapping
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from raresmith.config import Method, Strategy
+from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark.evaluate.classifiers.random_forest import FEATURES, WEIGHT, balanced_weights
 
-MADE_TABLES: dict[Strategy, str] = {
-    "random": "synthetic",
-    **dict.fromkeys(typing.get_args(Method), "synthetic"),
-    "refined": "refined",
-}
+MADE_TABLES: dict[str, str] = {**dict.fromkeys(OVERSAMPLERS, "synthetic"), "refined": "refined"}
 """Which table of made rows a strategy needs; random repeats real rows to as many as these."""
 
 
-def is_reduced(strategy: Strategy) -> bool:
+def is_reduced(strategy: str) -> bool:
     """Whether the strategy leaves out the train rows that undersampling and cleaning took out."""
     return strategy == "reduced" or (strategy in MADE_TABLES and strategy != "random")
 
 
 def strategy_rows(
-    strategy: Strategy,
+    strategy: str,
     train: DataFrame,
     made: Mapping[str, DataFrame],
     removed: DataFrame | None,
@@ -54,7 +49,7 @@ def strategy_rows(
 
 
 def strategy_counts(
-    strategy: Strategy, train_counts: Mapping[int, int], made_counts: Mapping[str, Mapping[int, int]]
+    strategy: str, train_counts: Mapping[int, int], made_counts: Mapping[str, Mapping[int, int]]
 ) -> dict[int, int]:
     """Rows of each class in `strategy_rows`."""
     added = made_counts[MADE_TABLES[strategy]] if strategy in MADE_TABLES else {}

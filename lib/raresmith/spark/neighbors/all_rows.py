@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 
 from raresmith.neighbors.cells import SEND_SECONDS, Fit, choose_cells
-from raresmith.neighbors.search import Candidates, Distance
-from raresmith.oversampling.smote import category_weight
+from raresmith.neighbors.search import Candidates
 from raresmith.spark.neighbors.cell_exchange import Batches, ClassRows, n_tasks, received, sent_to_cells
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns
+from raresmith.spark.neighbors.neighbor_search import NeighborSearch
 
 _SCHEMA = "row_id bigint, label int, near_row_id bigint, near_label int, n_others int"
 
 
 def neighborhoods(
-    rows: DataFrame, n_rows: int, features: FeatureColumns, k: int, max_exact_bytes: int, min_recall: float, seed: int
+    rows: DataFrame, search: NeighborSearch, features: FeatureColumns, k: int, min_recall: float, random_state: int
 ) -> tuple[DataFrame, Fit | None]:
     """For each row (row_id, label, features) its nearest row, that one's label, and how many of k are of other classes.
 
@@ -30,19 +30,17 @@ def neighborhoods(
     DataError
         If no cells find a share `min_recall` of the true neighbours.
     """
-    table = ClassRows(rows, features, "any", n_rows, seed)
-    if n_rows * features.row_bytes <= max_exact_bytes:
-        return _in_memory(table, features, k), None
-    return _cell_by_cell(table, features, k, min_recall, seed)
+    table = ClassRows(rows, features, search.n_rows, random_state)
+    if search.where == "exact":
+        return _in_memory(table, k), None
+    return _cell_by_cell(table, k, min_recall, random_state)
 
 
-def _in_memory(table: ClassRows, features: FeatureColumns, k: int) -> DataFrame:
+def _in_memory(table: ClassRows, k: int) -> DataFrame:
     context = table.rows.sparkSession.sparkContext
     collected = table.rows.toArrow()
-    row_ids, columns = features.arrays(collected, "any")
-    order = np.argsort(row_ids, kind="stable")
-    row_ids, columns = row_ids[order], columns[:, order]
-    distance = _distance(columns, features)
+    row_ids, columns, order = table.features.ordered(collected)
+    distance = table.features.distance(columns)
     sent = context.broadcast((row_ids, columns, collected.column("label").to_numpy()[order]))
     tasks = min(context.defaultParallelism, len(row_ids))
 
@@ -57,27 +55,20 @@ def _in_memory(table: ClassRows, features: FeatureColumns, k: int) -> DataFrame:
     return table.rows.sparkSession.range(0, tasks, 1, tasks).mapInArrow(look, _SCHEMA)
 
 
-def _cell_by_cell(
-    table: ClassRows, features: FeatureColumns, k: int, min_recall: float, seed: int
-) -> tuple[DataFrame, Fit]:
-    context = table.rows.sparkSession.sparkContext
+def _cell_by_cell(table: ClassRows, k: int, min_recall: float, random_state: int) -> tuple[DataFrame, Fit]:
+    context, features = table.rows.sparkSession.sparkContext, table.features
     row_ids, columns = table.sample()
-    distance = _distance(columns, features)
+    distance = features.distance(columns)
     sample = table.with_neighbors(row_ids, columns, k, distance)
-    fit = choose_cells(sample, table.n_rows, distance, min_recall, seed, "all", SEND_SECONDS)
+    fit = choose_cells(sample, table.n_rows, distance, min_recall, random_state, "all", SEND_SECONDS)
 
     def look(batches: Batches) -> Batches:
         there = received(batches, features)
         bases = np.flatnonzero(there.of_base)
         yield _seen(Candidates(there.columns, distance), bases, there.row_ids, there.columns, there.labels, k)
 
-    sent = sent_to_cells(table.rows, features, "any", context.broadcast(fit.cells))
+    sent = sent_to_cells(table.rows, features, context.broadcast(fit.cells))
     return sent.repartition(n_tasks(fit.cells, context), "cell").groupBy("cell").applyInArrow(look, _SCHEMA), fit
-
-
-def _distance(columns: NDArray[Any], features: FeatureColumns) -> Distance:
-    is_categorical = np.array(features.categorical)
-    return Distance(is_categorical, category_weight(columns, is_categorical))
 
 
 def _seen(

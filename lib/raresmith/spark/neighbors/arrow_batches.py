@@ -1,16 +1,18 @@
 """Made rows on their way from Python to Spark, in batches that do not grow with their number."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql.types import DoubleType, FloatType, LongType, StructField, StructType
 
-from raresmith.oversampling.smote import MadeRows, Smote, made_row_id
+from raresmith.oversampling.base import MadeRows
+from raresmith.oversampling.plan import ClassPlan
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns
 
+METHOD = "__method"
+"""Column beside the made rows: what made each, since an oversampler may have another one make what it cannot."""
 _BATCH_ROWS = 2**14
 _BATCH_BYTES = 2**25
 
@@ -30,35 +32,10 @@ def made_schema(features: FeatureColumns) -> StructType:
     )
 
 
-def made_batches(plan: Smote, numbers: NDArray[np.int64], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def made_batches(plan: ClassPlan, numbers: NDArray[np.int64], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The made rows with these numbers."""
     for few in slices(numbers, schema):
         yield made_batch(plan.rows(few), schema)
-
-
-def copied_batches(
-    row_ids: NDArray[np.int64],
-    columns: NDArray[Any],
-    copies: NDArray[np.int64],
-    random_state: int,
-    schema: pa.Schema,
-) -> Iterator[pa.RecordBatch]:
-    """Each row `copies` times, as a made row that is its own neighbour; columns of shape (n_features, n_rows)."""
-    ends = np.cumsum(copies)
-    for few in slices(np.arange(ends[-1] if len(ends) else 0), schema):
-        base = np.searchsorted(ends, few, side="right")
-        ids = row_ids[base]
-        copy = few - (ends - copies)[base]
-        yield made_batch(
-            MadeRows(
-                row_id=made_row_id(random_state, ids, copy),
-                base_row_id=ids,
-                neighbor_row_id=ids,
-                gap=np.zeros(len(ids)),
-                columns=columns[:, base],
-            ),
-            schema,
-        )
 
 
 def slices(numbers: NDArray[np.int64], schema: pa.Schema) -> Iterator[NDArray[np.int64]]:

@@ -19,9 +19,9 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from raresmith.counter_rng import Stream, hash64
 from raresmith.neighbors.cells import N_QUERIES, Cells, Sample, sample_size
-from raresmith.neighbors.search import Distance
-from raresmith.oversampling.smote import Smote
-from raresmith.spark.neighbors.arrow_batches import copied_batches, made_batches, made_schema
+from raresmith.neighbors.distance import Distance
+from raresmith.oversampling.plan import ClassPlan
+from raresmith.spark.neighbors.arrow_batches import made_batches, made_schema
 from raresmith.spark.neighbors.feature_matrix import Arrays, FeatureColumns, packed, unpacked
 from raresmith.spark.neighbors.hash_rank import hash_of_rank
 from raresmith.spark.neighbors.table_search import features_of, nearest_in_table
@@ -34,13 +34,12 @@ Batches = Iterator[pa.RecordBatch]
 
 
 class ClassRows:
-    """The train rows of one class in Spark."""
+    """The train rows of the class that `features` names, in Spark."""
 
     def __init__(
         self,
         rows: DataFrame,
         features: FeatureColumns,
-        class_name: str,
         n_rows: int,
         random_state: int,
         bases: str = "",
@@ -48,13 +47,13 @@ class ClassRows:
     ) -> None:
         """`bases` is the SQL condition of the rows that others are made of, `n_bases` how many there are."""
         self.n_rows, self._n_bases = n_rows, n_rows if n_bases is None else n_bases
-        self.rows, self._features, self._name = features.of_rows(rows, bases), features, class_name
+        self.rows, self.features = features.of_rows(rows, bases), features
         self._random_state = random_state
         self._context = rows.sparkSession.sparkContext
 
     def sample(self) -> Arrays:
         """Ids, ascending, and features of rows chosen by the hash of their id."""
-        size = sample_size(self.n_rows, self._features.row_bytes)
+        size = sample_size(self.n_rows, self.features.row_bytes)
         below = np.uint64(min(2**64 - 1, 2**64 * size // self.n_rows))
         random_state = self._random_state
 
@@ -64,9 +63,8 @@ class ClassRows:
                 yield batch.filter(pa.array(hashes.view(np.uint64) <= below))
 
         chosen = self.rows.mapInArrow(choose, self.rows.schema).toArrow()
-        row_ids, columns = self._features.arrays(chosen, self._name)
-        order = np.argsort(row_ids, kind="stable")
-        return row_ids[order], columns[:, order]
+        row_ids, columns, _ = self.features.ordered(chosen)
+        return row_ids, columns
 
     def with_neighbors(
         self,
@@ -81,9 +79,9 @@ class ClassRows:
         hashes = hash64(self._random_state, Stream.SAMPLE, row_ids)
         queries = np.sort(np.argsort(hashes.view(np.uint64), kind="stable")[:N_QUERIES])
         asked = row_ids[queries], columns[:, queries]
-        near, distances = nearest_in_table(self.rows, self._features, self._name, asked, k, distance)
+        near, distances = nearest_in_table(self.rows, self.features, asked, k, distance)
         if table is not None:
-            found = nearest_in_table(table, self._features, self._name, asked, n, distance)
+            found = nearest_in_table(table, self.features, asked, n, distance)
             near, distances = np.c_[near, found[0]], np.c_[distances, found[1]]
         distinct, place = np.unique(near, return_inverse=True)
         searched = self.rows if table is None else table
@@ -92,13 +90,13 @@ class ClassRows:
             columns=columns,
             queries=queries,
             near_row_ids=near,
-            near_columns=features_of(searched, self._features, self._name, distinct)[:, place],
+            near_columns=features_of(searched, self.features, distinct)[:, place],
             near_distances=distances,
         )
 
-    def made(self, cells: Cells, plan: Smote, n_to_make: int) -> DataFrame:
+    def made(self, cells: Cells, plan: ClassPlan, n_to_make: int) -> DataFrame:
         """The made rows; `plan` says how, with none of the class's rows in it."""
-        features = self._features
+        features = self.features
         schema = to_arrow_schema(made_schema(features))
         copies_of = self.copies(n_to_make)
         sent_plan = self._context.broadcast(plan)
@@ -109,29 +107,30 @@ class ClassRows:
             in_cell = replace(sent_plan.value, row_ids=there.row_ids, columns=there.columns, copies=copies)
             yield from made_batches(in_cell, np.arange(in_cell.n_to_make), schema)
 
-        sent = sent_to_cells(self.rows, features, self._name, self._context.broadcast(cells))
+        sent = sent_to_cells(self.rows, features, self._context.broadcast(cells))
         tasks = n_tasks(cells, self._context)
         return sent.repartition(tasks, "cell").groupBy("cell").applyInArrow(make, made_schema(features))
 
-    def copied(self, n_to_make: int) -> DataFrame:
-        """The class's rows again, each equally often but for one, as made rows that are their own neighbours."""
-        features, name, random_state = self._features, self._name, self._random_state
+    def made_in_place(self, plan: ClassPlan, n_to_make: int) -> DataFrame:
+        """The made rows, each of its base alone, where this lies; `plan` is as in `made`."""
+        features = self.features
         schema = to_arrow_schema(made_schema(features))
         copies_of = self.copies(n_to_make)
 
-        def copy(batches: Batches) -> Batches:
+        def make(batches: Batches) -> Batches:
             for batch in batches:
-                row_ids, columns = features.arrays(batch, name)
-                yield from copied_batches(row_ids, columns, copies_of(row_ids), random_state, schema)
+                row_ids, columns = features.arrays(batch)
+                here = replace(plan, row_ids=row_ids, columns=columns, copies=copies_of(row_ids))
+                yield from made_batches(here, np.arange(here.n_to_make), schema)
 
-        return self.rows.where("is_base").mapInArrow(copy, made_schema(features))
+        return self.rows.where("is_base").mapInArrow(make, made_schema(features))
 
     def copies(self, n_to_make: int) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
         """How often each row is a base, as `copies_per_base` has it."""
         return even_copies(self.rows.where("is_base"), self._n_bases, n_to_make, self._random_state)
 
 
-def sent_to_cells(rows: DataFrame, features: FeatureColumns, name: str, cells: Broadcast[Cells]) -> DataFrame:
+def sent_to_cells(rows: DataFrame, features: FeatureColumns, cells: Broadcast[Cells]) -> DataFrame:
     """The rows, each as often as there are cells that it is a candidate in.
 
     Columns cell, of_base (whether it is the row's home, and rows are to be made of the row), label, row_id, and row:
@@ -140,7 +139,7 @@ def sent_to_cells(rows: DataFrame, features: FeatureColumns, name: str, cells: B
 
     def send(batches: Batches) -> Batches:
         for batch in batches:
-            row_ids, columns = features.arrays(batch, name)
+            row_ids, columns = features.arrays(batch)
             of_rows = cells.value.of(row_ids, columns)
             packed_rows = packed(columns)
             for nth, cell in enumerate(of_rows.T):

@@ -1,6 +1,6 @@
 """The rows of a class on their way through Python: row ids, and features as an array or packed into bytes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from pyspark.sql import functions as F
 
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
+from raresmith.neighbors.distance import Distance
+from raresmith.oversampling.base import Features
 from raresmith.spark.tables import col
 
 LARGEST = 1e150
@@ -31,6 +33,8 @@ class FeatureColumns:
     """Whether the numbers are codes."""
     groups: tuple[int, ...]
     """Columns with the same number belong together."""
+    class_name: str = "any"
+    """Whose rows they are of, for errors."""
 
     @classmethod
     def of(cls, encoder: Encoder) -> "FeatureColumns":
@@ -45,6 +49,19 @@ class FeatureColumns:
             groups=tuple(numbers[name] for name in leaders),
         )
 
+    def of_class(self, class_name: str) -> "FeatureColumns":
+        """These columns in rows of one class."""
+        return replace(self, class_name=class_name)
+
+    @property
+    def features(self) -> Features:
+        """As an oversampler is told of them."""
+        return Features(np.array(self.categorical, bool), self.names, np.array(self.groups))
+
+    def distance(self, columns: NDArray[Any]) -> Distance:
+        """How far rows of these features are from each other, by rows such as `columns`."""
+        return Distance.among(columns, np.array(self.categorical, bool))
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """float64 as soon as one column needs it, since distances mix the columns."""
@@ -53,7 +70,7 @@ class FeatureColumns:
     @property
     def row_bytes(self) -> int:
         """What a row and its id take."""
-        return 8 + len(self.names) * int(self.dtype.itemsize)
+        return bytes_of_row(len(self.names), "double" in self.storages)
 
     def of_rows(self, rows: DataFrame, bases: str = "") -> DataFrame:
         """row_id, these columns, by number since mapInArrow refuses names with a dot, label and is_base.
@@ -63,7 +80,7 @@ class FeatureColumns:
         columns = [col(name).alias(f"feature_{f}") for f, name in enumerate(self.names)]
         return rows.select("row_id", *columns, "label", F.expr(bases or "true").alias("is_base"))
 
-    def arrays(self, table: pa.Table | pa.RecordBatch, class_name: str) -> Arrays:
+    def arrays(self, table: pa.Table | pa.RecordBatch) -> Arrays:
         """What `of_rows` gives, as arrays.
 
         Raises
@@ -77,10 +94,25 @@ class FeatureColumns:
             columns[f] = values.to_numpy() if isinstance(table, pa.Table) else values.to_numpy(zero_copy_only=False)
             if not (np.abs(columns[f]) < np.float64(LARGEST)).all():
                 raise DataError(
-                    f"feature {name!r} has a null, NaN, infinite or too large value in a row of class {class_name!r}; "
-                    "fill it, or leave the row out"
+                    "feature {name!r} has a null, NaN, infinite or too large value in a row of class {class_name!r}; "
+                    "fill it, or leave the row out",
+                    name=name,
+                    class_name=self.class_name,
                 )
         return table.column(0).to_numpy(), columns
+
+    def ordered(self, table: pa.Table) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.intp]]:
+        """As `arrays`, by ascending id, and where in the table each row stands."""
+        row_ids, columns = self.arrays(table)
+        order = np.argsort(row_ids, kind="stable")
+        for column in columns:  # one at a time, for the class may fill much of the memory
+            column[:] = column[order]
+        return row_ids[order], columns, order
+
+
+def bytes_of_row(n_features: int, is_wide: bool) -> int:
+    """What a row and its id take; all columns take eight bytes as soon as one does."""
+    return 8 + n_features * (8 if is_wide else 4)
 
 
 def packed(columns: NDArray[Any]) -> pa.Array:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from raresmith.neighbors.search import Candidates, Distance, NearestSoFar
+from raresmith.neighbors.distance import Distance
+from raresmith.neighbors.search import Candidates, NearestSoFar
 from raresmith.spark.neighbors.feature_matrix import Arrays, FeatureColumns
 
 _CHUNK_ROWS = 2**16
@@ -20,7 +21,6 @@ _BLOCK_QUERIES = 2**16
 def nearest_in_table(
     rows: DataFrame,
     features: FeatureColumns,
-    class_name: str,
     queries: Arrays,
     k: int,
     distance: Distance,
@@ -31,7 +31,7 @@ def nearest_in_table(
     Parameters
     ----------
     rows
-        row_id and features of the rows of `class_name`, as by `FeatureColumns.of_rows`.
+        row_id and features, as by `FeatureColumns.of_rows`.
     queries
         Ids and features of shape (n_features, n_queries); a row with a query's id is not its own neighbour.
     within
@@ -50,7 +50,7 @@ def nearest_in_table(
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         (query_ids, columns), limits = sent.value
         nearest = NearestSoFar(n_queries, k, limits)
-        for ids, values in in_chunks(features.arrays(batch, class_name) for batch in batches if batch.num_rows):
+        for ids, values in in_chunks(features.arrays(batch) for batch in batches if batch.num_rows):
             candidates = Candidates(values, distance)
             for block in blocks:
                 at = np.minimum(np.searchsorted(ids, query_ids[block]), len(ids) - 1)
@@ -73,12 +73,11 @@ def nearest_in_table(
     return ids, distances
 
 
-def features_of(rows: DataFrame, features: FeatureColumns, class_name: str, row_ids: NDArray[np.int64]) -> NDArray[Any]:
+def features_of(rows: DataFrame, features: FeatureColumns, row_ids: NDArray[np.int64]) -> NDArray[Any]:
     """Features of the rows with these ids, ascending and all in the table; of shape (n_features, n_ids)."""
     spark = rows.sparkSession
     wanted = F.broadcast(spark.createDataFrame(pa.table({"row_id": row_ids})))
-    found, columns = features.arrays(rows.join(wanted, "row_id", "left_semi").toArrow(), class_name)
-    return columns[:, np.argsort(found, kind="stable")]
+    return features.ordered(rows.join(wanted, "row_id", "left_semi").toArrow())[1]
 
 
 def in_chunks(parts: Iterator[Arrays]) -> Iterator[Arrays]:

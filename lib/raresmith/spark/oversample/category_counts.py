@@ -33,8 +33,10 @@ def code_counts(train: DataFrame, features: FeatureColumns, label: int) -> tuple
                 values = batch.column(f + 1).to_numpy(zero_copy_only=False)
                 if not ((values >= 0) & (values < MOST_CODES) & (values % 1 == 0)).all():
                     raise DataError(
-                        f"feature {features.names[f]!r} must hold codes, whole numbers from 0 to {MOST_CODES - 1}, "
-                        "in all rows; index its categories first"
+                        "feature {name!r} must hold codes, whole numbers from 0 to {most}, in all rows; index its "
+                        "categories first",
+                        name=features.names[f],
+                        most=MOST_CODES - 1,
                     )
                 for is_own in (False, True):
                     rows = np.bincount(values[own == is_own].astype(np.int64))

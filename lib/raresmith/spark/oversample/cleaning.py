@@ -7,18 +7,21 @@ another class among their nearest. Both are taken once over all train and made r
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config import OversampleConfig
 from raresmith.oversampling.sampling_strategy import rows_to_keep
 from raresmith.spark.neighbors.all_rows import neighborhoods
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns
+from raresmith.spark.neighbors.neighbor_search import NeighborSearch
 from raresmith.spark.oversample.undersample import is_kept
 from raresmith.spark.tables import col
+
+if TYPE_CHECKING:
+    from raresmith.config import OversampleConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,7 @@ def reduced(
     made: DataFrame,
     features: FeatureColumns,
     classes: tuple[str, ...],
-    config: OversampleConfig,
+    config: "OversampleConfig",
     random_state: int,
 ) -> Reduced:
     """The made rows and the train rows, less those that undersampling and then cleaning take out.
@@ -67,25 +70,16 @@ def reduced(
     surplus = train.where(~stays).select("row_id", "label", F.lit("undersampled").alias("reason"))
     if config.cleaning == "none":
         return Reduced(made=made.where(stays), removed=surplus, measures={}, kept=tuple(kept))
-    around, fit = neighborhoods(
-        both.where(stays),
-        left,
-        features,
-        1 if config.cleaning == "tomek" else config.enn_neighbors,
-        config.max_exact_bytes,
-        config.min_recall,
-        random_state,
-    )
+    search = NeighborSearch.among(left, features, config.max_exact_bytes)
+    k = 1 if config.cleaning == "tomek" else config.enn_neighbors
+    around, fit = neighborhoods(both.where(stays), search, features, k, config.min_recall, random_state)
     unclean = _unclean(around, config.cleaning).persist(StorageLevel.DISK_ONLY)
     kept.append(unclean)
     cleaned = train.where(stays).join(unclean, "row_id", "left_semi")
-    found: dict[str, Any] = {"neighbors": "exact", "recall": 1.0}
-    if fit is not None:
-        found = {"neighbors": "cells", **fit.measures()}
     return Reduced(
         made=made.where(stays).join(unclean, "row_id", "left_anti"),
         removed=surplus.union(cleaned.select("row_id", "label", F.lit(config.cleaning).alias("reason"))),
-        measures={"cleaning": found},
+        measures={"cleaning": search.measures(fit)},
         kept=tuple(kept),
     )
 

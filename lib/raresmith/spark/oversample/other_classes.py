@@ -1,4 +1,4 @@
-"""Borderline-SMOTE and ADASYN of a class too large for one machine.
+"""Rows whose bases other classes decide on, of a class too large for one machine.
 
 Rows of other classes are sent to the cells of the class as well, and stream past its rows there, so that a task holds
 the class's rows of one cell, however many others there are. Each base is kept with its neighbours until it is known how
@@ -16,18 +16,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from raresmith.config import Method
 from raresmith.neighbors.cells import Cells
 from raresmith.neighbors.search import Candidates, NearestSoFar
-from raresmith.oversampling.other_classes import (
-    adasyn_copies,
-    check_adasyn,
-    check_danger,
-    in_danger,
-    look_around,
-    seen_by,
-)
-from raresmith.oversampling.smote import Smote, all_found, from_neighbors
+from raresmith.oversampling.base import FoundBases
+from raresmith.oversampling.other_classes import look_around
+from raresmith.oversampling.plan import ClassPlan, from_neighbors
 from raresmith.spark.neighbors.arrow_batches import made_batches, made_schema
 from raresmith.spark.neighbors.cell_exchange import Batches, even_copies, received, sent_to_cells
 from raresmith.spark.neighbors.cell_stream import by_cell, own_rows_first, sent_arrays
@@ -35,17 +28,10 @@ from raresmith.spark.neighbors.feature_matrix import Arrays, FeatureColumns, pac
 from raresmith.spark.neighbors.table_search import in_chunks
 
 
-def surrounded_bases(
-    table: DataFrame,
-    label: int,
-    features: FeatureColumns,
-    name: str,
-    cells: Cells,
-    plan: Smote,
-    method: Method,
-    m_neighbors: int,
+def bases_among_others(
+    table: DataFrame, label: int, features: FeatureColumns, cells: Cells, plan: ClassPlan
 ) -> DataFrame:
-    """The rows of the class called `name` that rows may be made of, each with its neighbours.
+    """The rows of a class that others may be made of, each with its neighbours.
 
     Parameters
     ----------
@@ -59,8 +45,7 @@ def surrounded_bases(
     """
     context = table.sparkSession.sparkContext
     sent_cells, sent_plan = context.broadcast(cells), context.broadcast(plan)
-    m, k = seen_by(method, plan.k_neighbors, m_neighbors), plan.k_neighbors
-    n_features = len(features.names)
+    oversampler, k, n_features = plan.oversampler, plan.k_neighbors, len(features.names)
 
     def look(batches: Batches) -> Batches:
         for own, passing in by_cell(batches, label):
@@ -69,14 +54,14 @@ def surrounded_bases(
             row_ids, columns, of_base, _ = received(own, features)
             bases = np.flatnonzero(of_base)
             in_cell = replace(sent_plan.value, row_ids=row_ids, columns=columns)
-            others = _Passing((sent_arrays(batch, features) for batch in passing), method == "borderline-2")
-            around = look_around(in_cell, bases, max(m, k), others)
-            n_others = around.n_others(m)
-            chosen = n_others > 0 if method == "adasyn" else in_danger(n_others, m)
-            near = all_found(around.near[chosen, :k], k)
+            parts = (sent_arrays(batch, features) for batch in passing)
+            others = _Passing(parts, keep=oversampler.towards_other_classes)
+            around, n_others = look_around(in_cell, bases, others)
+            chosen = oversampler.may_be_base(n_others)
+            near = in_cell.all_found(around.near[chosen, :k])
             is_other = np.zeros(near.shape, bool)
             near_ids, near_rows = row_ids[near], columns[:, near]
-            if method == "borderline-2":
+            if oversampler.towards_other_classes:
                 is_other = around.is_other[chosen, :k]
                 near = around.nearest[chosen, :k]
                 near_ids = np.where(is_other, near, row_ids[np.where(is_other, 0, near)])
@@ -96,36 +81,32 @@ def surrounded_bases(
                 ["row_id", "n_others", "row", "near_ids", "near_rows", "is_other"],
             )
 
-    in_order = own_rows_first(sent_to_cells(table, features, name, sent_cells), cells, label)
+    in_order = own_rows_first(sent_to_cells(table, features, sent_cells), cells, label)
     schema = "row_id bigint, n_others bigint, row binary, near_ids binary, near_rows binary, is_other binary"
     return in_order.mapInArrow(look, schema)
 
 
-def made_of_bases(
-    bases: DataFrame,
-    features: FeatureColumns,
-    name: str,
-    plan: Smote,
-    method: Method,
-    n_to_make: int,
-    m_neighbors: int,
-) -> DataFrame:
-    """The made rows, from what `surrounded_bases` gives.
+def made_of_bases(bases: DataFrame, features: FeatureColumns, plan: ClassPlan, n_to_make: int) -> DataFrame:
+    """The made rows, from what `bases_among_others` gives.
 
     Raises
     ------
     NothingToMake
         If there is no base.
     """
-    found = bases.agg(F.count("row_id"), F.coalesce(F.sum("n_others"), F.lit(0)), F.max("n_others")).first()
-    assert found is not None
-    n_bases, total, most = found
     k, n_features = plan.k_neighbors, len(features.names)
-    if method == "adasyn":
-        check_adasyn(total, most, n_bases, n_to_make, name)
-    else:
-        check_danger(n_bases, seen_by(method, k, m_neighbors), name)
-        copies_of = even_copies(bases, n_bases, n_to_make, plan.random_state)
+    counted = bases.agg(F.count("row_id"), F.sum("n_others"), F.max("n_others")).first()
+    assert counted is not None
+    n_bases, n_others, most_others = (value or 0 for value in counted)
+    found = FoundBases(
+        class_name=plan.class_name,
+        n_to_make=n_to_make,
+        n_bases=n_bases,
+        n_others=n_others,
+        most_others=most_others,
+    )
+    copies_of = plan.oversampler.choose_bases(found)
+    evenly = None if copies_of else even_copies(bases, n_bases, n_to_make, plan.random_state)
     schema = to_arrow_schema(made_schema(features))
     sent_plan = bases.sparkSession.sparkContext.broadcast(plan)
 
@@ -134,10 +115,7 @@ def made_of_bases(
             if not batch.num_rows:
                 continue
             row_ids = batch.column("row_id").to_numpy()
-            if method == "adasyn":
-                copies = adasyn_copies(batch.column("n_others").to_numpy(), n_to_make, total)
-            else:
-                copies = copies_of(row_ids)
+            copies = evenly(row_ids) if evenly else copies_of(batch.column("n_others").to_numpy())
             near_rows = unpacked(batch.column("near_rows"), k * n_features, features.dtype)
             of_batch = from_neighbors(
                 sent_plan.value,
@@ -162,7 +140,7 @@ class _Passing:
         self._held: Arrays | None = None
 
     def nearest(
-        self, plan: Smote, bases: NDArray[np.int64], n: int, within: NDArray[np.float64]
+        self, plan: ClassPlan, bases: NDArray[np.int64], n: int, within: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         queries = plan.columns[:, bases]
         nearest = NearestSoFar(len(bases), n, within)

@@ -8,8 +8,8 @@ makes it.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, reduce
-from typing import Any, Literal
+from functools import reduce
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,24 +19,28 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from raresmith.config import SURROUNDED, OversampleConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError, NothingToMake
 from raresmith.neighbors.cells import SEND_SECONDS, Fit
 from raresmith.neighbors.search import processors
-from raresmith.oversampling.other_classes import seen_by, surrounded
+from raresmith.oversampling.base import CellOversampler, Oversampler
+from raresmith.oversampling.other_classes import among_other_classes
+from raresmith.oversampling.plan import ClassPlan, fit_cells, in_cells, plan_class, plan_copies
+from raresmith.oversampling.registry import oversampler_of
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_make
-from raresmith.oversampling.smote import Smote, fit_cells, in_cells, smote, usable_neighbors
-from raresmith.oversampling.smoten import category_places
-from raresmith.spark.neighbors.arrow_batches import made_batches, made_schema
+from raresmith.spark.neighbors.arrow_batches import METHOD, made_batches, made_schema
 from raresmith.spark.neighbors.cell_exchange import ClassRows
 from raresmith.spark.neighbors.feature_matrix import Arrays, FeatureColumns
+from raresmith.spark.neighbors.neighbor_search import NeighborSearch
 from raresmith.spark.neighbors.table_search import features_of, nearest_in_table
 from raresmith.spark.oversample.category_counts import code_counts
 from raresmith.spark.oversample.cleaning import reduced
-from raresmith.spark.oversample.imblearn_cells import MADE_BY, sampler_rows
-from raresmith.spark.oversample.other_classes import made_of_bases, surrounded_bases
+from raresmith.spark.oversample.other_classes import bases_among_others, made_of_bases
+from raresmith.spark.oversample.whole_cells import rows_of_cells
 from raresmith.spark.tables import col
+
+if TYPE_CHECKING:
+    from raresmith.config import OversampleConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +66,7 @@ class Oversampled:
 
 
 def oversample(
-    features: DataFrame, encoder: Encoder, config: OversampleConfig, random_state: int, run_id: str, bases: str = ""
+    features: DataFrame, encoder: Encoder, config: "OversampleConfig", random_state: int, run_id: str, bases: str = ""
 ) -> Oversampled:
     """Rows made from the train rows of `features`; they are the same however these are partitioned.
 
@@ -75,7 +79,7 @@ def oversample(
     """
     train = features.where(col("split") == "train")
     columns, classes = FeatureColumns.of(encoder), encoder.label.classes
-    made = made_rows(train, columns, classes, config, random_state, bases)
+    made = made_rows(train, columns, classes, oversampler_of(config), config, random_state, bases)
     if config.removes:
         less = reduced(train, made.rows, columns, classes, config, random_state)
         made = replace(
@@ -90,7 +94,7 @@ def oversample(
         "base_row_id",
         "neighbor_row_id",
         "gap",
-        (col(MADE_BY) if config.method == "imblearn" else F.lit(config.method)).alias("method"),
+        col(METHOD).alias("method"),
         "label",
         F.lit(run_id).alias("run_id"),
         *[col(name) for name in encoder.names],
@@ -102,16 +106,19 @@ def made_rows(
     train: DataFrame,
     features: FeatureColumns,
     classes: tuple[str, ...],
-    config: OversampleConfig,
+    oversampler: Oversampler,
+    config: "OversampleConfig",
     random_state: int,
     bases: str = "",
 ) -> Oversampled:
-    """Made rows: row_id, those of their parents, gap, label and the features.
+    """Made rows: row_id, those of their parents, gap, the features, METHOD and label.
 
     Parameters
     ----------
     train : DataFrame with row_id, label and the features
         The label is a position in `classes`.
+    oversampler, config
+        What makes the rows, and what is set beside its own parameters.
     bases
         SQL condition of the rows that others are made of, which are neighbours like all the others: how many rows to
         make is told by them, and where that is none or they have no neighbour, the result says why. Empty means all
@@ -124,40 +131,66 @@ def made_rows(
         where the method or exact neighbours need it in memory, cells find too few neighbours, a row_id comes twice, or
         a feature is null, NaN, infinite or beyond 1e150.
     """
-    counted = train.groupBy("label").agg(
-        F.count(F.lit(1)).alias("rows"), F.count_if(F.expr(bases or "true")).alias("bases")
-    )
-    found = {classes[row["label"]]: row for row in counted.collect()}
-    # Ties between classes are decided by their order, which a shuffle does not keep.
-    counts = {name: int(found[name]["bases"]) for name in classes if name in found}
+    all_counts, counts = _counted(train, classes, bases)
     strategy = for_batch(config.sampling_strategy, counts, classes) if bases else config.sampling_strategy
     left_out: list[str] = []
     wanted: dict[str, int] = {}
     with _told_in(left_out, bases):
         wanted = {name: n for name, n in rows_to_make(counts, strategy).items() if n > 0}
-    if config.method == "imblearn":
-        rows, measures = sampler_rows(train, features, classes, counts, wanted, config, random_state)
+    oversampler.check(features.features)
+    if isinstance(oversampler, CellOversampler):
+        rows, measures = rows_of_cells(train, features, classes, counts, wanted, oversampler, random_state)
         return Oversampled(rows=rows, measures=measures)
     sources = []
     for name, n_to_make in wanted.items():
-        place, n_rows = classes.index(name), int(found[name]["rows"])
-        source = _Class(train, features, config, random_state, name, place, n_rows, n_to_make, bases, counts[name])
+        source = _Class(
+            train=train,
+            features=features.of_class(name),
+            config=config,
+            oversampler=oversampler,
+            random_state=random_state,
+            label=classes.index(name),
+            n_rows=all_counts[name],
+            n_to_make=n_to_make,
+            bases=bases,
+            n_bases=counts[name],
+        )
         with _told_in(left_out, bases):
             source.check()
             sources.append(source)
-    parts = [train.sparkSession.createDataFrame([], made_schema(features)).withColumn("label", F.lit(0))]
+    return _made_of(sources, train, features, left_out, bases)
+
+
+def _counted(train: DataFrame, classes: tuple[str, ...], bases: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows of each class, and those that others are made of."""
+    is_base = F.expr(bases or "true")
+    counted = train.groupBy("label").agg(F.count(F.lit(1)).alias("rows"), F.count_if(is_base).alias("bases"))
+    found = {classes[row["label"]]: row for row in counted.collect()}
+    # Ties between classes are decided by their order, which a shuffle does not keep.
+    there = [name for name in classes if name in found]
+    return tuple({name: int(found[name][what]) for name in there} for what in ("rows", "bases"))  # type: ignore[return-value]
+
+
+def _made_of(
+    sources: list["_Class"], train: DataFrame, features: FeatureColumns, left_out: list[str], bases: str
+) -> Oversampled:
+    """The rows of all classes that there are any of."""
+    # There for its schema only, where nothing is made.
+    parts = [_labelled(train.sparkSession.createDataFrame([], made_schema(features)), "", 0)]
     measures, kept = {}, []
     for source in sources:
         with _told_in(left_out, bases):
             made, fit = source.made()
-            parts.append(made.withColumn("label", F.lit(source.label)))
-            if config.method != "random":
-                recall = {"recall": 1.0} if fit is None else fit.measures()
-                measures[source.name] = {"neighbors": source.neighbors, **recall}
+            parts.append(_labelled(made, source.oversampler.name, source.label))
+            if source.k_neighbors:
+                measures[source.name] = source.search.measures(fit)
         kept += source.kept
-    # The empty first part is there for its schema only.
     rows = reduce(DataFrame.union, parts[1:] or parts)
     return Oversampled(rows=rows, measures=measures, left_out=tuple(left_out), kept=tuple(kept))
+
+
+def _labelled(made: DataFrame, method: str, label: int) -> DataFrame:
+    return made.select("*", F.lit(method).alias(METHOD), F.lit(label).alias("label"))
 
 
 @contextmanager
@@ -171,15 +204,16 @@ def _told_in(left_out: list[str], bases: str) -> Iterator[None]:
         left_out.append(str(error))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Class:
     """A class that rows are to be made of."""
 
     train: DataFrame
     features: FeatureColumns
-    config: OversampleConfig
+    """They know the class's name."""
+    config: "OversampleConfig"
+    oversampler: Oversampler
     random_state: int
-    name: str
     label: int
     n_rows: int
     n_to_make: int
@@ -190,65 +224,51 @@ class _Class:
     """What making its rows keeps in Spark."""
 
     @property
+    def name(self) -> str:
+        return self.features.class_name
+
+    @property
     def rows(self) -> DataFrame:
         return self.train.where(col("label") == self.label)
 
     @property
-    def fits(self) -> bool:
-        """Whether every executor has room for its rows."""
-        return self.n_rows * self.features.row_bytes <= self.config.max_exact_bytes
-
-    @property
-    def neighbors(self) -> str:
+    def search(self) -> NeighborSearch:
         """Where its rows' neighbours are looked for."""
-        if self.config.neighbors != "auto":
-            return self.config.neighbors
-        return "exact" if self.fits else "cells"
+        config = self.config
+        return NeighborSearch.among(self.n_rows, self.features, config.max_exact_bytes, config.neighbors)
 
     @property
     def k_neighbors(self) -> int:
-        return usable_neighbors(self.n_rows, self.config.k_neighbors, self.config.on_few_neighbors, self.name)
+        return self.oversampler.usable_neighbors(self.n_rows, self.name)
 
     def check(self) -> None:
         """Refuse what can be refused before anything is read."""
-        if self.config.method == "random":
-            return
-        _ = self.k_neighbors
-        numbers = [name for name, code in zip(self.features.names, self.features.categorical, strict=True) if not code]
-        if self.config.method == "smoten" and numbers:
-            raise DataError(
-                f"oversample.method smoten takes categories only, but feature {numbers[0]!r} is a number; set "
-                'oversample.method = "smote", which takes both, or name the column in prepare.categorical'
-            )
-        if self.fits:
-            return
-        found = (
-            f"class {self.name!r} has {self.n_rows} train rows of {len(self.features.names)} features, "
-            f"{self.n_rows * self.features.row_bytes} bytes, but oversample.max_exact_bytes is "
-            f"{self.config.max_exact_bytes}"
-        )
-        if self.neighbors == "exact":
-            raise DataError(
-                f"{found}; raise it if every executor has three times that much memory for each of its cores, or set "
-                'oversample.neighbors = "cells"'
-            )
+        if self.k_neighbors:
+            self.search.check(self.name)
 
     def made(self) -> tuple[DataFrame, Fit | None]:
         """The made rows, and the cells if there are any."""
-        if self.config.method == "random":
-            return self._in_spark().copied(self.n_to_make), None
-        surrounded_in_cells = self.config.method in SURROUNDED and self.neighbors == "cells"
-        return self._made_from_memory() if self.fits and not surrounded_in_cells else self._made_cell_by_cell()
+        if not self.k_neighbors:
+            return self._made_in_place(), None
+        streamed = self.oversampler.needs_other_classes and self.search.where == "cells"
+        return self._made_from_memory() if self.search.fits and not streamed else self._made_cell_by_cell()
+
+    def _made_in_place(self) -> DataFrame:
+        rows = self._in_spark()
+        if self.oversampler.copies_rows:  # nothing to learn
+            plan = plan_copies(self.oversampler, self.features.features, self.random_state)
+        else:
+            plan = self._plan(rows.sample(), 0)
+        return rows.made_in_place(plan, self.n_to_make)
 
     def _made_from_memory(self) -> tuple[DataFrame, Fit | None]:
-        config, fit = self.config, None
+        config, fit, where = self.config, None, self.search.where
         rows, is_base = self._collected()
         plan = self._plan(rows, self.n_to_make, is_base)
-        if config.method in SURROUNDED:
-            asked = config.method, self.n_to_make, config.m_neighbors
-            plan = surrounded(plan, *asked, _OtherClasses(self), self.name, processors(), is_base)
-        elif config.neighbors in ("cells", "partition"):
-            plan, fit = in_cells(plan, config.neighbors, config.min_recall, self.name)
+        if self.oversampler.needs_other_classes:
+            plan = among_other_classes(plan, self.n_to_make, _OtherClasses(self), processors(), is_base)
+        elif where != "exact":
+            plan, fit = in_cells(plan, where, config.min_recall)
         spark = self.train.sparkSession
         # Made rows are numbered base by base, so a run of numbers is a slice of the bases. To share out the numbers and
         # not the bases keeps the tasks even where a few bases have many copies.
@@ -262,57 +282,44 @@ class _Class:
         row_ids, columns = rows.sample()
         # All that is learnt of the class is learnt from the sample.
         plan = self._plan((row_ids, columns), 0)
-        config, k = self.config, self.k_neighbors
-        if config.method in SURROUNDED:
-            n = max(k, seen_by(config.method, k, config.m_neighbors))
-            table = self.features.of_rows(self.train, self.bases)
-            sample = rows.with_neighbors(row_ids, columns, k, plan.distance, table, n)
-        else:
-            sample = rows.with_neighbors(row_ids, columns, k, plan.distance)
-        neighbors: Literal["cells", "partition"] = "partition" if self.neighbors == "partition" else "cells"
-        fit = fit_cells(sample, self.n_rows, plan, neighbors, config.min_recall, self.name, SEND_SECONDS)
-        if config.method not in SURROUNDED:
+        among_others, k = self.oversampler.needs_other_classes, plan.k_neighbors
+        table = self.features.of_rows(self.train, self.bases) if among_others else None
+        n = max(k, self.oversampler.m_nearest) if among_others else 0
+        sample = rows.with_neighbors(row_ids, columns, k, plan.distance, table, n)
+        where: Literal["cells", "partition"] = "partition" if self.search.where == "partition" else "cells"
+        fit = fit_cells(sample, self.n_rows, plan, where, self.config.min_recall, SEND_SECONDS)
+        if table is None:
             return rows.made(fit.cells, plan, self.n_to_make), fit
-        named, how = (self.features, self.name), (plan, config.method)
-        bases = surrounded_bases(table, self.label, *named, fit.cells, *how, config.m_neighbors)
+        bases = bases_among_others(table, self.label, self.features, fit.cells, plan)
         # How many rows are made of each depends on all of them, and to find them again would cost as much once more.
         self.kept.append(bases.persist(StorageLevel.DISK_ONLY))
-        return made_of_bases(bases, *named, *how, self.n_to_make, config.m_neighbors), fit
+        return made_of_bases(bases, self.features, plan, self.n_to_make), fit
 
     def _in_spark(self) -> ClassRows:
-        known = self.name, self.n_rows, self.random_state
-        return ClassRows(self.rows, self.features, *known, self.bases, self.n_bases)
+        return ClassRows(self.rows, self.features, self.n_rows, self.random_state, self.bases, self.n_bases)
 
-    @cached_property
-    def _places(self) -> tuple[np.ndarray, ...]:
-        """Of the categories, for SMOTE-N."""
-        if self.config.method != "smoten":
-            return ()
-        return category_places(*code_counts(self.train, self.features, self.label))
-
-    def _plan(self, rows: Arrays, n_to_make: int, is_base: NDArray[np.bool_] | None = None) -> Smote:
-        return smote(
+    def _plan(self, rows: Arrays, n_to_make: int, is_base: NDArray[np.bool_] | None = None) -> ClassPlan:
+        counts = None
+        if self.oversampler.needs_category_counts:
+            counts = code_counts(self.train, self.features, self.label)
+        return plan_class(
+            self.oversampler,
             *rows,
-            np.array(self.features.categorical),
+            self.features.features,
             n_to_make,
             self.k_neighbors,
             self.random_state,
-            self.config.method,
-            np.array(self.features.groups),
-            self._places,
-            is_base,
+            is_base=is_base,
+            category_counts=counts,
+            class_name=self.name,
         )
 
     def _collected(self) -> tuple[Arrays, NDArray[np.bool_]]:
         """Row ids, ascending, and features; and which of the rows are bases."""
         table = self.features.of_rows(self.rows, self.bases).toArrow()
-        row_ids, columns = self.features.arrays(table, self.name)
-        order = np.argsort(row_ids, kind="stable")
-        row_ids = row_ids[order]
+        row_ids, columns, order = self.features.ordered(table)
         if (twice := np.flatnonzero(np.diff(row_ids) == 0)).size:
-            raise DataError(f"row_id {row_ids[twice[0]]} comes twice; give each row an id of its own")
-        for column in columns:
-            column[:] = column[order]
+            raise DataError("row_id {row_id} comes twice; give each row an id of its own", row_id=row_ids[twice[0]])
         return (row_ids, columns), table.column("is_base").to_numpy()[order]
 
 
@@ -320,19 +327,19 @@ class _OtherClasses:
     """The train rows that are not of a class."""
 
     def __init__(self, source: _Class) -> None:
-        self._features, self._name = source.features, f"other than {source.name}"
+        self._features = source.features.of_class(f"other than {source.name}")
         self._rows = source.features.of_rows(source.train.where(col("label") != source.label))
 
-    def nearest(self, plan: Smote, bases: np.ndarray, n: int, within: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(self, plan: ClassPlan, bases: np.ndarray, n: int, within: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         queries = plan.row_ids[bases], plan.columns[:, bases]
-        return nearest_in_table(self._rows, self._features, self._name, queries, n, plan.distance, within)
+        return nearest_in_table(self._rows, self._features, queries, n, plan.distance, within)
 
     def rows(self, row_ids: np.ndarray) -> np.ndarray:
-        return features_of(self._rows, self._features, self._name, row_ids)
+        return features_of(self._rows, self._features, row_ids)
 
 
 def _maker(
-    plan: Broadcast[Smote], n_to_make: int, tasks: int, schema: pa.Schema
+    plan: Broadcast[ClassPlan], n_to_make: int, tasks: int, schema: pa.Schema
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

@@ -11,25 +11,26 @@ are may stay; the share of the nearest rows that cells find is measured, and at 
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config import OversampleConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
-from raresmith.neighbors.cells import SEND_SECONDS, Sample, choose_cells, sampled
+from raresmith.neighbors.cells import SEND_SECONDS, Fit, Sample, choose_cells, sampled
 from raresmith.neighbors.rotation import rotated
-from raresmith.neighbors.search import Candidates, Distance
-from raresmith.oversampling.smote import category_weight
+from raresmith.neighbors.search import Candidates
 from raresmith.spark.encoding.encode import encode
 from raresmith.spark.neighbors.cell_exchange import Batches, ClassRows, received, sent_to_cells
 from raresmith.spark.neighbors.cell_stream import by_cell, own_rows_first, sent_arrays
 from raresmith.spark.neighbors.feature_matrix import Arrays, FeatureColumns
+from raresmith.spark.neighbors.neighbor_search import NeighborSearch
+
+if TYPE_CHECKING:
+    from raresmith.config import OversampleConfig
 
 _MADE = -1
 """In place of a label, on the way to the cells of a class."""
@@ -67,7 +68,7 @@ def too_close(
     encoder: Encoder,
     label: int,
     min_distance: float,
-    config: OversampleConfig,
+    config: "OversampleConfig",
     random_state: int,
 ) -> TooClose:
     """The rows of `made` that are nearer than `min_distance` units to a row of `train`, both of the class `label`.
@@ -78,21 +79,22 @@ def too_close(
     train : DataFrame with row_id, label and the features
     """
     space = raw_features(encoder)
-    features, name = FeatureColumns.of(space), encoder.label.classes[label]
-    rows = ClassRows(train, features, name, train.count(), random_state)
+    features = FeatureColumns.of(space).of_class(encoder.label.classes[label])
+    rows = ClassRows(train, features, train.count(), random_state)
     queries = features.of_rows(encode(made, space).withColumn("label", F.lit(_MADE)))
-    if rows.n_rows * features.row_bytes <= config.max_exact_bytes:
-        return _in_memory(rows, queries, features, name, min_distance, random_state)
-    return _in_cells(rows, queries, features, name, label, min_distance, config.min_recall, random_state)
+    search = NeighborSearch.among(rows.n_rows, features, config.max_exact_bytes)
+    if search.where == "exact":
+        unit, found = _in_memory(rows, queries, min_distance, random_state)
+        fit = None
+    else:
+        unit, found, fit = _in_cells(rows, queries, label, min_distance, config.min_recall, random_state)
+    return TooClose(found, {**search.measures(fit), "unit": unit})
 
 
-def _in_memory(
-    rows: ClassRows, queries: DataFrame, features: FeatureColumns, name: str, min_distance: float, random_state: int
-) -> TooClose:
-    row_ids, columns = features.arrays(rows.rows.toArrow(), name)
-    order = np.argsort(row_ids, kind="stable")
-    row_ids, columns = row_ids[order], columns[:, order]
-    distance = _distance(columns, features)
+def _in_memory(rows: ClassRows, queries: DataFrame, min_distance: float, random_state: int) -> tuple[float, DataFrame]:
+    features = rows.features
+    row_ids, columns, _ = features.ordered(rows.rows.toArrow())
+    distance = features.distance(columns)
     unit = _unit(sampled(row_ids, columns, 1, distance, random_state))
     context = queries.sparkSession.sparkContext
     sent = context.broadcast((columns, rotated(distance, columns, 1)))
@@ -101,29 +103,22 @@ def _in_memory(
         candidates = Candidates(*sent.value)
         for batch in batches:
             if batch.num_rows:
-                yield _nearer(candidates, features.arrays(batch, name), unit * min_distance)
+                yield _nearer(candidates, features.arrays(batch), unit * min_distance)
 
     # A fixed number of tasks: few bytes, which Spark would give to one of them, may be many pairs of rows.
     asked = queries.repartition(context.defaultParallelism, "row_id")
-    measures = {"neighbors": "exact", "recall": 1.0, "unit": unit}
-    return TooClose(asked.mapInArrow(search, _SCHEMA), measures)
+    return unit, asked.mapInArrow(search, _SCHEMA)
 
 
 def _in_cells(
-    rows: ClassRows,
-    queries: DataFrame,
-    features: FeatureColumns,
-    name: str,
-    label: int,
-    min_distance: float,
-    min_recall: float,
-    random_state: int,
-) -> TooClose:
+    rows: ClassRows, queries: DataFrame, label: int, min_distance: float, min_recall: float, random_state: int
+) -> tuple[float, DataFrame, Fit]:
+    features = rows.features
     row_ids, columns = rows.sample()
-    distance = _distance(columns, features)
+    distance = features.distance(columns)
     sample = rows.with_neighbors(row_ids, columns, 1, distance)
     unit = _unit(sample)
-    fit = choose_cells(sample, rows.n_rows, distance, min_recall, random_state, name, SEND_SECONDS)
+    fit = choose_cells(sample, rows.n_rows, distance, min_recall, random_state, features.class_name, SEND_SECONDS)
 
     def search(batches: Batches) -> Batches:
         for own, passing in by_cell(batches, label):
@@ -133,16 +128,10 @@ def _in_cells(
                     yield _nearer(candidates, sent_arrays(batch, features), unit * min_distance)
 
     cells = queries.sparkSession.sparkContext.broadcast(fit.cells)
-    sent = sent_to_cells(rows.rows.unionAll(queries), features, name, cells)
+    sent = sent_to_cells(rows.rows.unionAll(queries), features, cells)
     # Train rows are candidates in several cells; a made row is looked up in its home only.
     sent = sent.where((F.col("label") != _MADE) | F.col("of_base"))
-    measures = {"neighbors": "cells", **fit.measures(), "unit": unit}
-    return TooClose(own_rows_first(sent, fit.cells, label).mapInArrow(search, _SCHEMA), measures)
-
-
-def _distance(columns: NDArray[Any], features: FeatureColumns) -> Distance:
-    is_categorical = np.array(features.categorical)
-    return Distance(is_categorical, category_weight(columns, is_categorical))
+    return unit, own_rows_first(sent, fit.cells, label).mapInArrow(search, _SCHEMA), fit
 
 
 def _unit(sample: Sample) -> float:

@@ -1,4 +1,4 @@
-"""Rows that a sampler of imbalanced-learn makes, cell by cell of the whole train split.
+"""Rows of an oversampler that sees the rows of all classes, cell by cell of the whole train split.
 
 The table is looked at for a sample, from which the cells come, and once more to send its rows to them; the class alone
 for its rows around each centre and for the bases that get one copy more than the others. What comes back to the driver
@@ -17,34 +17,30 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StringType, StructType
 
-from raresmith.config import OversampleConfig
 from raresmith.errors import DataError
 from raresmith.neighbors.cells import SAMPLE_PER_CELL, fit_centers, home
+from raresmith.neighbors.distance import Distance
 from raresmith.neighbors.regions import Regions, fit_regions
-from raresmith.neighbors.search import Candidates, Distance
-from raresmith.oversampling.imblearn_adapter import CellRows, check_sampler, fewest_own, made_in_cell
-from raresmith.oversampling.smote import category_weight, usable_neighbors
-from raresmith.spark.neighbors.arrow_batches import made_batch, made_schema, slices
+from raresmith.neighbors.search import Candidates
+from raresmith.oversampling.base import CellOversampler, CellRows
+from raresmith.spark.neighbors.arrow_batches import METHOD, made_batch, made_schema, slices
 from raresmith.spark.neighbors.cell_exchange import SENT, ClassRows, n_tasks, received
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns, packed
 from raresmith.spark.tables import col
 
-MADE_BY = "__made_by"
-"""Column beside the made rows: "imblearn", or "smote" where the sampler made too few."""
-
 Batches = Iterator[pa.RecordBatch]
 
 
-def sampler_rows(
+def rows_of_cells(
     train: DataFrame,
     features: FeatureColumns,
     classes: tuple[str, ...],
     counts: dict[str, int],
     wanted: dict[str, int],
-    config: OversampleConfig,
+    oversampler: CellOversampler,
     random_state: int,
 ) -> tuple[DataFrame, dict[str, Any]]:
-    """Made rows with label and MADE_BY, and of each class the cells that they were made in.
+    """Made rows with METHOD and label, and of each class the cells that they were made in.
 
     Parameters
     ----------
@@ -54,24 +50,24 @@ def sampler_rows(
 
     Raises
     ------
-    ConfigError, DataError
-        As `check_sampler` and `usable_neighbors` do, or if a row_id comes twice.
+    DataError
+        As `Oversampler.usable_neighbors` does, or if a row_id comes twice.
     """
-    check_sampler(config, np.array(features.categorical))
     for name in wanted:
-        usable_neighbors(counts[name], config.k_neighbors, config.on_few_neighbors, name)
+        oversampler.usable_neighbors(counts[name], name)
     empty = train.sparkSession.createDataFrame([], _schema(features)).withColumn("label", F.lit(0))
     if not wanted:
         return empty, {}
-    source = _Train(train, features, sum(counts.values()), config, random_state)
+    source = _Train(train, features, sum(counts.values()), oversampler, random_state)
     parts, measures = [], {}
     for name, n_to_make in wanted.items():
         label = classes.index(name)
-        regions = source.regions(name, label, counts[name])
-        made = source.made(regions, name, label, counts[name], n_to_make)
+        of_class = source.of_class(name, label, counts[name])
+        regions = source.regions(of_class)
+        made = source.made(regions, of_class, label, n_to_make)
         parts.append(made.withColumn("label", F.lit(label)))
         measures[name] = {
-            "sampler": config.sampler,
+            **oversampler.measures(),
             "cells": len(regions),
             "largest_cell": regions.largest,
             "kept_of_others": round(regions.kept_of_others, 4),
@@ -80,45 +76,56 @@ def sampler_rows(
 
 
 def _schema(features: FeatureColumns) -> StructType:
-    return made_schema(features).add(MADE_BY, StringType(), False)
+    return made_schema(features).add(METHOD, StringType(), False)
 
 
 class _Train:
     """The train rows of all classes."""
 
     def __init__(
-        self, train: DataFrame, features: FeatureColumns, n_rows: int, config: OversampleConfig, random_state: int
+        self,
+        train: DataFrame,
+        features: FeatureColumns,
+        n_rows: int,
+        oversampler: CellOversampler,
+        random_state: int,
     ) -> None:
-        self._train, self._features, self._config, self._random_state = train, features, config, random_state
+        self._train, self._features, self._oversampler = train, features, oversampler
+        self._random_state, self._cell_rows = random_state, int(oversampler.parameters.cell_rows)
         self._context = train.sparkSession.sparkContext
         self._n_rows = n_rows
         self._centers, self._distance, self._sizes = self._fitted()
 
-    def regions(self, name: str, label: int, n_own: int) -> Regions:
-        """The cells that rows of the class called `name` are made in."""
-        own = np.array([n_own])
+    def of_class(self, name: str, label: int, n_rows: int) -> ClassRows:
+        """Those of one class."""
+        rows = self._train.where(col("label") == label)
+        return ClassRows(rows, self._features.of_class(name), n_rows, self._random_state)
+
+    def regions(self, of_class: ClassRows) -> Regions:
+        """The cells that rows of a class are made in."""
+        own = np.array([of_class.n_rows])
         if len(self._sizes) > 1:
-            own = self._around_centers(name, label)
+            own = self._around_centers(of_class)
         return fit_regions(
             self._centers,
             self._distance,
             own,
             np.maximum(self._sizes - own, 0),
-            fewest_own(self._config),
-            self._config.cell_rows,
+            self._oversampler.fewest_rows,
+            self._cell_rows,
             self._random_state,
         )
 
-    def made(self, regions: Regions, name: str, label: int, n_own: int, n_to_make: int) -> DataFrame:
+    def made(self, regions: Regions, of_class: ClassRows, label: int, n_to_make: int) -> DataFrame:
         """The made rows of a class."""
-        features, config, random_state = self._features, self._config, self._random_state
+        features, oversampler, random_state = self._features, self._oversampler, self._random_state
         schema, made_fields = to_arrow_schema(_schema(features)), to_arrow_schema(made_schema(features))
-        copies_of = self._class(name, label, n_own).copies(n_to_make)
+        copies_of = of_class.copies(n_to_make)
         sent_regions = self._context.broadcast(regions)
 
         def send(batches: Batches) -> Batches:
             for batch in batches:
-                row_ids, columns = features.arrays(batch, "any")
+                row_ids, columns = features.arrays(batch)
                 labels = batch.column("label")
                 cells = sent_regions.value.of(row_ids, columns, labels.to_numpy() == label)
                 yield pa.RecordBatch.from_arrays(
@@ -137,12 +144,11 @@ class _Train:
             cell = CellRows(row_ids=there.row_ids, labels=there.labels, columns=there.columns)
             own = cell.row_ids[cell.labels == label]
             if (twice := np.flatnonzero(np.diff(own) == 0)).size:
-                raise DataError(f"row_id {own[twice[0]]} comes twice; give each row an id of its own")
+                raise DataError("row_id {row_id} comes twice; give each row an id of its own", row_id=own[twice[0]])
             n_here = int(copies_of(own).sum())
-            is_categorical = np.array(features.categorical)
-            for made, made_by in made_in_cell(cell, label, n_here, config, is_categorical, random_state):
+            for made, method in oversampler.made_in_cell(cell, label, n_here, features.features, random_state):
                 batch = made_batch(made, made_fields)
-                by = pa.array([made_by] * batch.num_rows)
+                by = pa.array([method] * batch.num_rows)
                 whole = pa.RecordBatch.from_arrays([*batch.columns, by], schema=schema)
                 for few in slices(np.arange(batch.num_rows), schema):
                     yield whole.slice(int(few[0]), len(few))
@@ -157,34 +163,31 @@ class _Train:
     def _fitted(self) -> tuple[NDArray[Any], Distance, NDArray[Any]]:
         """Centres, the distance, and about how many rows are nearest to each centre."""
         is_categorical = np.array(self._features.categorical)
-        if self._n_rows <= self._config.cell_rows:
+        if self._n_rows <= self._cell_rows:
             here = np.zeros((len(is_categorical), 1), self._features.dtype)
             return here, Distance(is_categorical), np.array([float(self._n_rows)])
-        rows = ClassRows(self._train, self._features, "any", self._n_rows, self._random_state)
+        rows = ClassRows(self._train, self._features, self._n_rows, self._random_state)
         row_ids, columns = rows.sample()
-        distance = Distance(is_categorical, category_weight(columns, is_categorical))
-        wanted = max(1, min(round(self._n_rows / self._config.cell_rows), len(row_ids) // SAMPLE_PER_CELL))
+        distance = self._features.distance(columns)
+        wanted = max(1, min(round(self._n_rows / self._cell_rows), len(row_ids) // SAMPLE_PER_CELL))
         centers, sizes = fit_centers(row_ids, columns, distance, wanted, 1, self._random_state)
         return centers, distance, sizes * (self._n_rows / len(row_ids))
 
-    def _class(self, name: str, label: int, n_own: int) -> ClassRows:
-        rows = self._train.where(col("label") == label)
-        return ClassRows(rows, self._features, name, n_own, self._random_state)
-
-    def _around_centers(self, name: str, label: int) -> NDArray[np.int64]:
+    def _around_centers(self, of_class: ClassRows) -> NDArray[np.int64]:
         """Rows of a class that are nearest to each centre."""
-        features = self._features
+        features = of_class.features
         sent = self._context.broadcast((self._centers, self._distance))
 
         def count(batches: Batches) -> Batches:
             centers = Candidates(*sent.value)
             for batch in batches:
-                found, rows = np.unique(home(centers, features.arrays(batch, name)[1]), return_counts=True)
+                found, rows = np.unique(home(centers, features.arrays(batch)[1]), return_counts=True)
                 yield pa.RecordBatch.from_arrays([pa.array(found), pa.array(rows)], ["center", "rows"])
 
-        rows = features.of_rows(self._train.where(col("label") == label))
         counted = (
-            rows.mapInArrow(count, "center bigint, rows bigint").groupBy("center").agg(F.sum("rows").alias("rows"))
+            of_class.rows.mapInArrow(count, "center bigint, rows bigint")
+            .groupBy("center")
+            .agg(F.sum("rows").alias("rows"))
         )
         center, n_rows = (column.to_numpy() for column in counted.toArrow().columns)
         return np.bincount(center, weights=n_rows, minlength=len(self._sizes)).astype(np.int64)

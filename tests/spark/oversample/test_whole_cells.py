@@ -1,4 +1,4 @@
-"""imbalanced-learn's samplers, cell by cell of a table of any size."""
+"""Oversamplers of whole cells, that is imbalanced-learn's samplers, on a table of any size."""
 
 import imblearn.over_sampling
 import numpy as np
@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits
 
 from raresmith.config import OversampleConfig
 from raresmith.errors import ConfigError, DataError
+from raresmith.oversampling.base import copies_per_base
 from raresmith.oversampling.imblearn_adapter import sampler_state
-from raresmith.oversampling.smote import copies_per_base
 from raresmith.spark import ImblearnSampler
 from raresmith.spark.oversample.oversample import oversample
 

@@ -1,0 +1,53 @@
+"""What `plan` announces is what the run does."""
+
+from pathlib import Path
+
+import pytest
+
+from raresmith.config import parse_config
+from raresmith.errors import DataError
+from raresmith.spark.plan import plan
+from raresmith.spark.stages import SPARK_STAGES, location
+from raresmith.spark.tables import read_table
+
+N_ROWS, N_RARE = 120_000, 50_000
+"""Of the rare rows three fifths are train rows: they take less than a MiB with four bytes a number, more with eight."""
+
+
+def configured(spark, folder, whole, **oversample):
+    """A table of four numbers, one of them whole, that fits or not."""
+    df = spark.range(N_ROWS).selectExpr(
+        "id", "sin(id) x", "cos(id * 0.7) z", "sin(id * 0.3) v", f"{whole} w", f"int(id < {N_RARE}) y"
+    )
+    df.write.parquet(str(folder / "raw"))
+    document = {
+        "run": {"name": "planned", "warehouse": "warehouse"},
+        "source": {"path": "raw", "label": "y", "key": ["id"]},
+        "oversample": {"max_exact_bytes": 2**20, "sampling_strategy": 0.8, **oversample},
+    }
+    return parse_config(document, Path(folder / "planned.toml"))
+
+
+@pytest.mark.parametrize(
+    ("whole", "storage", "refused"),
+    [("id % 1000", "float", False), ("id * 1000003", "double", True), ("cast(id as decimal(9, 4))", "double", True)],
+)
+def test_exact_neighbors_are_announced_where_the_run_finds_them_and_refused_where_it_refuses(
+    spark, tmp_path, whole, storage, refused
+):
+    config = configured(spark, tmp_path, whole, neighbors="exact")
+    told = plan(spark, config)
+    SPARK_STAGES["prepare"](spark, config)
+    assert dict(read_table(spark, location(config, "features")).dtypes)["w"] == storage
+    if refused:
+        assert "which the run would refuse: class '1' has 30000 train rows of 4 features, 1200000 bytes, but" in told
+        with pytest.raises(DataError, match=r"class '1' has \d+ train rows of 4 features, \d+ bytes, but"):
+            SPARK_STAGES["oversample"](spark, config)
+    else:
+        assert "exact neighbours, 900,000,000 distances; 703 KiB sent to each executor (limit 1 MiB)" in told
+        assert SPARK_STAGES["oversample"](spark, config).rows["synthetic"] > 0
+
+
+def test_without_a_wish_the_plan_says_cells_where_the_run_takes_cells(spark, tmp_path):
+    told = plan(spark, configured(spark, tmp_path, "id * 1000003"))
+    assert "neighbours in spatial cells, at least 95% of the true ones; 1.14 MiB, more than 1 MiB" in told
