@@ -17,11 +17,13 @@ def oversampler(method, **parameters):
     return kind(kind.Parameters(**{name: value for name, value in parameters.items() if name in known}))
 
 
-def smote(row_ids, columns, is_categorical, n_to_make, k, seed, method="smote", groups=None, counts=None, m=10):
-    """The plan of a class by itself."""
+def smote(
+    row_ids, columns, is_categorical, n_to_make, k, seed, method="smote", groups=None, counts=None, m=10, asked=None
+):
+    """The plan of a class by itself, with k neighbours, of as many as were `asked` for."""
     features = Features(np.asarray(is_categorical), tuple(f"f{i}" for i in range(len(columns))), groups)
     return plan_class(
-        oversampler(method, k_neighbors=k, m_neighbors=m),
+        oversampler(method, k_neighbors=asked or k, m_neighbors=m),
         row_ids,
         columns,
         features,
@@ -33,9 +35,9 @@ def smote(row_ids, columns, is_categorical, n_to_make, k, seed, method="smote", 
     )
 
 
-def surrounded(row_ids, columns, is_rare, is_categorical, n_to_make, k, seed, method, m=10, n_threads=1):
+def surrounded(row_ids, columns, is_rare, is_categorical, n_to_make, k, seed, method, m=10, n_threads=1, asked=None):
     """The plan of a class among the others, which are all rows but the rare ones."""
-    plan = smote(row_ids[is_rare], columns[:, is_rare], is_categorical, n_to_make, k, seed, method, m=m)
+    plan = smote(row_ids[is_rare], columns[:, is_rare], is_categorical, n_to_make, k, seed, method, m=m, asked=asked)
     others = InMemory(row_ids[~is_rare], columns[:, ~is_rare], n_threads)
     return among_other_classes(plan, n_to_make, others, n_threads)
 

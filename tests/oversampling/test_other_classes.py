@@ -20,10 +20,11 @@ def two_classes(n_rare=150, n_other=500, n_features=4, seed=0):
     )
 
 
-def planned(rows, y, n_to_make, method, k=5, m=10, seed=0):
+def planned(rows, y, n_to_make, method, k=5, m=10, seed=0, asked=None):
+    """The plan with k neighbours, of as many as were `asked` for."""
     row_ids, columns = np.arange(len(rows)), np.ascontiguousarray(rows.T)
     numbers = np.zeros(len(columns), bool)
-    return surrounded(row_ids, columns, y == 1, numbers, n_to_make, k, seed, method, m, n_threads=2)
+    return surrounded(row_ids, columns, y == 1, numbers, n_to_make, k, seed, method, m, n_threads=2, asked=asked)
 
 
 def all_rows(plan):
@@ -54,6 +55,14 @@ def test_adasyn_makes_as_many_rows_of_each_base_as_imbalanced_learn(k):
     plan = planned(rows, y, 350, "adasyn", k=k)
     assert plan.n_to_make == len(made)
     np.testing.assert_array_equal(plan.copies, np.rint(ratio / ratio.sum() * 350))
+
+
+def test_a_class_with_few_rows_is_judged_by_as_many_of_the_table_as_each_has_in_the_class():
+    rows, y = two_classes(n_rare=4, n_other=30)
+    plan = planned(rows, y, 100, "adasyn", k=3, asked=5)
+    n_others = (y[nearest_rows(rows, 3)[:4]] == 0).sum(axis=1)
+    np.testing.assert_array_equal(plan.copies, adasyn_copies(n_others, 100, n_others.sum()))
+    assert (y[nearest_rows(rows, 5)[:4]] == 0).sum(axis=1).tolist() != (5 * n_others / 3).tolist()
 
 
 def test_adasyn_rounds_half_to_even():

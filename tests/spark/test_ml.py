@@ -1,5 +1,8 @@
 """The oversamplers as stages of pyspark.ml."""
 
+import inspect
+from importlib.metadata import EntryPoint
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +14,10 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import functions as F
 from tests.oversampling.plans import smote
 
+import raresmith.spark
 from raresmith.errors import ConfigError, DataError
-from raresmith.spark import ADASYN, SMOTE, SMOTEN, BorderlineSMOTE, Crossover, RandomOverSampler
+from raresmith.oversampling.registry import OVERSAMPLERS
+from raresmith.spark import ADASYN, SMOTE, SMOTEN, BorderlineSMOTE, Crossover, RandomOverSampler, ml
 
 COLUMNS = ["amount", "age", "code"]
 
@@ -174,6 +179,32 @@ def test_classes_are_named_as_they_are_written(spark):
 def test_misuse_is_told_in_the_parameters_words(df, settings, kind, message):
     with pytest.raises(kind, match=message):
         SMOTE(**{"inputCols": COLUMNS, **settings}).fit_resample(df)
+
+
+def test_each_registered_oversampler_has_a_stage_that_tells_its_params_and_their_defaults():
+    assert {"SMOTE", "SMOTEN", "Crossover", "ADASYN", "BorderlineSMOTE", "RandomOverSampler", "ImblearnSampler"} <= set(
+        dir(raresmith.spark)
+    )
+    run = {kind.name for stage in ml.stages().values() for kind in stage._kinds}
+    assert run == set(OVERSAMPLERS)
+    given = {name: p.default for name, p in inspect.signature(BorderlineSMOTE).parameters.items()}
+    assert given["mNeighbors"] == 10
+    assert given["kind"] == "borderline-1"
+    assert given["rowIdCol"] is None
+    assert "at least 1" in SMOTE().getParam("kNeighbors").doc
+    with pytest.raises(TypeError, match=r"SMOTE takes \[.*'kNeighbors'.*\], got \['k'\]"):
+        SMOTE(k=3)
+    with pytest.raises(ConfigError, match="kind must be 'borderline-1' or 'borderline-2', got 'borderline-3'"):
+        BorderlineSMOTE(kind="borderline-3")._chosen()
+    with pytest.raises(AttributeError, match="has no attribute 'Smote'"):
+        _ = raresmith.spark.Smote
+
+
+def test_an_oversampler_that_cannot_be_imported_takes_no_stage_away(monkeypatch, caplog):
+    point = EntryPoint("gone", "nowhere_to_be_found:Gone", OVERSAMPLERS.group)
+    monkeypatch.setitem(vars(OVERSAMPLERS), "_brought", {"gone": point})
+    assert "SMOTE" in ml.stages.__wrapped__()
+    assert "there is no stage of the oversampler 'gone'" in caplog.text
 
 
 def test_a_null_label_or_feature_is_refused(df):

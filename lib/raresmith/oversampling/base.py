@@ -181,10 +181,9 @@ class Oversampler(ABC):
         """How far rows of the class, such as these, are from each other; called once fitted."""
         return Distance.among(columns, is_categorical)
 
-    @property
-    def m_nearest(self) -> int:
-        """The nearest rows of the whole table by which a row is judged, if other classes are needed."""
-        return int(self.parameters.k_neighbors)
+    def m_nearest(self, k_neighbors: int) -> int:
+        """The nearest rows of the whole table by which a row is judged that has so many neighbours in its class."""
+        return k_neighbors
 
     def may_be_base(self, n_others: NDArray[Any]) -> NDArray[np.bool_]:
         """Which rows to make others of, by how many of their `m_nearest` rows are of other classes."""

@@ -36,14 +36,14 @@ class BorderlineSMOTE1(SMOTE):
         m_neighbors: Annotated[int, Ge(1)] = 10
         """Nearest rows of the whole table by which borderline knows that a row is in danger; at least 1."""
 
-    @property
-    def m_nearest(self) -> int:
+    def m_nearest(self, k_neighbors: int) -> int:
         """The nearest rows that tell whether a row is in danger."""
         return int(self.parameters.m_neighbors)
 
     def may_be_base(self, n_others: NDArray[Any]) -> NDArray[np.bool_]:
         """The rows in danger."""
-        return np.asarray((2 * n_others >= self.m_nearest) & (n_others < self.m_nearest))
+        m = self.parameters.m_neighbors
+        return np.asarray((2 * n_others >= m) & (n_others < m))
 
     def choose_bases(self, found: FoundBases) -> Copies | None:
         """All rows in danger, equally."""
@@ -52,7 +52,7 @@ class BorderlineSMOTE1(SMOTE):
                 "no row of class {class_name!r} has at least half, but not all, of its {m} nearest rows in other "
                 'classes, so borderline has none to start from; set {method} = "smote" or another {m_neighbors}',
                 class_name=found.class_name,
-                m=self.m_nearest,
+                m=self.parameters.m_neighbors,
                 method=Key("oversample.method"),
                 m_neighbors=Key("oversample.m_neighbors"),
             )

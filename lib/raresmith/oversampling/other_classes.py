@@ -61,7 +61,8 @@ def look_around(
     plan: ClassPlan, bases: NDArray[np.int64], others: OtherClasses, n_threads: int = 1
 ) -> tuple[Neighborhood, NDArray[np.int64]]:
     """The nearest rows of these rows of the class, as many as it takes, and how many judge against the row."""
-    m, n = plan.oversampler.m_nearest, max(plan.oversampler.m_nearest, plan.k_neighbors)
+    m = plan.oversampler.m_nearest(plan.k_neighbors)
+    n = max(m, plan.k_neighbors)
     near, distances = plan.candidates.nearest(plan.columns[:, bases], n, bases, n_threads=n_threads)
     other_ids, other_distances = others.nearest(plan, bases, n, distances[:, -1])
     both = np.c_[distances, other_distances]

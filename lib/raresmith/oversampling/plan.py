@@ -166,6 +166,16 @@ def plan_class(
         Rows that are not marked are neighbours only; without it all are bases.
     category_counts
         As in `ClassSample`.
+
+    Examples
+    --------
+    >>> from raresmith.oversampling.smote import SMOTE
+    >>> fraud = np.array([[0.0, 1.0, 5.0], [2.0, 2.0, 2.0]])
+    >>> numbers = Features(np.array([False, False]))
+    >>> plan = plan_class(SMOTE(), np.array([7, 8, 9]), fraud, numbers, n_to_make=6, k_neighbors=1, random_state=0)
+    >>> made = plan.rows(np.arange(6))
+    >>> sorted(set(made.base_row_id.tolist())), made.columns.shape
+    ([7, 8, 9], (2, 6))
     """
     rows = ClassSample(
         row_ids=row_ids,

@@ -291,7 +291,18 @@ def _stage(name: str, kinds: list[type[Oversampler]]) -> type[OversamplerStage]:
         known = " or ".join(kind.name for kind in kinds)
         members["kind"] = Param(Params._dummy(), "kind", known, TypeConverters.toString)
         defaults["kind"] = kinds[0].name
-    return type(name, (OversamplerStage,), {**members, "_defaults": defaults})
+    stage = type(name, (OversamplerStage,), {**members, "_defaults": defaults})
+    usual = stage()
+    keywords = [
+        inspect.Parameter(
+            param.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=usual.getOrDefault(param) if usual.hasDefault(param) else None,
+        )
+        for param in usual.params
+    ]
+    stage.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+    return stage
 
 
 def _default(field: Field[Any]) -> Any:

@@ -4,9 +4,10 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from raresmith.config import Config
+if TYPE_CHECKING:
+    from raresmith.config import Config
 
 # The sections that decide each stage's rows. What is not here (run.warehouse, spark, evaluate for prepare, ...) may
 # change without the stage being done again.
@@ -90,7 +91,7 @@ class StageRun:
         }
 
 
-def stage_run(config: Config, stage: str, inputs: dict[str, str | int]) -> StageRun:
+def stage_run(config: "Config", stage: str, inputs: dict[str, str | int]) -> StageRun:
     """The identity of `stage` under `config` on `inputs`."""
     return StageRun(
         run_id=config.run_id,

@@ -1,5 +1,8 @@
 """What every registered oversampler keeps to in Spark: the same rows wherever and however they are made."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,3 +38,11 @@ def test_memory_one_cell_and_any_partitions_give_the_same_bits(spark, method):
     shuffled = rows.sample(frac=1, random_state=1)
     other = made_of(spark, shuffled, encoder, 7, num_partitions=3, neighbors="cells", **settings)
     pd.testing.assert_frame_equal(collected(other), expected, check_exact=True)
+
+
+@pytest.mark.parametrize("module", ["spark.oversample.oversample", "spark.publish.min_distance"])
+def test_what_tasks_import_brings_neither_the_configuration_nor_a_validator(module):
+    unwanted = "[m for m in sys.modules if m.startswith(('raresmith.config', 'pydantic'))]"
+    code = f"import sys, raresmith.{module}; print({unwanted})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -284,7 +284,7 @@ class _Class:
         plan = self._plan((row_ids, columns), 0)
         among_others, k = self.oversampler.needs_other_classes, plan.k_neighbors
         table = self.features.of_rows(self.train, self.bases) if among_others else None
-        n = max(k, self.oversampler.m_nearest) if among_others else 0
+        n = max(k, self.oversampler.m_nearest(k)) if among_others else 0
         sample = rows.with_neighbors(row_ids, columns, k, plan.distance, table, n)
         where: Literal["cells", "partition"] = "partition" if self.search.where == "partition" else "cells"
         fit = fit_cells(sample, self.n_rows, plan, where, self.config.min_recall, SEND_SECONDS)

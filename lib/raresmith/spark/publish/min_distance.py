@@ -23,7 +23,6 @@ from raresmith.errors import DataError
 from raresmith.neighbors.cells import SEND_SECONDS, Fit, Sample, choose_cells, sampled
 from raresmith.neighbors.rotation import rotated
 from raresmith.neighbors.search import Candidates
-from raresmith.spark.encoding.encode import encode
 from raresmith.spark.neighbors.cell_exchange import Batches, ClassRows, received, sent_to_cells
 from raresmith.spark.neighbors.cell_stream import by_cell, own_rows_first, sent_arrays
 from raresmith.spark.neighbors.feature_matrix import Arrays, FeatureColumns
@@ -78,6 +77,8 @@ def too_close(
     made : DataFrame with ROW_ID and the raw columns behind `raw_features`
     train : DataFrame with row_id, label and the features
     """
+    from raresmith.spark.encoding.encode import encode  # here, for tasks import this module and not the configuration
+
     space = raw_features(encoder)
     features = FeatureColumns.of(space).of_class(encoder.label.classes[label])
     rows = ClassRows(train, features, train.count(), random_state)
