@@ -20,7 +20,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from raresmith.config import SimulateConfig
-from raresmith.spark.simulate.simulate import simulate
+from raresmith.spark.simulate.transactions import simulate
 
 DAY = 86_400
 

@@ -9,6 +9,7 @@ from raresmith.config import Config, SplitConfig, load_config, parse_config
 from raresmith.errors import ConfigError
 
 MINIMAL = {"run": {"name": "r", "warehouse": "w"}, "source": {"path": "raw.parquet", "label": "y"}}
+FOREST = {"classifiers": {"random_forest": {"num_trees": 0}}}
 PRIVATE = {"model": "gan", "latent": "noise", "validate_every": 0, "privacy": {"epsilon": 1.0}}
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
@@ -107,7 +108,7 @@ def test_every_shipped_configuration_loads(name: str) -> None:
             {"oversample": {"method": "random"}, "publish": {"min_distance": 0.5, "source": "random"}},
             r'publish.min_distance would leave out all rows of publish.source = "random", which are copies; set',
         ),
-        ({"evaluate": {"num_trees": 0}}, r"evaluate.num_trees must be from 1 to 10000, got 0"),
+        ({"evaluate": FOREST}, r"evaluate.classifiers.random_forest.num_trees must be from 1 to 10000, got 0"),
         ({"prepare": {"normalise": "zscore"}}, r"prepare.normalise must be one of 'standard'.*got 'zscore'"),
         ({"prepare": {"normalise_columns": {"a": "x"}}}, r"prepare.normalise_columns.a must be one of"),
         ({"prepare": {"calendar": ["night"]}}, r"source.timestamp must name a column because prepare.calendar is set"),

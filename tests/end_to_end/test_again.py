@@ -28,10 +28,13 @@ label = "y"
 steps = 20
 device = "cpu"
 [evaluate]
-num_trees = 3
-max_depth = 3
 bootstrap = 20
 strategies = ["none", "refined"]
+
+[evaluate.classifiers.random_forest]
+num_trees = 3
+max_depth = 3
+
 [spark]
 driver_memory = "1g"
 shuffle_partitions = 2

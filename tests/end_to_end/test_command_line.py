@@ -16,10 +16,13 @@ path = "raw"
 label = "y"
 key = ["id"]
 [evaluate]
-num_trees = 3
-max_depth = 3
 bootstrap = 20
 strategies = ["none", "smote"]
+
+[evaluate.classifiers.random_forest]
+num_trees = 3
+max_depth = 3
+
 [publish]
 source = "smote"
 """

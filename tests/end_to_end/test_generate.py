@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from raresmith.cli import main
 from raresmith.config import Config, load_config
 from raresmith.encoding.encoder import Encoder
-from raresmith.spark.encoding.encode import decode
+from raresmith.spark.encoding.decode import decode
 
 
 def test_rows_have_the_raw_schema_and_are_those_of_refined_as_spark_decodes_them(

@@ -29,9 +29,11 @@ ignore = ["card"]
 sampling_strategy = 0.5
 [evaluate]
 strategies = ["none", "smote"]
+bootstrap = 20
+
+[evaluate.classifiers.random_forest]
 num_trees = 3
 max_depth = 3
-bootstrap = 20
 """
 DAYS = ("2026-11-20", "2026-11-21", "2026-11-22")
 STAGES = ("prepare", "oversample", "publish")

@@ -27,7 +27,8 @@ def config(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory):
             "method": "random", "sampling_strategy": 0.5, "undersampling_strategy": 0.9, "cleaning": "enn",
         },
         "evaluate": {
-            "strategies": ["none", "reduced", "random"], "num_trees": 3, "max_depth": 3, "bootstrap": 20,
+            "strategies": ["none", "reduced", "random"], "bootstrap": 20,
+            "classifiers": {"random_forest": {"num_trees": 3, "max_depth": 3}},
         },
         "publish": {"source": "random"},
     }  # fmt: skip

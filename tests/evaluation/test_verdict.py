@@ -1,8 +1,9 @@
 """The verdict says what the intervals say."""
 
+import numpy as np
 import pytest
 
-from raresmith.evaluation.metrics import Interval
+from raresmith.evaluation.intervals import Interval
 from raresmith.evaluation.verdict import Comparison, MetricRow, say_verdict, value_of
 
 NONE = Interval(value=0.6, low=0.55, high=0.65)
@@ -75,6 +76,16 @@ def test_a_figure_is_the_mean_over_the_seeds_with_the_widest_interval():
         MetricRow("r", "none", "forest", "test", "f1", 0.6, 0.5, 0.8, 1),
         MetricRow("r", "none", "forest", "validation", "f1", 0.9, None, None, 1),
     ]
-    assert value_of(rows, "none", "test", "f1") == Interval(value=0.5, low=0.3, high=0.8)
-    assert value_of(rows, "none", "validation", "f1").low != value_of(rows, "none", "validation", "f1").low
-    assert value_of(rows, "smote", "test", "f1").value != value_of(rows, "smote", "test", "f1").value
+    assert value_of(rows, "forest", "none", "test", "f1") == Interval(value=0.5, low=0.3, high=0.8)
+    without_interval = value_of(rows, "forest", "none", "validation", "f1")
+    assert np.isnan([without_interval.low, without_interval.high]).all() and without_interval.value == 0.9
+    assert np.isnan(value_of(rows, "forest", "smote", "test", "f1").value)
+
+
+def test_a_figure_is_of_one_classifier():
+    rows = [
+        MetricRow("r", "none", "forest", "test", "f1", 0.4, 0.3, 0.5, 0),
+        MetricRow("r", "none", "logistic", "test", "f1", 0.8, 0.7, 0.9, 0),
+    ]
+    assert value_of(rows, "forest", "none", "test", "f1") == Interval(value=0.4, low=0.3, high=0.5)
+    assert value_of(rows, "logistic", "none", "test", "f1") == Interval(value=0.8, low=0.7, high=0.9)

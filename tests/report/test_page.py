@@ -1,14 +1,21 @@
 """The report: one file, readable by everyone, nothing of the data's text taken for HTML."""
 
 import re
+import subprocess
+import sys
+import tomllib
+import zipfile
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import raresmith.report
 from raresmith.encoding.encoder import Encoder, Label, NumericFeature
-from raresmith.evaluation.metrics import Confusion, Interval
-from raresmith.evaluation.verdict import Comparison, Evaluation, MetricRow, say_verdict
+from raresmith.evaluation.counts import Confusion
+from raresmith.evaluation.intervals import Interval
+from raresmith.evaluation.verdict import Comparison, Evaluation, Judge, Judgement, MetricRow, Strategy, say_verdict
 from raresmith.report.page import ReportData, render_report, write_report
 from raresmith.report.plots import ticks
 
@@ -28,42 +35,65 @@ def encoder() -> Encoder:
     return Encoder(features=features, label=label, raw_schema="{}")
 
 
-def evaluation(comparisons: tuple[Comparison, ...]) -> Evaluation:
-    figures = ("average_precision", "roc_auc", "card_precision@100", "precision", "recall", "f1", "accuracy")
-    names = [*figures, *(f"{name}@0.5" for name in figures[3:])]
-    rows = [
-        MetricRow("r", s, "random_forest", split, name, 0.5 + i / 100, 0.4, 0.6, 0)
-        for s in STRATEGIES
-        for split in ("validation", "test")
-        for i, name in enumerate(names)
-    ]
-    rows += [MetricRow("r", s, "random_forest", "validation", "threshold", 0.31, None, None, 0) for s in STRATEGIES]
-    generator = np.random.default_rng(0)
-    return Evaluation(
-        metrics=tuple(rows),
+FOREST = Judge(
+    name="random_forest", title="random forest of Spark MLlib", noun="forest", settings="at most 128 bins a column",
+    remarks=("Bins & cuts.",),
+)  # fmt: skip
+LOGISTIC = Judge(name="logistic", title="logistic regression", noun="regression", settings="no penalty")
+
+
+def judgement(judge: Judge, comparisons: tuple[Comparison, ...]) -> Judgement:
+    importances = {s: {"amount": 0.7, "a<b>": 0.3} for s in STRATEGIES}
+    return Judgement(
+        judge=judge,
         verdict=say_verdict(Interval(value=0.5, low=0.4, high=0.6), comparisons, 40, 1000),
         comparisons=comparisons,
-        positive="<1>",
-        train_rows={"none": {"0": 900, "<1>": 100}, "smote": {"0": 900, "<1>": 900}},
-        test_rows={"0": 960, "<1>": 40},
         confusion={
             s: Confusion(true_positive=30, false_positive=5, false_negative=10, true_negative=955) for s in STRATEGIES
         },
         curves={s: (np.array([0.5, 1.0]), np.array([0.9, 0.1])) for s in STRATEGIES},
-        importances={s: {"amount": 0.7, "a<b>": 0.3} for s in STRATEGIES},
+        importances=importances if judge is FOREST else {},
+    )
+
+
+def evaluation(comparisons: tuple[Comparison, ...], judges: tuple[Judge, ...] = (FOREST,)) -> Evaluation:
+    figures = ("average_precision", "roc_auc", "card_precision@100", "precision", "recall", "f1", "accuracy")
+    names = [*figures, *(f"{name}@0.5" for name in figures[3:])]
+    rows = [
+        MetricRow("r", s, judge.name, split, name, 0.5 + i / 100 + place / 5, 0.4, 0.6, 0)
+        for place, judge in enumerate(judges)
+        for s in STRATEGIES
+        for split in ("validation", "test")
+        for i, name in enumerate(names)
+    ]
+    rows += [
+        MetricRow("r", s, judge.name, "validation", "threshold", 0.31 + place / 5, None, None, 0)
+        for place, judge in enumerate(judges)
+        for s in STRATEGIES
+    ]
+    generator = np.random.default_rng(0)
+    return Evaluation(
+        metrics=tuple(rows),
+        judgements={judge.name: judgement(judge, comparisons) for judge in judges},
+        strategies={
+            "none": Strategy(name="none", kind="none", explained="as they are"),
+            "smote": Strategy(name="smote", kind="synthetic", explained="with rows of <SMOTE>"),
+        },
+        positive="<1>",
+        train_rows={"none": {"0": 900, "<1>": 100}, "smote": {"0": 900, "<1>": 900}},
+        test_rows={"0": 960, "<1>": 40},
         samples={"real": generator.normal(size=(50, 2)), "smote": generator.normal(size=(80, 2))},
     )
 
 
-def data(*comparisons: Comparison, training: dict | None = None) -> ReportData:
+def data(*comparisons: Comparison, training: dict | None = None, judges: tuple[Judge, ...] = (FOREST,)) -> ReportData:
     return ReportData(
-        evaluation=evaluation(comparisons),
+        evaluation=evaluation(comparisons, judges),
         encoder=encoder(),
         run_id="demo-2025-01-31",
         config_hash="abc123",
         random_state=5,
         seeds=(0, 1),
-        max_bins=128,
         bootstrap=200,
         table_versions={"features": 3},
         library_versions={"pyspark": "4.2.0"},
@@ -144,8 +174,39 @@ def test_a_constant_loss_can_be_drawn():
 
 def test_text_of_the_data_is_never_html():
     text = render_report(data(SMOTE))
-    assert "<1>" not in text and "a<b>" not in text
+    assert "<1>" not in text and "a<b>" not in text and "<SMOTE>" not in text
     assert "&lt;1&gt;" in text and "a&lt;b&gt;" in text
+
+
+def test_a_strategy_has_the_colour_of_its_kind_whatever_its_name():
+    text = render_report(data(SMOTE))
+    used = set(re.findall(r'class="[^"]*\bk-([\w-]+)', text))
+    assert used == {"none", "synthetic"}
+    assert all(f".k-{kind}{{" in text for kind in used)
+
+
+def test_the_words_name_the_one_classifier_and_its_settings():
+    text = render_report(data(SMOTE))
+    for words in (
+        "test rows that no forest has seen",
+        "The rows that each forest was trained on",
+        "What the forest looks at",
+        "One random forest of Spark MLlib for each strategy and seed (0, 1), with the same settings; at most 128 bins",
+        "seeds of the forests",
+        "Bins &amp; cuts.",
+    ):
+        assert words in text
+    assert "<h3>" not in text
+
+
+def test_a_second_classifier_stands_beside_the_first():
+    one, two = (render_report(data(SMOTE, judges=judges)) for judges in ((FOREST,), (FOREST, LOGISTIC)))
+    assert len([tag for tag, _ in parsed(two).seen if tag == "h1"]) == 2
+    for fact in ("0.500", "0.700", "0.310", "0.510"):  # of either: average precision, threshold
+        assert f"<td>{fact}" in two or f'<td class="best">{fact}' in two
+    assert 'class="best">0.700' not in one and "<td>0.510</td>" not in one
+    assert two.count("<h3>logistic regression</h3>") == 2 and two.count("What the forest looks at") == 1
+    assert "One logistic regression for each strategy" in two and "that no model has seen" in two
 
 
 def test_a_report_without_comparisons_is_a_report():
@@ -161,6 +222,35 @@ def test_the_report_is_written_in_one_step_into_new_folders(tmp_path):
     write_report(path, data(SMOTE))
     assert path.read_text(encoding="utf-8") == render_report(data(SMOTE))
     assert [p.name for p in path.parent.iterdir()] == ["demo.html"]
+
+
+LIB = Path(raresmith.report.__file__).parents[1]
+FROM_ZIP = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from raresmith.report import page
+assert page.__file__.startswith(sys.argv[1]), page.__file__
+for name in page.SECTIONS:
+    page.environment().get_template(f"{name}.html.j2")
+print(page.environment().globals["css"])
+"""
+
+
+def test_the_templates_are_found_in_the_zip_that_is_shipped(tmp_path):
+    with zipfile.ZipFile(tmp_path / "raresmith.zip", "w") as shipped:
+        for path in (p for p in LIB.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+            shipped.write(path, path.relative_to(LIB.parent))
+    run = [sys.executable, "-c", FROM_ZIP, str(tmp_path / "raresmith.zip")]
+    found = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+    assert found.strip() == (LIB / "report" / "report.css").read_text(encoding="utf-8").strip()
+
+
+def test_the_package_holds_every_file_that_is_no_module():
+    pyproject = tomllib.loads((LIB.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = pyproject["tool"]["setuptools"]["package-data"]["raresmith"]
+    held = {path for pattern in patterns for path in LIB.glob(pattern)}
+    others = {p for p in LIB.rglob("*") if p.is_file() and p.suffix != ".py" and "__pycache__" not in p.parts}
+    assert held == others and len(held) > 5
 
 
 @pytest.mark.parametrize(

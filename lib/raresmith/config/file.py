@@ -8,13 +8,14 @@ import tomllib
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from pkgutil import resolve_name
+from typing import Any
 
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from raresmith.config.section import ConfigErrors, Section, unknown_key
-from raresmith.config.sections.evaluate import BUILT_IN, EvaluateConfig
+from raresmith.config.sections.evaluate import EvaluateConfig
 from raresmith.config.sections.oversample import OversampleConfig
 from raresmith.config.sections.prepare import PrepareConfig
 from raresmith.config.sections.publish import PublishConfig
@@ -26,7 +27,8 @@ from raresmith.config.sections.spark import SparkConfig
 from raresmith.config.sections.split import SplitConfig
 from raresmith.errors import ConfigError
 
-T = TypeVar("T", bound=Section)
+STRATEGIES = "raresmith.spark.evaluate.strategies:BUILT_IN"
+"""Those that are not the rows of an oversampler."""
 
 
 class Config(Section):
@@ -64,7 +66,7 @@ class Config(Section):
             )
         method, source = self.oversample.method, self.publish.source
         for key, names, others in (
-            ("evaluate.strategies", self.evaluate.strategies, BUILT_IN),
+            ("evaluate.strategies", self.evaluate.strategies, tuple(resolve_name(STRATEGIES))),
             ("publish.source", (source,), ("refined",)),
         ):
             for name in names:

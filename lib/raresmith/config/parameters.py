@@ -14,7 +14,7 @@ from pydantic import Field, create_model, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from raresmith.config.section import ConfigErrors, Section, refused, unknown_key
-from raresmith.errors import ConfigError
+from raresmith.errors import ConfigError, Key
 
 
 @cache
@@ -35,6 +35,29 @@ def table_of(parameters: type[Any], section: str) -> type[Section]:
 def parameters_of(kind: type[Any], values: Mapping[str, Any], section: str) -> Any:
     """The `Parameters` of `kind` that `values` make; ConfigError with every mistake."""
     return kind.Parameters(**dict(table_of(kind.Parameters, section)(**values)))
+
+
+def parameters_by_name(registry: Mapping[str, type[Any]], tables: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """The `Parameters` of each of `tables`, which are called as the registered things that they are for."""
+    found: dict[str, Any] = {}
+    mistakes: list[ConfigError] = []
+    for name, table in tables.items():
+        try:
+            kind = registry[name]
+            if isinstance(table, kind.Parameters):
+                found[name] = table
+            elif isinstance(table, dict):
+                found[name] = parameters_of(kind, table, f"{section}.{name}")
+            else:
+                key = Key(f"{section}.{name}")
+                mistakes.append(ConfigError("{key} must be a table, got {table!r}", key=key, table=table))
+        except ConfigErrors as error:
+            mistakes.extend(error.mistakes)
+        except ConfigError as error:
+            mistakes.append(ConfigError("{key}: {reason}", key=Key(section), reason=str(error)))
+    if mistakes:
+        raise refused(mistakes)
+    return found
 
 
 def _own(kind: type[Any]) -> list[str]:

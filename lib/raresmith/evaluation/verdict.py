@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raresmith.evaluation.metrics import Confusion, Interval
+from raresmith.evaluation.counts import Confusion
+from raresmith.evaluation.intervals import Interval
 
 COMPARED = "average_precision"
 """The figure that the verdict rests on: it asks for no threshold and does not drown in the frequent class."""
@@ -48,32 +49,92 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """All that the table `metrics` and the report hold; the mappings are by strategy, in the configuration's order."""
+class Strategy:
+    """What a classifier is trained on."""
 
-    metrics: tuple[MetricRow, ...]
+    name: str
+    kind: Literal["none", "class_weight", "random", "reduced", "synthetic", "refined"]
+    """A baseline, or the table whose made rows are added; it decides the colour in the report."""
+    explained: str
+    """In the report, in a few words."""
+
+    @property
+    def made_table(self) -> str:
+        """The table of made rows that it needs, or "": random repeats real rows to as many as oversampling made."""
+        return {"random": "synthetic", "synthetic": "synthetic", "refined": "refined"}.get(self.kind, "")
+
+    @property
+    def adds_made_rows(self) -> bool:
+        """Whether made rows are trained on."""
+        return self.kind in ("synthetic", "refined")
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether the train rows that undersampling and cleaning took out are left out."""
+        return self.kind == "reduced" or self.adds_made_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """What the report says of a classifier itself."""
+
+    name: str
+    title: str
+    """In full, such as "random forest of Spark MLlib"."""
+    noun: str
+    """One trained model of it, such as "forest"."""
+    settings: str = ""
+    """What all strategies share."""
+    remarks: tuple[str, ...] = ()
+    """Paragraphs on how it measures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What one classifier found; the mappings are by strategy, in the configuration's order."""
+
+    judge: Judge
     verdict: str
     """Its first line says it all, one line for each strategy follows."""
     comparisons: tuple[Comparison, ...]
-    positive: str
-    """The class that is judged, as the raw table calls it."""
-    train_rows: Mapping[str, Mapping[str, int]]
-    """Rows of each class that the forest was trained on; for class_weight the weights add up to other numbers."""
-    test_rows: Mapping[str, int]
-    """Test rows of each class."""
-    confusion: Mapping[str, Confusion]
+    confusion: Mapping[str, Confusion[int]]
     """On the test rows at the tuned threshold, for the first seed."""
     curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
     """Recall and precision on the test rows as the threshold falls, for the first seed."""
     importances: Mapping[str, Mapping[str, float]]
-    """Share of each feature column, mean over the seeds, the greatest first."""
+    """Share of each feature column, mean over the seeds, the greatest first; empty where the classifier has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """All that the table `metrics` and the report hold."""
+
+    metrics: tuple[MetricRow, ...]
+    judgements: Mapping[str, Judgement]
+    """By classifier, in the configuration's order."""
+    strategies: Mapping[str, Strategy]
+    """By name, in the configuration's order."""
+    positive: str
+    """The class that is judged, as the raw table calls it."""
+    train_rows: Mapping[str, Mapping[str, int]]
+    """Rows of each class that the models were trained on, by strategy; for class_weight the weights add up to other
+    numbers."""
+    test_rows: Mapping[str, int]
+    """Test rows of each class."""
     samples: Mapping[str, NDArray[np.float64]]
     """Feature rows of the positive class, "real" and those of the strategies that made rows; shape (≤ 2000, d)."""
 
+    @property
+    def verdict(self) -> str:
+        """The verdict in words, of each classifier by name where there are several."""
+        texts = {name: found.verdict for name, found in self.judgements.items()}
+        return "\n".join(texts.values() if len(texts) == 1 else (f"{name}: {text}" for name, text in texts.items()))
 
-def value_of(rows: Sequence[MetricRow], strategy: str, split: str, metric: str) -> Interval:
+
+def value_of(rows: Sequence[MetricRow], classifier: str, strategy: str, split: str, metric: str) -> Interval:
     """A figure's mean over the seeds, with the lowest low and the highest high; NaN where there is none."""
-    found = [r for r in rows if (r.strategy, r.split, r.metric) == (strategy, split, metric)]
+    key = (strategy, classifier, split, metric)
+    found = [r for r in rows if r[1:5] == key]
     if not found:
         return Interval(value=float("nan"))
     value = float(np.mean([r.value for r in found]))

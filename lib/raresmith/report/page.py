@@ -1,43 +1,42 @@
-"""The report: one HTML file that says what the made rows did, and on what ground that is said."""
+"""The report: one HTML file that says what the made rows did, and on what ground that is said.
+
+The words and the page are the templates beside this module, a section each; here is what they show.
+"""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 
 from raresmith.encoding.encoder import Encoder
-from raresmith.evaluation.verdict import COMPARED, Comparison, Evaluation, value_of
+from raresmith.evaluation.intervals import Interval
+from raresmith.evaluation.metrics import AT_THRESHOLD, RANKING, metric_title
+from raresmith.evaluation.verdict import Evaluation, Judgement, Strategy, value_of
 from raresmith.report import plots
 from raresmith.report.projection import project
-from raresmith.report.style import CSS
 
-EXPLAINED = {
-    "none": "the train rows as they are",
-    "class_weight": "each class weighs the same",
-    "random": "positive rows repeated, as many as oversampling made",
-    "reduced": "without the rows that undersampling and cleaning took out",
-    "smote": "with the SMOTE rows",
-    "smoten": "with the SMOTE-N rows",
-    "crossover": "with rows crossed from a row and its neighbour",
-    "borderline-1": "with SMOTE rows of rows in danger",
-    "borderline-2": "with SMOTE rows of rows in danger, towards any class",
-    "adasyn": "with ADASYN rows",
-    "imblearn": "with the rows of a sampler of imbalanced-learn",
-    "refined": "with the rows that the model refined",
-}
-
-# Measured on the Fraud Detection Handbook's weeks (docs/results.md): 67,240 train and 58,264 test rows.
-BINNING = (
-    "MLlib's forest cuts each number into bins before it grows a tree. Left to itself that costs a lot where most rows "
-    "share one value: on the Fraud Detection Handbook's test week, 128 bins of MLlib's own reach an average precision "
-    "of 0.58 (256 bins 0.63), scikit-learn's exact splits 0.66. raresmith places the cuts itself, at quantiles of the "
-    "rows, of the positive rows and of the distinct values, and reaches 0.67 there with 128: no cost of the binning is "
-    "left that could be measured. All strategies share the same cuts, which come from the real train rows."
+SECTIONS = (
+    "verdict",
+    "figures",
+    "curves",
+    "balance",
+    "scatter",
+    "training",
+    "importances",
+    "data_issues",
+    "method",
+    "provenance",
 )
+"""The templates in the order of the page."""
+MOODS = {"Gain": "gain", "gain": "gain", "Loss": "loss", "loss": "loss"}
+"""Colour of a verdict's or a finding's first word; "even" for any other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +49,6 @@ class ReportData:
     config_hash: str
     random_state: int
     seeds: tuple[int, ...]
-    max_bins: int
     bootstrap: int
     """Resamples behind the intervals."""
     table_versions: Mapping[str, str | int] = field(default_factory=dict)
@@ -72,225 +70,141 @@ def write_report(path: str | Path, data: ReportData) -> None:
     os.replace(unfinished, path)  # noqa: PTH105
 
 
+class Opening(NamedTuple):
+    """How a classifier's verdict begins."""
+
+    text: str
+    word: str
+    rest: str
+    mood: str
+    judgement: Judgement
+
+
+class Cell(NamedTuple):
+    """A figure in a table."""
+
+    value: float
+    interval: Interval | None
+    is_best: bool
+
+
+class Table(NamedTuple):
+    """Figures of every strategy."""
+
+    titles: list[str]
+    rows: list[tuple[Strategy, list[Cell]]]
+
+
 def render_report(data: ReportData) -> str:
     """The report as one HTML document that needs no other file, no network and no script."""
     found = data.evaluation
-    opening, *_ = found.verdict.split("\n")
-    strategies = list(found.train_rows)
-    sections = [
-        _verdict(found, opening),
-        _figures(found, strategies),
-        _section(
-            "Precision and recall",
-            plots.legend(strategies)
-            + plots.curves(found.curves, found.test_rows[found.positive] / sum(found.test_rows.values())),
-            "How many of the positive test rows are found as the threshold falls, and how many of the rows found are "
-            "positive. The dotted line is what guessing reaches.",
-        ),
-        _section(
-            "Class balance before and after",
-            plots.balance(found.train_rows, found.positive),
-            "The rows that each forest was trained on. class_weight leaves the rows and gives both classes the same "
-            "total weight.",
-        ),
-        _scatter(found, data.encoder),
-        _training(data.training),
-        _section(
-            "What the forest looks at",
-            plots.legend(strategies) + plots.importance_bars(found.importances),
-            f"Share of each column in the fall of impurity: bars for {strategies[0]}, dots for the others.",
-        ),
-        _set_aside(data.set_aside),
-        _method(data),
-        _provenance(data),
-    ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(data.run_id)}: {escape(opening)}</title><style>{CSS}</style></head><body><main>"
-        f'<header><p class="run">raresmith report · run <b>{escape(data.run_id)}</b></p></header>'
-        f"{''.join(sections)}</main></body></html>\n"
-    )
-
-
-def _section(title: str, body: str, lead: str = "") -> str:
-    words = f'<p class="lead">{escape(lead)}</p>' if lead else ""
-    return f"<section><h2>{escape(title)}</h2>{words}{body}</section>"
-
-
-def _verdict(found: Evaluation, opening: str) -> str:
-    word, _, rest = opening.partition(": ")
-    mood = {"Gain": "gain", "Loss": "loss"}.get(word, "even")
-    total, positives = sum(found.test_rows.values()), found.test_rows[found.positive]
-    ground = (
-        f"Judged by average precision on {total:,} test rows that no forest has seen, {positives:,} of them of the "
-        f"positive class {found.positive!r}. The bars are 95 % intervals of the difference from training on the rows "
-        "as they are, from resampling the same test rows for both; a bar across the line is no clear difference."
-    )
-    picture = plots.differences({c.strategy: c.difference for c in found.comparisons}) if found.comparisons else ""
-    items = "".join(f"<li>{_comparison(c)}</li>" for c in found.comparisons)
-    return (
-        f'<section class="verdict {mood}"><h1><span class="word">{escape(word)}</span> {escape(_capital(rest))}</h1>'
-        f'<p class="lead">{escape(ground)}</p>{picture}<ul class="findings">{items}</ul></section>'
-    )
-
-
-def _comparison(c: Comparison) -> str:
-    d = c.difference
-    css = {"gain": "gain", "loss": "loss"}.get(c.finding, "even")
-    return (
-        f'<b>{escape(c.strategy)}</b> <span class="tag {css}">{c.finding}</span> '
-        f"{c.value:.3f}, {d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f})"
-    )
-
-
-def _figures(found: Evaluation, strategies: list[str]) -> str:
-    names = list(dict.fromkeys(row.metric for row in found.metrics if row.split == "test"))
-    cards = [name for name in names if name.startswith("card_precision@")]
-    ranking = [COMPARED, "roc_auc", *cards]
-    tuned = ["precision", "recall", "f1", "accuracy"]
-    half = [f"{name}@0.5" for name in tuned]
-    main = _table(found, strategies, "test", [*ranking, *tuned])
-    confusion = "".join(
-        f'<tr><th scope="row">{escape(s)}</th>'
-        f"<td>{value_of(found.metrics, s, 'validation', 'threshold').value:.3f}</td>"
-        f"<td>{c.true_positive:,}</td><td>{c.false_positive:,}</td><td>{c.false_negative:,}</td>"
-        f"<td>{c.true_negative:,}</td></tr>"
-        for s, c in found.confusion.items()
-    )
-    body = (
-        f"{main}<details><summary>At the fixed threshold 0.5</summary>"
-        f"{_table(found, strategies, 'test', half)}</details>"
-        "<details><summary>Thresholds and confusion counts</summary>"
-        '<div class="wide"><table><thead><tr><th scope="col">strategy</th><th scope="col">threshold</th>'
-        '<th scope="col">true positive</th><th scope="col">false positive</th><th scope="col">false negative</th>'
-        f'<th scope="col">true negative</th></tr></thead><tbody>{confusion}</tbody></table></div></details>'
-        "<details><summary>On the validation rows, which the thresholds were chosen on</summary>"
-        f"{_table(found, strategies, 'validation', [COMPARED, 'roc_auc', *tuned])}</details>"
-    )
-    return _section(
-        "Figures on the test rows",
-        body,
-        "Each with its 95 % interval. Precision, recall, F1 and accuracy are at the threshold that gave the best F1 on "
-        "the validation rows. The highest of each column is bold; that alone does not make it a clear difference.",
-    )
-
-
-def _table(found: Evaluation, strategies: list[str], split: str, names: list[str]) -> str:
-    head = "".join(f'<th scope="col">{escape(_shown(name))}</th>' for name in names)
-    values = {(s, name): value_of(found.metrics, s, split, name) for s in strategies for name in names}
-    best = {name: max(values[s, name].value for s in strategies) for name in names}
-    rows = []
-    for s in strategies:
-        cells = []
-        for name in names:
-            v = values[s, name]
-            css = ' class="best"' if v.value == best[name] else ""
-            interval = f"<small>{v.low:.3f}–{v.high:.3f}</small>" if v.low == v.low else ""
-            cells.append(f"<td{css}>{v.value:.3f}{interval}</td>")
-        explained = f"<small>{escape(EXPLAINED[s])}</small>" if s in EXPLAINED else ""
-        rows.append(
-            f'<tr><th scope="row"><span class="chip k-{escape(s)}"></span>{escape(s)}{explained}</th>'
-            f"{''.join(cells)}</tr>"
-        )
-    return (
-        f'<div class="wide"><table><thead><tr><th scope="col">strategy</th>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def _scatter(found: Evaluation, encoder: Encoder) -> str:
-    lead = (
-        "Rows of the positive class on the first two principal axes of the real ones, which lie grey behind the made "
-        "rows: made rows far from them are not like the real ones, made rows in a few spots only repeat them."
-    )
+    judges = [judgement.judge for judgement in found.judgements.values()]
+    noun = judges[0].noun if len(judges) == 1 else "model"
+    metrics = dict.fromkeys(row.metric for row in found.metrics if row.split == "test")
     samples = {name: rows for name, rows in found.samples.items() if len(rows) > 0}
-    return _section("Real and made rows", plots.scatter(project(samples, encoder.categorical)), lead)
+
+    def table(classifier: str, split: str, metrics: Sequence[str]) -> Table:
+        return _table(found, classifier, split, metrics)
+
+    def value(classifier: str, strategy: str, split: str, metric: str) -> Interval:
+        return value_of(found.metrics, classifier, strategy, split, metric)
+
+    page = environment().get_template("page.html.j2")
+    return page.render(
+        data=data,
+        found=found,
+        sections=SECTIONS,
+        plots=plots,
+        openings=[_opening(judgement) for judgement in found.judgements.values()],
+        moods=MOODS,
+        noun=noun,
+        n_test=sum(found.test_rows.values()),
+        kinds={name: strategy.kind for name, strategy in found.strategies.items()},
+        table=table,
+        value=value,
+        ranking=list(RANKING),
+        tuned=list(AT_THRESHOLD),
+        half=[f"{name}@0.5" for name in AT_THRESHOLD],
+        cards=[name for name in metrics if name.startswith("card_precision@")],
+        projection=project(samples, data.encoder.categorical),
+        training=_training(data.training),
+        issues=[(what, why, n) for what, reasons in data.set_aside.items() for why, n in reasons.items()],
+        provenance=_provenance(data, noun),
+    )
 
 
-def _training(noted: Mapping[str, Any]) -> str:
-    """The losses of the refining model and what the looks at its rows found."""
+@cache
+def environment() -> Environment:
+    """Where the templates are found and how they write figures; whatever they show is escaped."""
+    # Not jinja2's PackageLoader: the package may be imported from the zip that spark-submit ships.
+    package = files("raresmith.report")
+    found = Environment(
+        loader=FunctionLoader(lambda name: package.joinpath("templates", name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {
+        "count": "{:,}".format,
+        "figure": "{:.3f}".format,
+        "change": "{:+.3f}".format,
+        "quoted": repr,
+    }
+    found.globals["css"] = Markup(package.joinpath("report.css").read_text(encoding="utf-8").strip())
+    return found
+
+
+def _opening(judgement: Judgement) -> Opening:
+    text = judgement.verdict.split("\n")[0]
+    word, _, rest = text.partition(": ")
+    return Opening(text, word, rest[:1].upper() + rest[1:], MOODS.get(word, "even"), judgement)
+
+
+def _table(found: Evaluation, classifier: str, split: str, metrics: Sequence[str]) -> Table:
+    values = {(s, m): value_of(found.metrics, classifier, s, split, m) for s in found.strategies for m in metrics}
+    best = {metric: max(values[s, metric].value for s in found.strategies) for metric in metrics}
+
+    def cells(strategy: str) -> Iterator[Cell]:
+        for metric in metrics:
+            v = values[strategy, metric]
+            yield Cell(v.value, None if np.isnan(v.low) else v, v.value == best[metric])
+
+    return Table(
+        titles=[metric_title(metric) for metric in metrics],
+        rows=[(strategy, list(cells(name))) for name, strategy in found.strategies.items()],
+    )
+
+
+def _training(noted: Mapping[str, Any]) -> dict[str, Any]:
+    """The losses of the refining model and what the looks at its rows found; empty where there is none."""
     if not noted.get("losses"):
-        return ""
-    names, kept = noted["loss_names"], noted["step"]
-    body = plots.legend(names, plots.SERIES[: len(names)]) + _over_steps(names, noted["losses"], kept, "Losses")
-    lead = f"Model {noted['model']!r}; the weights of step {kept:,} were kept."
-    if noted.get("looks"):
-        lead = f"Model {noted['model']!r}; {noted['kept']}."
-        shown = ("cost", "two-sample AUC", "average precision")
-        looks = [look[:4] for look in noted["looks"]]
-        rows = "".join(
-            f'<tr><th scope="row">{step:,}</th><td>{cost:.3f}</td><td>{auc:.3f}</td><td>{precision:.3f}</td>'
-            f"<td>{distance:.3g}</td></tr>"
-            for step, cost, auc, precision, distance in noted["looks"]
-        )
-        body += (
-            plots.legend(shown, plots.SERIES)
-            + _over_steps(shown, looks, kept, "Looks at refined rows by the validation rows")
-            + '<details><summary>The looks as figures</summary><div class="wide"><table><thead><tr>'
-            + "".join(f'<th scope="col">{name}</th>' for name in ("step", *shown, "distance to train rows"))
-            + f"</tr></thead><tbody>{rows}</tbody></table></div></details>"
-        )
-    return _section("How the model was trained", body, lead)
+        return {}
+    kept, looks = noted["step"], noted.get("looks", [])
+    shown = [_over_steps(noted["loss_names"], noted["losses"], kept, "Losses")]
+    if looks:
+        names = ("cost", "two-sample AUC", "average precision")
+        title = "Looks at refined rows by the validation rows"
+        shown.append(_over_steps(names, [look[:4] for look in looks], kept, title))
+    ending = noted["kept"] if looks else f"the weights of step {kept:,} were kept"
+    return {"lead": f"Model {noted['model']!r}; {ending}.", "plots": shown, "looks": looks}
 
 
-def _over_steps(names: Sequence[str], rows: Sequence[Sequence[float]], kept: int, title: str) -> str:
+def _over_steps(names: Sequence[str], rows: Sequence[Sequence[float]], kept: int, title: str) -> dict[str, Any]:
     steps, *series = np.array(rows, dtype=float).T
-    return plots.over_steps(dict(zip(names, series, strict=True)), steps, kept, title)
+    picture = plots.over_steps(dict(zip(names, series, strict=True)), steps, kept, title)
+    return {"kinds": dict(zip(names, plots.SERIES, strict=False)), "picture": picture}
 
 
-def _set_aside(set_aside: Mapping[str, Mapping[str, int]]) -> str:
-    rows = "".join(
-        f'<tr><th scope="row">{escape(what)}</th><td class="text">{escape(reason)}</td><td>{count:,}</td></tr>'
-        for what, reasons in set_aside.items()
-        for reason, count in reasons.items()
-    )
-    body = (
-        '<div class="wide"><table><thead><tr><th scope="col">what happened</th><th scope="col" class="text">why</th>'
-        f'<th scope="col">number</th></tr></thead><tbody>{rows}</tbody></table></div>'
-        if rows
-        else "<p>Nothing was set aside, filled in or dropped.</p>"
-    )
-    return _section("Rows and values that were not clean", body)
-
-
-def _method(data: ReportData) -> str:
-    seeds = ", ".join(map(str, data.seeds))
-    points = (
-        "The split came first: encoder, neighbours, GAN and forests learnt from train rows only, thresholds and the "
-        "step of the training that is kept were chosen on validation rows, and the test rows were read once.",
-        f"One random forest of Spark MLlib for each strategy and seed ({seeds}), with the same settings; at most "
-        f"{data.max_bins} bins a column. Figures are means over the seeds, intervals reach from the lowest to the "
-        "highest.",
-        f"Intervals are the 2.5 % and 97.5 % percentiles of {data.bootstrap:,} Poisson resamples of the rows. They "
-        "hold the chance in the test rows; only more than one seed shows the chance in the forest.",
-        BINNING,
-    )
-    return _section("How this was measured", f"<ul>{''.join(f'<li>{escape(p)}</li>' for p in points)}</ul>")
-
-
-def _provenance(data: ReportData) -> str:
-    facts = {
+def _provenance(data: ReportData, noun: str) -> dict[str, str]:
+    return {
         "run": data.run_id,
         "configuration": data.config_hash,
         "random_state": str(data.random_state),
-        "seeds of the forests": ", ".join(map(str, data.seeds)),
+        f"seeds of the {noun}s": ", ".join(map(str, data.seeds)),
         **{
             f"table {name}": f"version {version}" if isinstance(version, int) else f"rows so far, {version}"
             for name, version in data.table_versions.items()
         },
-        **dict(data.library_versions),
+        **data.library_versions,
     }
-    rows = "".join(f"<dt>{escape(k)}</dt><dd><code>{escape(v)}</code></dd>" for k, v in facts.items())
-    return _section("Where this comes from", f"<dl>{rows}</dl>")
-
-
-def _shown(metric: str) -> str:
-    """A metric's name as people write it."""
-    name, at, threshold = metric.partition("@")
-    return {"roc_auc": "ROC AUC", "f1": "F1"}.get(name, name.replace("_", " ")) + at + threshold
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -1,7 +1,7 @@
 """Plots as inline SVG: drawn with the page's own colours, so that they are readable in light and in dark.
 
-Every plot has a title and a description for those who cannot see it. A strategy has the CSS class `k-<strategy>`: one
-colour throughout.
+Every plot has a title and a description for those who cannot see it. `kinds` says of each strategy of which kind it is,
+and a kind has the CSS class `k-<kind>`: one colour throughout.
 """
 
 import math
@@ -9,42 +9,35 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from raresmith.evaluation.metrics import Interval
+from raresmith.evaluation.verdict import Comparison
 from raresmith.report.projection import Projection
 
 Floats = NDArray[np.float64]
 
-SERIES = ("class_weight", "random", "smote")
-"""Strategies whose colours the lines have that are no strategy."""
+SERIES = ("class_weight", "random", "synthetic")
+"""Kinds of strategies whose colours the lines have that are no strategy."""
 WIDTH = 720
 """Width of every plot in SVG units; the page scales it."""
 
 
-def svg(width: float, height: float, title: str, description: str, parts: Sequence[str]) -> str:
-    """A drawing with its texts for screen readers."""
-    return (
+def svg(width: float, height: float, title: str, description: str, parts: Sequence[str]) -> Markup:
+    """A drawing with its texts for screen readers; `parts` are SVG already."""
+    return Markup(
         f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(f"{title}. {description}", True)}" '
         f'xmlns="http://www.w3.org/2000/svg"><title>{escape(title)}</title><desc>{escape(description)}</desc>'
         f"{''.join(parts)}</svg>"
     )
 
 
-def legend(names: Sequence[str], colors: Sequence[str] | None = None) -> str:
-    """The series' names beside their colours, as HTML; `colors` are those of strategies that have the names."""
-    items = "".join(
-        f'<li><span class="chip k-{color}"></span>{escape(name)}</li>'
-        for name, color in zip(names, colors or names, strict=True)
-    )
-    return f'<ul class="legend">{items}</ul>'
-
-
-def differences(comparisons: Mapping[str, Interval]) -> str:
+def differences(comparisons: Sequence[Comparison], kinds: Mapping[str, str]) -> Markup:
     """A point and its interval for each strategy, and the line of no difference."""
     left, right, step, top = 130, WIDTH - 120, 34, 14
-    reach = max(max(abs(d.low), abs(d.high), abs(d.value)) for d in comparisons.values()) * 1.08 or 1.0
-    bottom = top + step * len(comparisons)
+    found = {c.strategy: c.difference for c in comparisons}
+    reach = max(max(abs(d.low), abs(d.high), abs(d.value)) for d in found.values()) * 1.08 or 1.0
+    bottom = top + step * len(found)
 
     def x(value: float) -> float:
         return left + (value + reach) / (2 * reach) * (right - left)
@@ -55,19 +48,19 @@ def differences(comparisons: Mapping[str, Interval]) -> str:
         parts.append(_text(x(tick), bottom + 18, f"{tick:+.2f}" if tick else "0", "middle", "tick"))
     parts.append(_line(x(0), top, x(0), bottom, "axis"))
     words = []
-    for row, (name, d) in enumerate(comparisons.items()):
+    for row, (name, d) in enumerate(found.items()):
         y = top + step * (row + 0.5)
         parts += [
             _text(left - 12, y + 4, name, "end"),
-            f'<line class="stroke k-{name}" x1="{x(d.low):.1f}" y1="{y}" x2="{x(d.high):.1f}" y2="{y}"/>',
-            f'<circle class="fill k-{name}" cx="{x(d.value):.1f}" cy="{y}" r="5.5"/>',
+            f'<line class="stroke k-{kinds[name]}" x1="{x(d.low):.1f}" y1="{y}" x2="{x(d.high):.1f}" y2="{y}"/>',
+            f'<circle class="fill k-{kinds[name]}" cx="{x(d.value):.1f}" cy="{y}" r="5.5"/>',
             _text(right + 14, y + 4, f"{d.value:+.3f}", "start"),
         ]
         words.append(f"{name} {d.value:+.3f}, from {d.low:+.3f} to {d.high:+.3f}")
     return svg(WIDTH, bottom + 28, "Difference in average precision from the rows as they are", "; ".join(words), parts)
 
 
-def curves(found: Mapping[str, tuple[Floats, Floats]], share: float) -> str:
+def curves(found: Mapping[str, tuple[Floats, Floats]], share: float, kinds: Mapping[str, str]) -> Markup:
     """Precision over recall for each strategy; the dotted line is the share of positive rows, a guess's precision."""
     left, right, top, bottom = 56, WIDTH - 16, 12, 392
 
@@ -90,7 +83,7 @@ def curves(found: Mapping[str, tuple[Floats, Floats]], share: float) -> str:
     for name, (recall, precision) in reversed(list(found.items())):
         xs, ys = np.append(0.0, recall), np.append(precision[0], precision)
         path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in zip(xs, ys, strict=True))
-        parts.append(f'<polyline class="line k-{name}" points="{path}"/>')
+        parts.append(f'<polyline class="line k-{kinds[name]}" points="{path}"/>')
     parts += [
         _text((left + right) / 2, bottom + 38, "recall: share of the positive rows that are found", "middle"),
         f'<text class="label" text-anchor="middle" transform="translate(14 {(top + bottom) / 2}) rotate(-90)">'
@@ -103,7 +96,7 @@ def curves(found: Mapping[str, tuple[Floats, Floats]], share: float) -> str:
     return svg(WIDTH, bottom + 48, "Precision and recall on the test rows", words, parts)
 
 
-def over_steps(found: Mapping[str, Floats], steps: Floats, kept: int, title: str) -> str:
+def over_steps(found: Mapping[str, Floats], steps: Floats, kept: int, title: str) -> Markup:
     """A line for each series over the steps of a training, in the colours SERIES; a mark at the step that was kept."""
     left, right, top, bottom = 56, WIDTH - 16, 20, 232
     values = np.concatenate(list(found.values()))
@@ -134,7 +127,7 @@ def over_steps(found: Mapping[str, Floats], steps: Floats, kept: int, title: str
     return svg(WIDTH, bottom + 48, title, words, parts)
 
 
-def balance(rows: Mapping[str, Mapping[str, int]], positive: str) -> str:
+def balance(rows: Mapping[str, Mapping[str, int]], positive: str) -> Markup:
     """Bars of the train rows of each strategy: the positive class against all others."""
     left, right, step, top = 130, WIDTH - 12, 46, 4
     most = max(sum(classes.values()) for classes in rows.values())
@@ -156,7 +149,7 @@ def balance(rows: Mapping[str, Mapping[str, int]], positive: str) -> str:
     return svg(WIDTH, top + step * len(rows), "Positive rows among the train rows", "; ".join(words), parts)
 
 
-def scatter(projection: Projection) -> str:
+def scatter(projection: Projection, kinds: Mapping[str, str]) -> Markup:
     """A panel for each origin on the same axes; the real rows lie grey behind the made ones."""
     names = list(projection.points)
     gap, top = 14, 24
@@ -168,7 +161,7 @@ def scatter(projection: Projection) -> str:
     for column, name in enumerate(names):
         x0 = column * (size + gap)
         parts.append(f'<rect class="panel" x="{x0:.1f}" y="{top}" width="{size:.1f}" height="{size:.1f}" rx="4"/>')
-        layers = [("real", "behind"), (name, f"k-{name}")] if name != "real" else [("real", "k-none")]
+        layers = [("real", "behind"), (name, f"k-{kinds[name]}")] if name != "real" else [("real", "k-none")]
         outside = 0
         for origin, css in layers:
             place = (projection.points[origin] - low) / (high - low)
@@ -190,7 +183,7 @@ def scatter(projection: Projection) -> str:
     return svg(WIDTH, top + size + 2, title, "; ".join(words), parts)
 
 
-def importance_bars(found: Mapping[str, Mapping[str, float]], most: int = 15) -> str:
+def importance_bars(found: Mapping[str, Mapping[str, float]], kinds: Mapping[str, str], most: int = 15) -> Markup:
     """The greatest importances: a bar for the first strategy, a dot for each other one."""
     first, *others = found
     ranked = sorted(found[first], key=lambda name: -max(shares[name] for shares in found.values()))[:most]
@@ -210,9 +203,9 @@ def importance_bars(found: Mapping[str, Mapping[str, float]], most: int = 15) ->
         shown = name if len(name) <= 34 else f"{name[:33]}…"
         parts.append(_text(left - 10, y + 17, shown, "end"))
         width = x(found[first][name]) - left
-        parts.append(f'<rect class="fill k-{first}" x="{left}" y="{y + 5}" width="{width:.1f}" height="16"/>')
+        parts.append(f'<rect class="fill k-{kinds[first]}" x="{left}" y="{y + 5}" width="{width:.1f}" height="16"/>')
         parts += [
-            f'<circle class="fill ring k-{other}" cx="{x(found[other][name]):.1f}" cy="{y + 13}" r="5"/>'
+            f'<circle class="fill ring k-{kinds[other]}" cx="{x(found[other][name]):.1f}" cy="{y + 13}" r="5"/>'
             for other in others
         ]
     words = ", ".join(f"{name} {found[first][name]:.2f}" for name in ranked[:5])

@@ -12,7 +12,7 @@ from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark import tables
-from raresmith.spark.encoding.encode import decode
+from raresmith.spark.encoding.decode import decode
 from raresmith.spark.prepare.source import MALFORMED, drift
 
 

@@ -17,6 +17,7 @@ from raresmith.oversampling.base import CellOversampler
 from raresmith.oversampling.registry import oversampler_of
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_keep, rows_to_make
 from raresmith.spark.encoding.encode import is_categorical
+from raresmith.spark.evaluate.classifiers.registry import configured
 from raresmith.spark.incremental import kept_encoder
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns, bytes_of_row
 from raresmith.spark.neighbors.neighbor_search import NeighborSearch
@@ -84,11 +85,9 @@ def plan(spark: SparkSession, config: Config) -> str:
             f"refine     {refine.steps:,} steps of {refine.batch_size} rows on {refine.nproc_per_node} processes, "
             f"a checkpoint every {refine.checkpoint_every:,}; {raw.limit} {n_made:,} rows out"
         )
-    forests = len(config.evaluate.strategies) * len(config.evaluate.seeds)
-    lines.append(
-        f"evaluate   {forests} forests of {config.evaluate.num_trees} trees, depth {config.evaluate.max_depth}, "
-        f"{config.evaluate.max_bins} bins; {config.evaluate.bootstrap} resamples for the intervals"
-    )
+    models = len(config.evaluate.strategies) * len(config.evaluate.seeds)
+    judges = " and ".join(f"{models} {of.noun}s of {of.size()}" for of in configured(config.evaluate).values())
+    lines.append(f"evaluate   {judges}; {config.evaluate.bootstrap} resamples for the intervals")
     originals = {"all": raw.rows, "train": int(raw.rows * raw.share), "none": 0}[config.publish.originals]
     fewer = ", less those taken out," if originals and config.oversample.removes else ""
     lines.append(f"publish    {originals:,} original{fewer} and {raw.limit} {n_made:,} made rows")

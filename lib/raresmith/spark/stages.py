@@ -20,7 +20,7 @@ from raresmith.report.page import ReportData, render_report, write_report
 from raresmith.spark import incremental, tables
 from raresmith.spark.columns import COMPLETE, REASON, ROW_ID
 from raresmith.spark.evaluate.evaluate import evaluate
-from raresmith.spark.evaluate.strategies import MADE_TABLES
+from raresmith.spark.evaluate.strategies import made_table
 from raresmith.spark.oversample.oversample import oversample
 from raresmith.spark.prepare.prepare import admitted, prepare
 from raresmith.spark.prepare.source import (
@@ -32,7 +32,7 @@ from raresmith.spark.prepare.source import (
     unreadable,
 )
 from raresmith.spark.publish.publish import COPIES, TAKEN_OUT, as_originals, raw_schema, valid_rows
-from raresmith.spark.simulate.simulate import simulate
+from raresmith.spark.simulate.transactions import simulate
 from raresmith.tables import contracts
 from raresmith.tables.stage_report import StageReport
 from raresmith.tables.stage_run import StageRun, library_versions, stage_run
@@ -304,9 +304,7 @@ def _check_parents(spark: SparkSession, config: Config) -> None:
 def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
     """features, synthetic, refined → metrics and the report."""
     started = time.monotonic()
-    wanted = {"features"} | {
-        MADE_TABLES[strategy] for strategy in config.evaluate.strategies if strategy in MADE_TABLES
-    }
+    wanted = {"features"} | {made_table(strategy) for strategy in config.evaluate.strategies} - {""}
     wanted |= {"removed"} if config.oversample.removes else set()
     read = {
         name: incremental.so_far(tables.read_table(spark, location(config, name)), config) for name in sorted(wanted)
@@ -364,7 +362,6 @@ def _write_report(
         config_hash=run.config_hash,
         random_state=run.random_state,
         seeds=config.evaluate.seeds,
-        max_bins=config.evaluate.max_bins,
         bootstrap=config.evaluate.bootstrap,
         table_versions=run.inputs,
         library_versions=library_versions(),
@@ -410,13 +407,13 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
     """Raw table, synthetic and refined → augmented."""
     started = time.monotonic()
     source = config.publish.source
-    made_table = MADE_TABLES[source]
+    made_name = made_table(source)
     own = incremental.own_rows(config)
-    made = tables.read_table(spark, location(config, made_table)).where(own or "true")
+    made = tables.read_table(spark, location(config, made_name)).where(own or "true")
     raw = read_source(spark, config.source)
     inputs: dict[str, str | int] = {
         "source": source_identity(spark, config.source),
-        made_table: _input(spark, config, made_table),
+        made_name: _input(spark, config, made_name),
         "features": _input(spark, config, "features"),
     }
     if config.oversample.removes:

@@ -1,5 +1,8 @@
 """Evaluation from tables to verdict."""
 
+import dataclasses
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +12,10 @@ from pyspark.sql import functions as F
 from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import ConfigError, DataError
-from raresmith.evaluation.verdict import Evaluation, value_of
+from raresmith.evaluation.verdict import Evaluation, Judgement, value_of
+from raresmith.spark.evaluate.classifiers.base import Classifier
+from raresmith.spark.evaluate.classifiers.random_forest import RandomForest
+from raresmith.spark.evaluate.classifiers.registry import CLASSIFIERS
 from raresmith.spark.evaluate.evaluate import evaluate
 from raresmith.spark.tables import schema_of
 from raresmith.tables import contracts
@@ -29,10 +35,15 @@ ENCODER = Encoder(
     label=Label(name="fraud", type="string", classes=("chargeback", "good", "theft"), positive="theft"),
     raw_schema="{}",
 )  # fmt: skip
+FOREST = RandomForest.Parameters(num_trees=5, max_depth=4, max_bins=16)
 CONFIG = EvaluateConfig(
-    strategies=("class_weight", "none", "random", "smote", "refined"), num_trees=5, max_depth=4, max_bins=16,
-    bootstrap=40, top_k=3,
+    strategies=("class_weight", "none", "random", "smote", "refined"), bootstrap=40, top_k=3,
+    classifiers={"random_forest": FOREST},
 )  # fmt: skip
+
+
+def forests(num_trees: int) -> dict[str, RandomForest.Parameters]:
+    return {"random_forest": dataclasses.replace(FOREST, num_trees=num_trees)}
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +82,16 @@ def found(tables) -> Evaluation:
     return run(tables)
 
 
+def forest_of(found: Evaluation) -> Judgement:
+    return found.judgements["random_forest"]
+
+
 @pytest.mark.parametrize("partitions", [1, 7])
 def test_the_figures_do_not_depend_on_the_partitions(tables, found, partitions):
     again = run({name: df.repartition(partitions, "row_id") for name, df in tables.items()})
     assert again.metrics == found.metrics
     assert again.verdict == found.verdict
-    assert again.importances == found.importances
+    assert forest_of(again).importances == forest_of(found).importances
     for name, rows in found.samples.items():
         assert np.array_equal(again.samples[name], rows)
 
@@ -102,17 +117,17 @@ def test_the_forests_have_learnt_and_every_figure_agrees_with_the_others(found, 
     for strategy in CONFIG.strategies:
         figures = {m.metric: m for m in found.metrics if (m.strategy, m.split) == (strategy, "test")}
         assert figures["roc_auc"].value > 0.8
-        cells = found.confusion[strategy]
+        cells = forest_of(found).confusion[strategy]
         assert cells.true_positive + cells.false_negative == positives == found.test_rows["theft"]
         assert figures["true_positive"].value == cells.true_positive
         assert figures["recall"].value == pytest.approx(cells.true_positive / positives)
-        recall, precision = found.curves[strategy]
+        recall, precision = forest_of(found).curves[strategy]
         steps = np.diff(np.append(0.0, recall))
         assert (steps * precision).sum() == pytest.approx(figures["average_precision"].value)
         assert figures["average_precision"].low <= figures["average_precision"].high
-        assert sum(found.importances[strategy].values()) == pytest.approx(1.0)
-    for c in found.comparisons:
-        base = value_of(found.metrics, "none", "test", "average_precision").value
+        assert sum(forest_of(found).importances[strategy].values()) == pytest.approx(1.0)
+    for c in forest_of(found).comparisons:
+        base = value_of(found.metrics, "random_forest", "none", "test", "average_precision").value
         assert c.value - base == pytest.approx(c.difference.value)
 
 
@@ -132,19 +147,19 @@ def test_samples_hold_the_positive_rows_of_each_origin(found):
 
 
 def test_each_seed_has_its_rows_and_the_verdict_holds_all(tables):
-    config = CONFIG.replaced(strategies=("none", "smote"), seeds=(3, 4), num_trees=3)
+    config = CONFIG.replaced(strategies=("none", "smote"), seeds=(3, 4), classifiers=forests(3))
     found = run(tables, config, cards=None)
     aucs = {(m.strategy, m.seed): m.value for m in found.metrics if (m.split, m.metric) == ("test", "roc_auc")}
     assert aucs.keys() == {("none", 3), ("none", 4), ("smote", 3), ("smote", 4)}
     assert aucs["none", 3] != aucs["none", 4]
-    assert [c.strategy for c in found.comparisons] == ["smote"]
+    assert [c.strategy for c in forest_of(found).comparisons] == ["smote"]
     assert not any(m.metric.startswith("card") for m in found.metrics)
 
 
 def test_without_the_baseline_nothing_is_compared(tables):
-    config = CONFIG.replaced(strategies=("class_weight",), num_trees=2)
+    config = CONFIG.replaced(strategies=("class_weight",), classifiers=forests(2))
     found = run(tables, config, synthetic=None, refined=None, cards=None)
-    assert found.comparisons == () and found.verdict.startswith("No comparison")
+    assert forest_of(found).comparisons == () and found.verdict.startswith("No comparison")
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -169,3 +184,73 @@ def test_a_strategy_without_its_table_is_refused(tables):
 def test_an_unknown_positive_class_is_refused(tables):
     with pytest.raises(ConfigError, match=r"evaluate\.positive is 'fraud', but the classes of column 'fraud' are"):
         run(tables, CONFIG.replaced(positive="fraud"))
+
+
+GUEST = """
+from dataclasses import dataclass
+
+from raresmith.spark.evaluate.classifiers.base import FEATURES, WEIGHT, Classifier
+
+
+class Logistic(Classifier):
+    name = "logistic"
+    title = "logistic regression of Spark MLlib"
+    noun = "regression"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Parameters(Classifier.Parameters):
+        penalty: float = 0.01
+
+    def vectors(self, train, encoder, positive, random_state):
+        from pyspark.ml.functions import array_to_vector
+        from pyspark.sql import functions as F
+
+        return lambda df: df.withColumn(FEATURES, array_to_vector(F.array(*(F.col(n) + 0.0 for n in encoder.names))))
+
+    def fit(self, train, encoder, seed):
+        from pyspark.ml.classification import LogisticRegression
+
+        from raresmith.spark.evaluate.train_rows import with_classes
+
+        regression = LogisticRegression(
+            featuresCol=FEATURES, weightCol=WEIGHT, maxIter=20, regParam=self.parameters.penalty
+        )
+        return regression.fit(with_classes(train, encoder))
+"""
+
+
+@pytest.fixture
+def logistic(tmp_path, monkeypatch) -> type[Classifier]:
+    """A classifier that another distribution brings by an entry point."""
+    (tmp_path / "guest_classifier.py").write_text(GUEST)
+    info = tmp_path / "guest_classifier-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: guest-classifier\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[raresmith.classifiers]\nlogistic = guest_classifier:Logistic\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    vars(CLASSIFIERS).pop("_brought", None)
+    yield CLASSIFIERS["logistic"]
+    vars(CLASSIFIERS).pop("_brought", None)
+    sys.modules.pop("guest_classifier")
+
+
+def test_a_second_classifier_stands_beside_the_first_and_changes_nothing_of_it(tables, found, logistic):
+    strategies = ("none", "smote")
+    parameters = {"random_forest": FOREST, "logistic": logistic.Parameters(penalty=0.001)}
+    both = run(tables, CONFIG.replaced(classifiers=parameters, strategies=strategies))
+    of = {name: [m for m in both.metrics if m.classifier == name] for name in parameters}
+    assert of["random_forest"] == [m for m in found.metrics if m.strategy in strategies]
+    keys = [[(m.strategy, m.split, m.metric, m.seed) for m in rows] for rows in of.values()]
+    assert keys[0] == keys[1]
+    assert [m.value for m in of["random_forest"]] != [m.value for m in of["logistic"]]
+
+    assert list(both.judgements) == ["random_forest", "logistic"]
+    before, forest, logistic_found = forest_of(found), *both.judgements.values()
+    assert forest.comparisons == tuple(c for c in before.comparisons if c.strategy == "smote")
+    assert forest.importances == {name: before.importances[name] for name in strategies}
+    assert logistic_found.importances == {} and logistic_found.judge.noun == "regression"
+    for name, judgement in both.judgements.items():
+        assert judgement.comparisons[0].value == value_of(of[name], name, "smote", "test", "average_precision").value
+        assert f"{name}: {judgement.verdict}" in both.verdict
+    roc_auc = value_of(both.metrics, "logistic", "none", "test", "roc_auc")
+    assert 0.7 < roc_auc.low < roc_auc.value < 1

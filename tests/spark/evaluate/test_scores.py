@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from raresmith.evaluation import metrics
+from raresmith.evaluation.counts import score_counts
+from raresmith.evaluation.metrics import exact_figures
 from raresmith.spark.evaluate.scores import card_precisions, count_pairs, count_scores
 
 
@@ -31,7 +32,7 @@ def test_scores_are_counted_by_column_and_split(spark, frame):
     assert set(found) == {(c, s) for c in ("score_0", "score_1") for s in ("validation", "test")}
     for (column, split), counts in found.items():
         rows = frame[frame.split == split]
-        expected = metrics.score_counts(rows[column], rows.positive, 1 - rows.positive)
+        expected = score_counts(rows[column], rows.positive, 1 - rows.positive)
         assert counts.score.tolist() == expected.score.tolist()
         assert counts.positive.tolist() == expected.positive.tolist()
         assert counts.negative.tolist() == expected.negative.tolist()
@@ -39,11 +40,11 @@ def test_scores_are_counted_by_column_and_split(spark, frame):
 
 def test_pairs_keep_both_rankings(spark, frame):
     test = frame[frame.split == "test"]
-    counts = {c: metrics.score_counts(test[c], test.positive, 1 - test.positive) for c in ("score_0", "score_1")}
+    counts = {c: score_counts(test[c], test.positive, 1 - test.positive) for c in ("score_0", "score_1")}
     found = count_pairs(spark.createDataFrame(test), {"score_1": "score_0"}, counts)["score_1"]
     for levels, column in ((found.first, "score_0"), (found.second, "score_1")):
-        again = metrics.score_counts(levels, found.positive, found.negative)
-        assert metrics.ranking_metrics(again) == pytest.approx(metrics.ranking_metrics(counts[column]))
+        again = score_counts(levels, found.positive, found.negative)
+        assert exact_figures(again, {}) == pytest.approx(exact_figures(counts[column], {}))
 
 
 def test_without_pairs_nothing_is_counted(spark, frame):

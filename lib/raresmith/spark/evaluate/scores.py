@@ -1,6 +1,6 @@
 """Bounded aggregates of a scored table: all that the figures need, whatever the number of rows.
 
-A scored table has `row_id`, `split`, `positive` (1 or 0) and score columns in millionths (`metrics.SCORE_STEPS`).
+A scored table has `row_id`, `split`, `positive` (1 or 0) and score columns in millionths (`counts.SCORE_STEPS`).
 """
 
 import math
@@ -10,11 +10,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyspark.ml.classification import ProbabilisticClassificationModel
 from pyspark.ml.feature import Bucketizer
+from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from raresmith.evaluation.metrics import PairCounts, ScoreCounts, card_precision, level_cuts, score_counts
+from raresmith.evaluation.counts import SCORE_STEPS, PairCounts, ScoreCounts, level_cuts, score_counts
+from raresmith.evaluation.metrics import card_precision
+
+
+def with_probability(df: DataFrame, model: ProbabilisticClassificationModel, positive: int, column: str) -> DataFrame:
+    """`df`, which holds `x`, with the bigint `column`: the probability of class `positive` in millionths."""
+    probability = f"__probability_{column}"
+    scored = model.copy().setRawPredictionCol("").setPredictionCol("").setProbabilityCol(probability).transform(df)
+    millionths = F.floor(vector_to_array(F.col(probability))[positive] * SCORE_STEPS + 0.5)
+    return scored.withColumn(column, millionths).drop(probability)
 
 
 def count_scores(scored: DataFrame, columns: Sequence[str]) -> dict[tuple[str, str], ScoreCounts]:

@@ -12,7 +12,8 @@ from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder, Label
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import COMPLETE, LABEL, REASON, ROW_ID, SPLIT
-from raresmith.spark.encoding.encode import FLOAT32_MAX, as_number, encode, fit_encoder, is_categorical
+from raresmith.spark.encoding.encode import FLOAT32_MAX, as_number, encode
+from raresmith.spark.encoding.fit import fit_encoder, is_categorical
 from raresmith.spark.prepare.calendar_features import with_calendar
 from raresmith.spark.prepare.row_id import with_row_id, without_known
 from raresmith.spark.prepare.source import MALFORMED

@@ -15,7 +15,7 @@ from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.spark import incremental
 from raresmith.spark.columns import BASE, LABEL, ROW_ID
-from raresmith.spark.encoding.encode import decode
+from raresmith.spark.encoding.decode import decode
 from raresmith.spark.publish.constraints import Constraint, constraints_of
 from raresmith.spark.publish.min_distance import too_close
 from raresmith.spark.publish.repair import Counts, counted, is_left_out, repaired

@@ -11,11 +11,10 @@ from pyspark.sql.types import _parse_datatype_string
 from pyspark.testing import assertDataFrameEqual
 
 from raresmith.config import SimulateConfig
-from raresmith.spark.simulate.simulate import (
+from raresmith.spark.simulate.entities import IN_PERSON, ONLINE
+from raresmith.spark.simulate.transactions import (
     COUNTRIES,
-    IN_PERSON,
     NULL_SHARES,
-    ONLINE,
     FraudRates,
     fraud_rates,
     simulate,

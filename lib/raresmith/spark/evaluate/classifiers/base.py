@@ -1,0 +1,96 @@
+"""What judges train rows: a classifier that learns from them and scores rows that it has not seen.
+
+Configuration reads classifiers on nodes without pyspark, so their modules import it inside functions alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from raresmith.encoding.encoder import Encoder
+
+FEATURES, WEIGHT = "x", "weight"
+"""Columns of the rows that a classifier learns from, beside row_id and label."""
+
+
+class Classifier(ABC):
+    """One way to judge, with its parameters; a subclass in this package, or behind an entry point, is one by name.
+
+    Parameters
+    ----------
+    parameters : Parameters, optional
+        Those of `[evaluate.classifiers.NAME]`; without them the defaults.
+    """
+
+    name: ClassVar[str]
+    """As configuration, metrics and report call it."""
+    title: ClassVar[str]
+    """What the report calls it in full, such as "random forest of Spark MLlib"."""
+    noun: ClassVar[str]
+    """What one trained model of it is called, such as "forest"."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Parameters:
+        """A classifier without parameters."""
+
+    parameters: Parameters
+
+    def __init__(self, parameters: Parameters | None = None) -> None:
+        self.parameters = self.Parameters() if parameters is None else parameters
+
+    @abstractmethod
+    def vectors(
+        self, train: DataFrame, encoder: Encoder, positive: int, random_state: int
+    ) -> Callable[[DataFrame], DataFrame]:
+        """How rows become what the classifier sees, learnt from the real train rows alone.
+
+        Parameters
+        ----------
+        train : DataFrame
+            row_id, label and the feature columns of the real train rows.
+        positive : int
+            Label of the positive class.
+
+        Returns
+        -------
+        callable
+            Adds the vector column `x` to any DataFrame with the feature columns.
+        """
+
+    @abstractmethod
+    def fit(self, train: DataFrame, encoder: Encoder, seed: int) -> Any:
+        """A model of the columns `x`, `label` (int) and `weight` of `train`.
+
+        `train` is persisted, and its order and partitions follow from the rows' ids alone.
+        """
+
+    def score(self, df: DataFrame, model: Any, positive: int, column: str) -> DataFrame:
+        """`df`, which holds `x`, with the bigint `column`: the probability of class `positive` in millionths.
+
+        As it stands for every model of MLlib that has probabilities.
+        """
+        from raresmith.spark.evaluate.scores import with_probability
+
+        return with_probability(df, model, positive, column)
+
+    def importances(self, model: Any, encoder: Encoder) -> Mapping[str, float]:
+        """Share of each feature column in what the model has learnt, summing to 1; empty where it cannot tell."""
+        return {}
+
+    def size(self) -> str:
+        """What the plan says of one model, such as "100 trees, depth 15"."""
+        return "default settings"
+
+    def settings(self) -> str:
+        """What the report says of the settings that all strategies share."""
+        return self.size()
+
+    def remarks(self) -> tuple[str, ...]:
+        """More paragraphs for the report on how this classifier measures."""
+        return ()
