@@ -1,6 +1,7 @@
-"""The command line: `raresmith run CONFIG`, one subcommand a stage, `plan`, and `generate`."""
+"""The command line: `raresmith run CONFIG`, one subcommand a stage, `plan`, `generate` and `schema`."""
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from raresmith.config import Config, load_config
+from raresmith.config.reference import json_schema
 from raresmith.config.sample_request import add_arguments, request_of
 from raresmith.errors import RaresmithError
 from raresmith.tables.contracts import TABLES
@@ -25,6 +27,7 @@ HELP = {
     "publish": "write original and made rows in the raw schema",
 }
 GENERATE = "make any number of rows in the raw schema by a saved model"
+SCHEMA = "print the JSON Schema of configuration files, by which editors complete them (docs/configuration.md)"
 
 
 SPARK_LOG = Path(tempfile.gettempdir()) / f"raresmith-spark-{os.getpid()}.log"
@@ -61,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     add_arguments(generate)
     generate.add_argument("--output", required=True, metavar="PATH", help="a .csv or .parquet file, or a Delta folder")
     generate.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that the run was for")
+    commands.add_parser("schema", help=SCHEMA, description=SCHEMA)
     return root
 
 
@@ -108,6 +112,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "generate":
             return generate(arguments)
+        if arguments.command == "schema":
+            print(json.dumps(json_schema(), indent=2))
+            return 0
         config = load_config(arguments.config, arguments.logical_date)
         if arguments.command == "plan":
             from raresmith.spark.plan import plan

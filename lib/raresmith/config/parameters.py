@@ -10,7 +10,7 @@ from functools import cache
 from pkgutil import resolve_name
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, create_model, field_validator, model_validator
+from pydantic import Field, GetJsonSchemaHandler, create_model, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from raresmith.config.section import ConfigErrors, Section, refused, unknown_key
@@ -151,3 +151,29 @@ class Choice(Section):
         """The values as the file could say them."""
         values = self.model_dump(exclude={"parameters"})
         return {**values, **dataclasses.asdict(self.parameters)}
+
+    @classmethod
+    def tables(cls) -> dict[str, type[Section]]:
+        """The own keys of each thing, by its name."""
+        return {name: table_of(kind.Parameters, cls.section) for name, kind in cls.registered().items()}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        reference = super().__get_pydantic_json_schema__(core_schema, handler)
+        schema = handler.resolve_ref_schema(reference)
+        shared, required = schema.pop("properties"), schema.pop("required", [])
+        usual = shared[cls.chooser]["default"]
+        schema["oneOf"] = []
+        for name, table in cls.tables().items():
+            own = table.model_json_schema()
+            schema["oneOf"].append(
+                {
+                    "title": name,
+                    "properties": {**shared, cls.chooser: {**shared[cls.chooser], "const": name}, **own["properties"]},
+                    # One that is not said is the usual one.
+                    "required": [*required, *own.get("required", []), *([] if name == usual else [cls.chooser])],
+                    "additionalProperties": schema["additionalProperties"],
+                }
+            )
+        del schema["additionalProperties"]
+        return reference

@@ -128,7 +128,7 @@ def mistakes_in(error: ValidationError, cls: type[Section], section: str) -> Ite
             note = notes(table.noted_in or table)[name]
             yield ConfigError("[{table}] lacks {name!r}: {note}", table=within, name=name, note=note)
         elif key not in by_key or kind in _RANGES:  # of a union's members, the one whose range it misses
-            expected = _range(hint) if kind in _RANGES else _described(hint)
+            expected = _range(hint) if kind in _RANGES else described(hint)
             shown = list(found) if isinstance(found, tuple) else found
             by_key[key] = ConfigError(
                 "{key} must be {expected}, got {found!r}", key=Key(key), expected=expected, found=shown
@@ -175,19 +175,19 @@ def _place(cls: type[Section], section: str, loc: Sequence[int | str]) -> tuple[
     return key, hint, table
 
 
-def _described(hint: Any) -> str:
+def described(hint: Any) -> str:
     """A type as a user would say it."""
     members = _members(hint)
     if len(members) > 1:
-        return " or ".join(_described(member) for member in members)
+        return " or ".join(described(member) for member in members)
     bare = _bare(members[0])
     origin, arguments = typing.get_origin(bare), typing.get_args(bare)
     if origin is Literal:
         return "one of " + ", ".join(repr(a) for a in arguments)
     if origin is tuple:
-        return f"a list, each {_described(arguments[0])}"
+        return f"a list, each {described(arguments[0])}"
     if origin in _TABLES:
-        return f"a table, each value {_described(arguments[1])}"
+        return f"a table, each value {described(arguments[1])}"
     return {str: "text", int: "a whole number", float: "a number", bool: "true or false"}.get(bare, "a table")
 
 

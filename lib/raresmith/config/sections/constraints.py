@@ -13,9 +13,9 @@ Value = bool | int | float | str
 
 
 class RangeConfig(Section):
-    """A column's table in `[publish.constraints] ranges`: the least and the greatest value, or one of them."""
+    """`[publish.constraints.ranges.COLUMN]`: the least and the greatest value, or one of them."""
 
-    section: ClassVar[str] = "publish.constraints.ranges"
+    section: ClassVar[str] = "publish.constraints.ranges.COLUMN"
 
     low: int | float | str | None = None
     """A number, or for dates and timestamps an ISO text."""
@@ -24,7 +24,7 @@ class RangeConfig(Section):
 
 
 class SumConfig(Section):
-    """A table of `[publish.constraints] sums`: columns that add up."""
+    """`[[publish.constraints.sums]]`: columns that add up."""
 
     section: ClassVar[str] = "publish.constraints.sums"
 
@@ -44,7 +44,7 @@ class SumConfig(Section):
 
 
 class CombinationConfig(Section):
-    """A table of `[publish.constraints] combinations`: columns whose values go together."""
+    """`[[publish.constraints.combinations]]`: columns whose values go together."""
 
     section: ClassVar[str] = "publish.constraints.combinations"
 
@@ -103,7 +103,7 @@ class ConstraintsConfig(Section):
         totals = [total for s in self.sums if isinstance(total := s.total, str)]
         return {
             "publish.constraints.not_null": self.not_null,
-            "publish.constraints.ranges": tuple(self.ranges),
+            "publish.constraints.ranges.COLUMN": tuple(self.ranges),
             "publish.constraints.combinations": tuple(name for c in self.combinations for name in c.columns),
             "publish.constraints.orders": tuple(name for columns in self.orders for name in columns),
             "publish.constraints.sums": (*(name for s in self.sums for name in s.columns), *totals),

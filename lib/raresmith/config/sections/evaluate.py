@@ -1,26 +1,28 @@
 """`[evaluate]`: the classifier that judges, and what it is asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pkgutil import resolve_name
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Le
-from pydantic import Field, field_validator
+from pydantic import Field, GetJsonSchemaHandler, field_validator
 
-from raresmith.config.parameters import parameters_by_name
+from raresmith.config.parameters import parameters_by_name, table_of
 from raresmith.config.section import Section
 from raresmith.errors import ConfigError
 
 
 class EvaluateConfig(Section):
-    """`[evaluate]`: the random forest that judges, and what it is asked."""
+    """`[evaluate]`: the classifiers that judge, and what they are asked."""
 
     section: ClassVar[str] = "evaluate"
+    registry: ClassVar[str] = "raresmith.spark.evaluate.classifiers.registry:CLASSIFIERS"
 
     strategies: tuple[str, ...] = ("none", "class_weight", "random", "smote", "refined")
     """What a classifier is trained on: the rows as they are ("none"), weighed by class ("class_weight"), with minority
     rows repeated to as many as oversample made ("random"), without those that undersampling and cleaning took out
-    ("reduced"), without these but with the rows of oversample.method (by its name) or the refined rows ("refined")."""
+    ("reduced"), without these but with the rows of oversample.method (by its name) or the refined rows ("refined").
+    Without it all that the run has."""
     seeds: tuple[int, ...] = (0,)
     """One model per classifier, strategy and seed."""
     positive: str = ""
@@ -35,12 +37,30 @@ class EvaluateConfig(Section):
     classifiers: dict[str, Any] = Field(default_factory=lambda: {"random_forest": {}}, validate_default=True)
     """The classifiers that judge, each with its own keys; without any a random forest with its defaults."""
 
-    registry: ClassVar[str] = "raresmith.spark.evaluate.classifiers.registry:CLASSIFIERS"
+    @classmethod
+    def registered(cls) -> Mapping[str, type[Any]]:
+        """The classifiers that there are."""
+        found: Mapping[str, type[Any]] = resolve_name(cls.registry)
+        return found
+
+    @classmethod
+    def tables(cls) -> dict[str, type[Section]]:
+        """The keys of each classifier, by its name."""
+        section = cls.key_of("classifiers")
+        return {name: table_of(kind.Parameters, f"{section}.{name}") for name, kind in cls.registered().items()}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        reference = super().__get_pydantic_json_schema__(core_schema, handler)
+        classifiers = handler.resolve_ref_schema(reference)["properties"]["classifiers"]
+        classifiers["properties"] = {name: table.model_json_schema() for name, table in cls.tables().items()}
+        classifiers["additionalProperties"] = False
+        return reference
 
     @field_validator("classifiers")
     @classmethod
     def _with_parameters(cls, tables: dict[str, Any]) -> dict[str, Any]:
-        return parameters_by_name(resolve_name(cls.registry), tables, cls.key_of("classifiers"))
+        return parameters_by_name(cls.registered(), tables, cls.key_of("classifiers"))
 
     def mistakes(self) -> Iterator[ConfigError]:
         """Nothing to compare, or the same twice."""
