@@ -86,9 +86,9 @@ class Given:
 
 def read(name: str, data: Path) -> Table:
     if name == "handbook":
-        from raresmith.gan.data.tables import open_table, query
+        from raresmith.gan.data.tables import query, read_table
 
-        found = query(open_table(str(ROOT / "warehouse" / "handbook" / "features")), "SELECT * FROM t").read_all()
+        found = query(read_table(str(ROOT / "warehouse" / "handbook" / "features")), "SELECT * FROM t").read_all()
         frame = found.to_pandas().sort_values("row_id")  # a query gives them in any order
         frame = frame[frame["split"] == "train"].drop(columns=["row_id", "split", "run_id"])
         y = frame.pop("label").to_numpy()
@@ -227,18 +227,20 @@ class Encoded:
         import torch
 
         from raresmith.config.file import RefineConfig
+        from raresmith.gan.artifacts.checkpoint import Checkpoints
+        from raresmith.gan.data.batches import BatchLoader
         from raresmith.gan.folder import open_folder
         from raresmith.gan.generation.copies import TrainRows
         from raresmith.gan.generation.generate import blocks
         from raresmith.gan.models.base import Rows as Tensors
         from raresmith.gan.models.base import Setting
-        from raresmith.gan.models.redraw import count
-        from raresmith.gan.models.registry import make_model
         from raresmith.gan.models.representation import Representation
-        from raresmith.gan.privacy.private_gan import make_batches
-        from raresmith.gan.ranks import Process
+        from raresmith.gan.on_ranks import parameters_of
+        from raresmith.gan.privacy.private_gan import make_batch_sampler
+        from raresmith.gan.ranks import Ranks
         from raresmith.gan.train import train
-        from raresmith.tables.stage_run import StageRun
+        from raresmith.gan.training.early_stopping import EarlyStopping
+        from raresmith.generators.registry import GENERATORS
 
         torch.set_num_threads(1)
         cpu, representation, seed = torch.device("cpu"), Representation(self.encoder), self.given.seed
@@ -252,14 +254,14 @@ class Encoded:
 
         made = self.crossover(NEIGHBORS)
         real = tensors(self.columns)
-        start = tensors(self.columns[:, made.base_row_id] if name == "redraw" else made.columns)
+        start = tensors(self.columns[:, made.base_row_id] if GENERATORS[name].starts_from_base else made.columns)
         setting = Setting(representation=representation, latent=latent, classes=(1,), seed=seed, device=cpu)
-        net = make_model(setting, config, lambda: count(setting, real))
-        process = Process(0, 1, cpu)
-        batches = make_batches(process, config, net, {1: len(real)}, {1: len(start)}, None)
-        run = StageRun(run_id="quality", stage="refine", config_hash="", random_state=seed)
+        net = GENERATORS[name].model().build(setting, parameters_of(config), lambda: real)
+        ranks = Ranks(0, 1, cpu)
+        sampler = make_batch_sampler(ranks, config, net, {1: len(real)}, {1: len(start)}, None)
         with tempfile.TemporaryDirectory() as folder:
-            train(config, run, process, open_folder(folder), net, batches, real, start, None, None)
+            checkpoints = Checkpoints(open_folder(folder), "quality")
+            train(config, ranks, net, BatchLoader(sampler, real, start), checkpoints, EarlyStopping(ranks))
         known = TrainRows(
             self.encoder, [{f.name: column for f, column in zip(self.features, self.columns, strict=True)}]
         )

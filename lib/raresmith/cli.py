@@ -100,9 +100,9 @@ def generate(arguments: argparse.Namespace) -> int:
     from raresmith.gan.ranks import start
 
     request = request_of(arguments)
-    process = start("auto")
-    report = sample(request, arguments.source, arguments.output, process, arguments.logical_date)
-    if process.first:
+    ranks = start("auto")
+    report = sample(request, arguments.source, arguments.output, ranks, arguments.logical_date)
+    if ranks.is_main:
         RESULT.info(report)
     return 0
 
