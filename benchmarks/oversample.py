@@ -33,7 +33,7 @@ from sklearn.metrics import average_precision_score
 
 from raresmith.config import OversampleConfig
 from raresmith.encoding.encoder import Encoder, Label, NumericFeature
-from raresmith.gan.data.tables import open_table, query
+from raresmith.gan.data.tables import query, read_table
 from raresmith.neighbors.distance import Distance
 from raresmith.neighbors.search import nearest, processors
 from raresmith.oversampling.base import Features
@@ -223,7 +223,7 @@ def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
 def read_made(path: Path) -> tuple[NDArray[Any], ...]:
     """Made rows in the order of their ids, with the ids of their parents."""
     columns = ", ".join(["base_row_id", "neighbor_row_id", *(f"v{i}" for i in range(FEATURES))])
-    made = query(open_table(str(path)), f"SELECT {columns} FROM t ORDER BY row_id").read_all()
+    made = query(read_table(str(path)), f"SELECT {columns} FROM t ORDER BY row_id").read_all()
     return _matrix(made), made["base_row_id"].to_numpy(), made["neighbor_row_id"].to_numpy()
 
 

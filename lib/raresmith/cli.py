@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -13,8 +14,11 @@ from raresmith.config import Config, load_config
 from raresmith.config.reference import json_schema
 from raresmith.config.sample_request import add_arguments, request_of
 from raresmith.errors import RaresmithError
+from raresmith.log import RESULT, show
 from raresmith.tables.contracts import TABLES
-from raresmith.tables.stage_report import ONLY_GENERATE, STAGES, StageReport
+from raresmith.tables.stage_report import MARGIN, ONLY_GENERATE, STAGES, StageReport
+
+logger = logging.getLogger(__name__)
 
 HELP = {
     "run": "all stages, from the raw table to the augmented one",
@@ -69,11 +73,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run_stages(config: Config, stages: Sequence[str], *, only_generate: bool = False) -> list[StageReport]:
-    """Run `stages` in order, printing a line for each; Spark is opened once. `only_generate` is for refine."""
+    """Run `stages` in order, showing what each reports; Spark is opened once. `only_generate` is for refine."""
     from raresmith.gan.launch import launch
     from raresmith.spark.session import get_spark
     from raresmith.spark.stages import SPARK_STAGES, check
 
+    show()
     reports = []
     spark = None
     if set(stages) - {"refine"}:
@@ -83,13 +88,13 @@ def run_stages(config: Config, stages: Sequence[str], *, only_generate: bool = F
         check(spark, config)
     for stage in stages:
         if sys.stdout.isatty():
-            print(f"{stage:<11}…", end="\r", flush=True)
+            print(f"{stage:<{MARGIN}}…", end="\r", flush=True)
         if stage == "refine":
             reports.append(launch(config, only_generate=only_generate))
         else:
             assert spark is not None
             reports.append(SPARK_STAGES[stage](spark, config))
-        print(reports[-1], flush=True)
+        RESULT.info(reports[-1])
     return reports
 
 
@@ -99,10 +104,10 @@ def generate(arguments: argparse.Namespace) -> int:
     from raresmith.gan.ranks import start
 
     request = request_of(arguments)
-    process = start("auto")
-    report = sample(request, arguments.source, arguments.output, process, arguments.logical_date)
-    if process.first:
-        print(report, flush=True)
+    ranks = start("auto")
+    report = sample(request, arguments.source, arguments.output, ranks, arguments.logical_date)
+    if ranks.is_main:
+        RESULT.info(report)
     return 0
 
 
@@ -110,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code: 0, or 2 after one sentence that says what is wrong."""
     arguments = parser().parse_args(argv)
     try:
+        show()
         if arguments.command == "generate":
             return generate(arguments)
         if arguments.command == "schema":
@@ -122,22 +128,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             with stderr_to(SPARK_LOG):
                 spark = get_spark(config.run_id, config.spark)
-            print(plan(spark, config))
+            RESULT.info(plan(spark, config))
         elif arguments.command == "run":
             stages = [stage for stage in STAGES if stage != "simulate" or config.simulate is not None]
             reports = run_stages(config, stages)
-            opening = next(report.words.split("\n")[0] for report in reports if report.stage == "evaluate")
-            print(f"Verdict: {opening}")
+            opening = next(report.verdict.split("\n")[0] for report in reports if report.verdict)
+            RESULT.info("Verdict: %s", opening)
             tables = [name for name in TABLES if name != "removed" or config.oversample.removes]
-            print(f"Tables in {config.run.warehouse}: {', '.join(tables)}")
+            RESULT.info("Tables in %s: %s", config.run.warehouse, ", ".join(tables))
         else:
             run_stages(config, [arguments.command], only_generate=getattr(arguments, "only_generate", False))
     except RaresmithError as error:
-        print(f"raresmith: {error}", file=sys.stderr)
+        logger.error("%s", error)
         code = 2
     except Exception:
         if SPARK_LOG.exists():
-            print(f"raresmith: unexpected; Spark's own log is {SPARK_LOG}", file=sys.stderr)
+            logger.error("unexpected; Spark's own log is %s", SPARK_LOG)
         raise
     else:
         code = 0

@@ -1,6 +1,7 @@
 """What the files in jobs/ share: arguments in, session, one stage, its line out."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Sequence
 
@@ -8,8 +9,11 @@ from pyspark.sql import SparkSession
 
 from raresmith.config import Config, load_config
 from raresmith.errors import RaresmithError
+from raresmith.log import RESULT, show
 from raresmith.spark.session import get_spark
 from raresmith.tables.stage_report import StageReport
+
+logger = logging.getLogger(__name__)
 
 
 def run_job(name: str, stage: Callable[[SparkSession, Config], StageReport], argv: Sequence[str] | None = None) -> None:
@@ -19,8 +23,9 @@ def run_job(name: str, stage: Callable[[SparkSession, Config], StageReport], arg
     parser.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that it is run for")
     arguments = parser.parse_args(argv)
     try:
+        show()
         config = load_config(arguments.config, arguments.logical_date)
-        print(stage(get_spark(f"{name} {config.run_id}", config.spark), config), flush=True)
+        RESULT.info(stage(get_spark(f"{name} {config.run_id}", config.spark), config))
     except RaresmithError as error:
-        print(f"raresmith: {error}", file=sys.stderr)
+        logger.error("%s", error)
         sys.exit(2)

@@ -104,6 +104,7 @@ def _finish(
     *,
     started: float,
     words: str = "",
+    verdict: str = "",
     set_aside: dict[str, dict[str, int]] | None = None,
     measures: dict[str, Any] | None = None,
 ) -> StageReport:
@@ -121,7 +122,7 @@ def _finish(
     note = spark.createDataFrame([tuple(row[c.name] for c in contract.columns)], tables.schema_of(contract))
     condition = f"run_id = '{run.run_id}' AND stage = '{run.stage}'"
     tables.write_table(note, contract, location(config, "runs"), run, replace_where=condition)
-    return StageReport(stage=run.stage, rows=rows, seconds=seconds, words=words)
+    return StageReport(stage=run.stage, rows=rows, seconds=seconds, words=words, verdict=verdict)
 
 
 def check(spark: SparkSession, config: Config) -> None:
@@ -314,8 +315,8 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
     page = f"{config.run.warehouse}/report/{run.run_id}.html"
     if recorded is not None:
         verdict = tables.newest_notes(spark, location(config, "metrics"), run.run_id).get("verdict", "")
-        words = f"{verdict}\nReport: {page}"
-        return StageReport(stage="evaluate", rows=_counts(recorded["row_counts"]), unchanged=True, words=words)
+        told = f"{verdict}\nReport: {page}"
+        return StageReport(stage="evaluate", rows=_counts(recorded["row_counts"]), unchanged=True, verdict=told)
     encoder = read_encoder(spark, config)
     evaluation = evaluate(
         read["features"],
@@ -348,7 +349,7 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
         "metrics",
         written,
         started=started,
-        words=f"{evaluation.verdict}\nReport: {page}",
+        verdict=f"{evaluation.verdict}\nReport: {page}",
     )
 
 

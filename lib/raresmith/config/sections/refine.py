@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Gt, Lt
 
+from raresmith.config.parameters import Choice
 from raresmith.config.section import Finite, Natural, Positive, Section
 from raresmith.errors import ConfigError
 
@@ -25,17 +26,16 @@ class PrivacyConfig(Section):
     """Length to which the gradient of each row is cut, above 0; the noise grows with it."""
 
 
-class RefineConfig(Section):
+class RefineConfig(Choice):
     """`[refine]`: the model and how torchrun starts it."""
 
     section: ClassVar[str] = "refine"
 
-    model: Literal["redraw", "gan", "wgan_gp", "vae"] = "redraw"
-    """redraw: some columns of each row drawn anew by a model of all columns (docs/models.md); gan (Goodfellow et al.
-    2014); wgan_gp (Gulrajani et al. 2017; a step is one of its critic); vae (Kingma, Welling 2014)."""
-    architecture: Literal["small", "smotified"] = "small"
-    """small: generator d-32-64-128-d, discriminator d-128-64-32-32-16-1; smotified: d-128-256-512-1024-d and
-    d-512-256-128-1 (Sharma et al. 2022, IEEE Access 10:30655)."""
+    chooser: ClassVar[str] = "model"
+    registry: ClassVar[str] = "raresmith.generators.registry:GENERATORS"
+
+    model: str = "redraw"
+    """The generator; its own keys stand beside those that are shared (docs/models.md)."""
     latent: Literal["synthetic", "noise"] = "synthetic"
     """What the generator starts from: SMOTE rows or standard normal noise."""
     steps: Positive = 500
@@ -46,12 +46,12 @@ class RefineConfig(Section):
     """Parts that each process cuts its rows of a step into, one in memory at a time, their gradients added up; at least
     1. BatchNorm, in the generators of gan and wgan_gp, then looks at a part of the batch at a time."""
     learning_rate: Annotated[float, Gt(0), Lt(1)] | None = None
-    """Adam's step size; above 0. Without it 0.003 for redraw and 0.0002 for the others."""
+    """Adam's step size; in (0, 1). Without it the generator's own."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """What the networks compute in while they are trained (mixed precision); weights and made rows are float32."""
     compile: bool = False
     """Whether the networks are trained compiled (torch.compile), which on a CPU takes a C++ compiler; without it
-    training goes on uncompiled. Not for redraw, of which each step takes other columns."""
+    training goes on uncompiled. Not all generators can."""
     validate_every: Natural = 100
     """Steps between two looks at refined rows by the validation rows; the weights of the best look are kept
     (docs/models.md). 0 looks never and keeps those of the last step."""
@@ -72,9 +72,9 @@ class RefineConfig(Section):
         """What the model cannot do, and what does not go with privacy."""
         if self.batch_size < 4 or self.batch_size % 2:
             yield ConfigError(f"refine.batch_size must be even and at least 4, got {self.batch_size}")
-        if self.compile and self.model == "redraw":
+        if self.compile and not self.kind.can_compile:
             yield ConfigError(
-                'refine.compile = true does not go with refine.model = "redraw", of which each step takes other '
+                f'refine.compile = true does not go with refine.model = "{self.model}", of which each step takes other '
                 "columns; leave it out"
             )
         if self.privacy is not None:
@@ -82,9 +82,10 @@ class RefineConfig(Section):
 
     def _not_private(self) -> Iterator[ConfigError]:
         """What would look at real rows beside the noise."""
+        private = " or ".join(f'"{name}"' for name, kind in self.registered().items() if kind.can_train_privately())
         refused = {
-            f'refine.model = "{self.model}", of which only "gan" learns from real rows by noisy gradients; set that': (
-                self.model != "gan"
+            f'refine.model = "{self.model}", of which only {private} learns from real rows by noisy gradients; set that': (
+                not self.kind.can_train_privately()
             ),
             'refine.latent = "synthetic", for synthetic rows are made of real ones; set "noise"': (
                 self.latent == "synthetic"
@@ -109,4 +110,4 @@ class RefineConfig(Section):
         """`learning_rate`, or the model's own."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return {"redraw": 3e-3}.get(self.model, 2e-4)
+        return float(self.kind.learning_rate)

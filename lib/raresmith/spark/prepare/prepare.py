@@ -64,7 +64,7 @@ class Prepared:
             f"{what}: " + ", ".join(f"{name} ({count:,})" for name, count in counts.items())
             for what, counts in self.set_aside().items()
         ]
-        return f"           {'; '.join(parts)}" if parts else ""
+        return "; ".join(parts)
 
 
 def feature_columns(schema: t.StructType, config: Config) -> list[t.StructField]:
