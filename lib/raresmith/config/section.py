@@ -157,7 +157,8 @@ def _members(hint: Any) -> tuple[Any, ...]:
 
 def _place(cls: type[Section], section: str, loc: Sequence[int | str]) -> tuple[str, Any, type[Section]]:
     """The key of a place in a table of type `cls`, the type that it asks for, and the table that it is in."""
-    key, hint, table = section, cls, cls
+    key, table = section, cls
+    hint: Any = cls
     for number, step in enumerate(loc, start=1):
         members = _members(hint)
         if len(members) > 1:  # the step names one of them

@@ -16,7 +16,7 @@ from raresmith.neighbors.cells import n_parts
 from raresmith.oversampling.base import CellOversampler
 from raresmith.oversampling.registry import oversampler_of
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_keep, rows_to_make
-from raresmith.spark.encoding.encode import is_categorical
+from raresmith.spark.encoding.fit import is_categorical
 from raresmith.spark.evaluate.classifiers.registry import configured
 from raresmith.spark.incremental import kept_encoder
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns, bytes_of_row
@@ -173,7 +173,8 @@ def _prepare(spark: SparkSession, raw: _Raw, config: Config) -> list[str]:
 
 def _oversample(raw: _Raw, config: Config) -> tuple[dict[str, int], list[str]]:
     """Rows to make of each class, and what is told of them."""
-    lines, made, strategy = [], {}, config.oversample.sampling_strategy
+    lines, made = [], {}
+    strategy: float | str | dict[str, int] = config.oversample.sampling_strategy
     if config.run.incremental:
         strategy = for_batch(strategy, raw.in_train, list(raw.counts))
     try:

@@ -83,10 +83,9 @@ class RefineConfig(Choice):
     def _not_private(self) -> Iterator[ConfigError]:
         """What would look at real rows beside the noise."""
         private = " or ".join(f'"{name}"' for name, kind in self.registered().items() if kind.can_train_privately())
+        only = f"only {private} learns from real rows by noisy gradients"
         refused = {
-            f'refine.model = "{self.model}", of which only {private} learns from real rows by noisy gradients; set that': (
-                not self.kind.can_train_privately()
-            ),
+            f'refine.model = "{self.model}", of which {only}; set that': not self.kind.can_train_privately(),
             'refine.latent = "synthetic", for synthetic rows are made of real ones; set "noise"': (
                 self.latent == "synthetic"
             ),
