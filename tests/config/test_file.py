@@ -95,6 +95,19 @@ def test_every_shipped_configuration_loads(name: str) -> None:
             {"oversample": {"method": "imblearn", "sampler": ""}},
             r"oversample.sampler must name a class of imblearn.over",
         ),
+        (
+            {"refine": {"architecture": "small"}},
+            r'refine.architecture needs refine.model = "gan" or "vae" or "wgan_gp", got \'redraw\'; set that',
+        ),
+        ({"refine": {"model": "gna"}}, r"refine.model: 'gna' is none of .*; did you mean 'gan'\?"),
+        ({"evaluate": {"num_trees": 5}}, r"\[evaluate\] has no key 'num_trees'"),
+        ({"evaluate": {"classifiers": {}}}, r"evaluate.classifiers must name at least one classifier"),
+        ({"evaluate": {"classifiers": {"forest": {}}}}, r"evaluate.classifiers: 'forest' is none of"),
+        ({"evaluate": {"classifiers": {"random_forest": 5}}}, r"evaluate.classifiers.random_forest must be a table"),
+        (
+            {"evaluate": {"strategies": ["nothing"]}},
+            r"evaluate.strategies names 'nothing' but .*'none', 'class_weight'",
+        ),
         ({"oversample": {"method": "smot"}}, r"oversample.method: 'smot' is none of .*; did you mean 'smote'\?"),
         ({"oversample": {"parameters": {"k_neighbors": 1}}}, r"\[oversample\] has no key 'parameters'"),
         (
