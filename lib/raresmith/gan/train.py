@@ -151,7 +151,7 @@ def train(
         save = done % settings.checkpoint_every == 0 and done < settings.steps
         if (save or progress.is_due(done)) and not progress.read(done):
             if not early_stopping.has_best():
-                raise DataError(NOT_FINITE, step=done, learning_rate=settings.step_size)
+                raise DataError(NOT_FINITE, step=done, learning_rate=_learning_rate(settings, model))
             ended = f"step {done:,} was the last, for the losses were no longer finite; "
             break
         if save and ranks.is_main:
@@ -169,11 +169,15 @@ def _prepare(settings: RefineConfig, ranks: Ranks, model: Model) -> None:
     """Make `model` ready to be trained as `settings` say."""
     model.train(True)
     model.precision = getattr(torch, settings.precision)
-    model.prepare(settings.steps, settings.step_size)
+    model.prepare(settings.steps, _learning_rate(settings, model))
     if settings.compile and can_compile(ranks):
         model.compile()
     if ranks.world_size > 1:
         model.distribute()
+
+
+def _learning_rate(settings: RefineConfig, model: Model) -> float:
+    return model.spec.learning_rate if settings.learning_rate is None else settings.learning_rate
 
 
 def main(argv: Sequence[str] | None = None) -> int:
