@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from raresmith.config import load_config
-from raresmith.spark.stages import prepare_stage
+from raresmith.spark.stages.prepare import prepare_stage
 
 NUMBERS = [f"v{i}" for i in range(1, 29)]
 TEXTS = ["merchant", "city"]

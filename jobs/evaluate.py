@@ -4,7 +4,7 @@ spark-submit --py-files raresmith.zip jobs/evaluate.py --config conf/handbook.to
 """
 
 from raresmith.spark.jobs import run_job
-from raresmith.spark.stages import evaluate_stage
+from raresmith.spark.stages.evaluate import evaluate_stage
 
 if __name__ == "__main__":
     run_job("evaluate", evaluate_stage)

@@ -4,7 +4,7 @@ spark-submit --py-files raresmith.zip jobs/oversample.py --config conf/handbook.
 """
 
 from raresmith.spark.jobs import run_job
-from raresmith.spark.stages import oversample_stage
+from raresmith.spark.stages.oversample import oversample_stage
 
 if __name__ == "__main__":
     run_job("oversample", oversample_stage)

@@ -4,7 +4,7 @@ spark-submit --py-files raresmith.zip jobs/prepare.py --config conf/handbook.tom
 """
 
 from raresmith.spark.jobs import run_job
-from raresmith.spark.stages import prepare_stage
+from raresmith.spark.stages.prepare import prepare_stage
 
 if __name__ == "__main__":
     run_job("prepare", prepare_stage)

@@ -4,7 +4,7 @@ spark-submit --py-files raresmith.zip jobs/publish.py --config conf/handbook.tom
 """
 
 from raresmith.spark.jobs import run_job
-from raresmith.spark.stages import publish_stage
+from raresmith.spark.stages.publish import publish_stage
 
 if __name__ == "__main__":
     run_job("publish", publish_stage)

@@ -4,7 +4,7 @@ spark-submit --py-files raresmith.zip jobs/simulate.py --config conf/handbook.to
 """
 
 from raresmith.spark.jobs import run_job
-from raresmith.spark.stages import simulate_stage
+from raresmith.spark.stages.simulate import simulate_stage
 
 if __name__ == "__main__":
     run_job("simulate", simulate_stage)

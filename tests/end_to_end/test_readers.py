@@ -17,7 +17,7 @@ from tests.deploy.small_run import TABLES
 
 from raresmith.config import Config
 from raresmith.oversampling.registry import OVERSAMPLERS
-from raresmith.spark.stages import location, read_encoder
+from raresmith.spark.stages.context import Context
 from raresmith.spark.tables import raw_columns
 from raresmith.tables import contracts
 from raresmith.tables.contracts import Table
@@ -33,7 +33,7 @@ WRITERS = {"features": "prepare", "quarantine": "prepare", "encoder": "prepare",
 @pytest.fixture(scope="session")
 def promised(spark: SparkSession, finished_run: Config) -> dict[str, Table]:
     """The contract of each table of the run."""
-    encoder = read_encoder(spark, finished_run)
+    encoder = Context(spark=spark, config=finished_run).encoder()
     source = spark.read.format(finished_run.source.format).load(finished_run.source.path)
     raw = raw_columns(source.schema)
     tables = [
@@ -55,7 +55,7 @@ def _sorted_rows(table: pa.Table, schema: pa.Schema) -> list[str]:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_spark_delta_rs_and_duckdb_read_the_same_rows(spark: SparkSession, finished_run: Config, name: str) -> None:
-    path = location(finished_run, name)
+    path = f"{finished_run.run.warehouse}/{name}"
     by_spark = spark.sql(f"SELECT * FROM delta.`{path}`").toArrow()
     expected = _sorted_rows(by_spark, by_spark.schema)
     table = DeltaTable(path)
@@ -73,7 +73,7 @@ def test_spark_delta_rs_and_duckdb_read_the_same_rows(spark: SparkSession, finis
 def test_each_table_says_what_it_and_its_columns_are(
     spark: SparkSession, finished_run: Config, promised: dict[str, Table], name: str
 ) -> None:
-    contract, path = promised[name], location(finished_run, name)
+    contract, path = promised[name], f"{finished_run.run.warehouse}/{name}"
     wanted = [(c.name, c.type, c.comment) for c in contract.columns]
     described = spark.sql(f"DESCRIBE TABLE delta.`{path}`").collect()
     assert [(row["col_name"], row["data_type"], row["comment"]) for row in described] == wanted
@@ -91,7 +91,7 @@ def test_each_table_says_what_it_and_its_columns_are(
 def test_each_table_carries_its_constraints_and_names_the_run(
     finished_run: Config, promised: dict[str, Table], name: str
 ) -> None:
-    properties = DeltaTable(location(finished_run, name)).metadata().configuration
+    properties = DeltaTable(f"{finished_run.run.warehouse}/{name}").metadata().configuration
     checks = {key: value for key, value in properties.items() if key.startswith("delta.constraints.")}
     assert checks == {f"delta.constraints.{check}": sql for check, sql in promised[name].checks.items()}
     assert properties["raresmith.table"] == name
@@ -100,7 +100,7 @@ def test_each_table_carries_its_constraints_and_names_the_run(
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_history_names_run_and_stage(spark: SparkSession, finished_run: Config, name: str) -> None:
-    path = location(finished_run, name)
+    path = f"{finished_run.run.warehouse}/{name}"
     by_spark = [row["userMetadata"] for row in spark.sql(f"DESCRIBE HISTORY delta.`{path}`").collect()]
     by_delta_rs = [commit.get("userMetadata") for commit in DeltaTable(path).history()]
     assert by_spark == by_delta_rs
@@ -128,7 +128,7 @@ BAD_ROWS: list[tuple[str, str, Any]] = [
 def test_both_writers_are_refused_a_row_that_breaks_the_contract(
     spark: SparkSession, finished_run: Config, tmp_path: Path, name: str, column: str, value: Any
 ) -> None:
-    path = str(shutil.copytree(location(finished_run, name), tmp_path / name))
+    path = str(shutil.copytree(f"{finished_run.run.warehouse}/{name}", tmp_path / name))
     table = DeltaTable(path)
     chosen = "WHERE origin = 'original'" if name == "augmented" else ""
     found = pa.table(QueryBuilder().register("t", table).execute(f"SELECT * FROM t {chosen} LIMIT 1"))

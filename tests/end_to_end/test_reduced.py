@@ -7,9 +7,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from raresmith.config import parse_config
-from raresmith.spark.publish.publish import TAKEN_OUT
 from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.tables import read_table
+from raresmith.tables.row_counts import TAKEN_OUT
 from raresmith.tables.stage_run import stage_run
 
 STAGES = ("prepare", "oversample", "evaluate", "publish")

@@ -10,9 +10,9 @@ from tests.end_to_end.test_incremental import CONFIG, DAYS, Series
 from raresmith.config import parse_config
 from raresmith.errors import ConfigError
 from raresmith.spark.plan import plan
-from raresmith.spark.publish.publish import TOO_CLOSE, UNREPAIRED
 from raresmith.spark.stages import SPARK_STAGES, check
 from raresmith.spark.tables import read_table
+from raresmith.tables.row_counts import LEFT_OUT, TOO_CLOSE, UNREPAIRED
 from raresmith.tables.stage_run import stage_run
 
 STAGES = ("prepare", "oversample", "publish")
@@ -90,7 +90,7 @@ def test_the_plan_tells_how_many_distances_are_looked_at(spark, finished):
 def test_made_rows_that_are_left_out_are_all_told(spark, finished):
     config, report = finished
     synthetic = read_table(spark, f"{config.run.warehouse}/synthetic").count()
-    left_out = sum(rows for name, rows in report.rows.items() if name.endswith("left out"))
+    left_out = sum(rows for name, rows in report.rows.items() if name in LEFT_OUT)
     assert report.rows["crossover"] + left_out == synthetic
     assert report.rows[TOO_CLOSE] > 0
 

@@ -1,6 +1,5 @@
 """A generator that another distribution brings: one file with what is known of it and its networks."""
 
-import dataclasses
 import sys
 
 import pytest
@@ -91,7 +90,7 @@ def bells(tmp_path, monkeypatch):
 
 def test_it_is_trained_saved_and_sampled_by_its_name(bells, warehouse):
     house = warehouse('steps = 200\ndevice = "cpu"\nvalidate_every = 0', categorical=1)
-    config = dataclasses.replace(house.config, refine=dataclasses.replace(house.config.refine, model="bells"))
+    config = house.config.replaced(refine=house.config.refine.replaced(model="bells"))
     assert refine(config, Ranks(0, 1, CPU)).rows == {"refined": 100}
     rows = delta_rows(house.table("refined"))
     assert set(rows["model"].to_pylist()) == {"bells, small, from synthetic"}

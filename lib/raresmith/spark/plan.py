@@ -18,12 +18,15 @@ from raresmith.oversampling.registry import oversampler_of
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_keep, rows_to_make
 from raresmith.spark.encoding.fit import is_categorical
 from raresmith.spark.evaluate.classifiers.registry import configured
+from raresmith.spark.files import exists, size_of
 from raresmith.spark.incremental import kept_encoder
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns, bytes_of_row
 from raresmith.spark.neighbors.neighbor_search import NeighborSearch
-from raresmith.spark.prepare.prepare import feature_columns, fit_label, known_label
-from raresmith.spark.prepare.source import check_columns, read_source, source_exists
+from raresmith.spark.prepare.prepare import fit_label, known_label
+from raresmith.spark.prepare.rules import feature_columns
+from raresmith.spark.prepare.source import read_source
 from raresmith.spark.prepare.windows import window_feature_names
+from raresmith.spark.stages.preflight import check_columns
 from raresmith.spark.tables import col
 
 
@@ -68,7 +71,7 @@ def plan(spark: SparkSession, config: Config) -> str:
         As the run itself would, where the configuration does not fit the table.
     """
     lines = [f"run {config.run_id}, tables in {config.run.warehouse}"]
-    if config.simulate is not None and not source_exists(spark, config.source.path):
+    if config.simulate is not None and not exists(spark, config.source.path):
         lines.append(f"simulate   {config.simulate.rows:,} rows to {config.source.path}")
         lines.append("           (the rest can be told when the table is there)")
         return "\n".join(lines)
@@ -156,6 +159,7 @@ def _is_wide(field: t.StructField, seen: Sequence[tuple[Any, ...]], config: Conf
 
 def _prepare(spark: SparkSession, raw: _Raw, config: Config) -> list[str]:
     sources = raw.df.inputFiles()
+    size = sum(size_of(spark, file) for file in sources)
     shares = dict(zip(("train", "validation", "test"), config.split.fractions, strict=True))
     classes = ", ".join(f"{text}: {count:,}" for text, count in raw.counts.items())
     if config.split.strategy == "time":
@@ -164,7 +168,7 @@ def _prepare(spark: SparkSession, raw: _Raw, config: Config) -> list[str]:
     else:
         split = "split: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     return [
-        f"prepare    {raw.rows:,} rows ({classes}; positive {raw.positive!r}), {_human(_bytes(spark, sources))} in "
+        f"prepare    {raw.rows:,} rows ({classes}; positive {raw.positive!r}), {_human(size)} in "
         f"{len(sources)} files, {raw.df.rdd.getNumPartitions()} tasks -> about {raw.n_features} features, "
         f"{_human(raw.rows * (16 + 4 * raw.n_features))} before compression",
         f"           {split}",
@@ -243,15 +247,6 @@ def _removals(counts: dict[str, int], config: OversampleConfig) -> str:
         method = {"tomek": "Tomek links", "enn": f"edited by {config.enn_neighbors} neighbours"}[config.cleaning]
         words.append(f"{method} among {sum(keep.get(name, count) for name, count in counts.items()):,} rows")
     return "; ".join(words)
-
-
-def _bytes(spark: SparkSession, files: list[str]) -> int:
-    total = 0
-    configuration = spark._jsparkSession.sessionState().newHadoopConf()
-    for file in files:
-        path = spark._jvm.org.apache.hadoop.fs.Path(file)  # type: ignore[union-attr]
-        total += int(path.getFileSystem(configuration).getFileStatus(path).getLen())
-    return total
 
 
 def _human(size: float) -> str:

@@ -14,6 +14,7 @@ from pyspark.sql.types import AtomicType, StructField, StructType, _parse_dataty
 
 from raresmith.errors import DataError
 from raresmith.tables import contracts
+from raresmith.tables.content_hash import digest, rows_of
 from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, fingerprint_of
 
 
@@ -62,6 +63,13 @@ def table_version(spark: SparkSession, location: str) -> int:
     return int(commit["version"])
 
 
+def current_version(spark: SparkSession, location: str) -> int:
+    """Version of the newest commit, whatever it changed."""
+    row = DeltaTable.forPath(spark, location).history(1).select("version").first()
+    assert row is not None
+    return int(row["version"])
+
+
 def _newest_commit(spark: SparkSession, location: str, wanted: Callable[[Row], bool]) -> Row | None:
     for most in COMMITS:
         history = DeltaTable.forPath(spark, location).history(most)
@@ -89,14 +97,6 @@ def newest_notes(spark: SparkSession, location: str, run_id: str = "") -> dict[s
 
     commit = _newest_commit(spark, location, is_wanted)
     return dict(json.loads(commit["userMetadata"]).get("notes", {})) if commit else {}
-
-
-def write_text(spark: SparkSession, url: str, text: str) -> None:
-    """Write one file to any place that Spark can reach."""
-    path = spark._jvm.org.apache.hadoop.fs.Path(url)  # type: ignore[union-attr]
-    stream = path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()).create(path, True)
-    stream.write(bytearray(text.encode()))
-    stream.close()
 
 
 def schema_of(table: contracts.Table) -> StructType:
@@ -131,15 +131,15 @@ class Written:
 
 
 def content_hash(df: DataFrame) -> str:
-    """Hex digest of the rows of `df`, the same for any order and partitioning."""
-    # A sum, not an exclusive or: two equal rows must not cancel. In parts of 22 bits, for which a long has room.
+    """Hex digest of the rows of `df` by xxhash64, the same for any order and partitioning."""
+    # In parts of 22 bits, for whose sums a long has room.
     parts = [F.sum(F.shiftrightunsigned("hash", shift).bitwiseAND(2**22 - 1)) for shift in (0, 22, 44)]
     hashed = df.select(F.xxhash64(*[hashable(f) for f in df.schema]).alias("hash"))
     row = hashed.agg(F.count("hash").alias("rows"), *parts).first()
     assert row is not None
     rows, *sums = row
     total = sum((part or 0) << shift for part, shift in zip(sums, (0, 22, 44), strict=True))
-    return f"{total % 2**64:016x}-{rows}"
+    return digest(total, rows)
 
 
 def hash_of(spark: SparkSession, location: str, condition: str = "") -> str:
@@ -171,7 +171,7 @@ def write_table(
     created = not table_exists(spark, location)
     if created:
         _create(spark, table, location, run)
-    version = 0 if created else _current_version(spark, location)
+    version = 0 if created else current_version(spark, location)
     options = {
         "userMetadata": run.commit_metadata(**notes),
         "txnAppId": run.app_id(table.name),
@@ -215,8 +215,8 @@ def read_back(spark: SparkSession, location: str, run: StageRun, condition: str 
     DataError
         If it is not as many rows as the commit says.
     """
-    digest = hash_of(spark, location, condition)
-    rows = int(digest.rpartition("-")[2])
+    found = hash_of(spark, location, condition)
+    rows = rows_of(found)
     commit = _newest_commit(spark, location, lambda commit: bool(commit["userMetadata"]))
     if commit is None:
         raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
@@ -225,7 +225,7 @@ def read_back(spark: SparkSession, location: str, run: StageRun, condition: str 
     # With a condition the metrics count the rows that were copied as well.
     if ours and not condition and said is not None and int(said) != rows:
         raise DataError(f"{location} holds {rows} rows but {said} were written; run {run.stage} again")
-    return Written(rows=rows, version=int(commit["version"]), content_hash=digest)
+    return Written(rows=rows, version=int(commit["version"]), content_hash=found)
 
 
 @contextmanager
@@ -239,12 +239,6 @@ def _no_dictionary(spark: SparkSession, columns: Iterable[str]) -> Iterator[None
     finally:
         for key in keys:
             spark.conf.unset(key)
-
-
-def _current_version(spark: SparkSession, location: str) -> int:
-    row = DeltaTable.forPath(spark, location).history(1).select("version").first()
-    assert row is not None
-    return int(row["version"])
 
 
 def _holds_others(spark: SparkSession, location: str, condition: str) -> bool:

@@ -19,7 +19,7 @@ _TEXTS = {
     "train_copies": "equal to a train row, left out",
     OWN_CATEGORY: "a category of its own",
 }
-_REASONS = {
+REASONS = {
     "malformed": "malformed record",
     "null_label": "null label",
     "null_timestamp": "null {}",
@@ -31,6 +31,7 @@ _REASONS = {
     "duplicate_key": "duplicate key",
     "earlier_run": "row of an earlier run",
 }
+"""What `quarantine.reason` says for each kind of reason; the column's name comes last."""
 
 
 def reason(kind: str, column: str = "") -> str:
@@ -46,7 +47,7 @@ def kind_of(reason: str) -> str:
 def told_reason(reason: str) -> str:
     """A reason as `quarantine.reason` tells it."""
     kind, _, column = reason.partition(":")
-    return _REASONS[kind].format(column)
+    return REASONS[kind].format(column)
 
 
 def told(key: str) -> str:

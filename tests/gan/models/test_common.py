@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests.gan.conftest import draw, make_encoder
 
-from raresmith.config.file import PrivacyConfig, RefineConfig
+from raresmith.config import PrivacyConfig, RefineConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan.data.batches import BatchLoader, StratifiedBatchSampler

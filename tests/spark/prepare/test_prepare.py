@@ -11,7 +11,9 @@ from pyspark.sql import functions as F
 from raresmith.config import Config, parse_config
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import REASON, ROW_ID
-from raresmith.spark.prepare.prepare import Prepared, admitted, fit_label, prepare, rule_breaks
+from raresmith.spark.prepare.prepare import Prepared, fit_label, prepare
+from raresmith.spark.prepare.rules import admitted, passed, rule_breaks, told
+from raresmith.tables.row_counts import REASONS, reason, told_reason
 
 
 def config(**sections: Any) -> Config:
@@ -37,23 +39,23 @@ def prepared(df: DataFrame, **sections: Any) -> Prepared:
 
 
 @pytest.mark.parametrize(
-    ("change", "settings", "reason"),
+    ("change", "settings", "reason", "text"),
     [
-        ({"y": "CAST(NULL AS INT)"}, {}, "null label"),
-        ({"x": "double('Infinity')"}, {}, "infinite x"),
-        ({"x": "-1e300D"}, {}, "infinite x"),
-        ({"x": "CAST(NULL AS DOUBLE)"}, {"on_null": "quarantine"}, "null x"),
-        ({"s": "CAST(NULL AS STRING)"}, {"on_null": "quarantine"}, "null s"),
-        ({"x": "double('NaN')"}, {"on_nan": "quarantine"}, "NaN x"),
-        ({"id": "CAST(NULL AS BIGINT)"}, {}, "null key id"),
+        ({"y": "CAST(NULL AS INT)"}, {}, "null_label", "null label"),
+        ({"x": "double('Infinity')"}, {}, "infinite:x", "infinite x"),
+        ({"x": "-1e300D"}, {}, "infinite:x", "infinite x"),
+        ({"x": "CAST(NULL AS DOUBLE)"}, {"on_null": "quarantine"}, "null:x", "null x"),
+        ({"s": "CAST(NULL AS STRING)"}, {"on_null": "quarantine"}, "null:s", "null s"),
+        ({"x": "double('NaN')"}, {"on_nan": "quarantine"}, "nan:x", "NaN x"),
+        ({"id": "CAST(NULL AS BIGINT)"}, {}, "null_key:id", "null key id"),
     ],
 )
 def test_a_row_that_breaks_a_rule_is_set_aside_with_the_reason(
-    spark: SparkSession, change: dict[str, str], settings: dict[str, str], reason: str
+    spark: SparkSession, change: dict[str, str], settings: dict[str, str], reason: str, text: str
 ) -> None:
     done = prepared(bad(table(spark), **change), prepare=settings)
     assert done.reasons == {reason: 1}
-    assert set_aside(done) == [(None if "id" in change else 7, reason)]
+    assert set_aside(done) == [(None if "id" in change else 7, text)]
     assert done.features.count() == 59
 
 
@@ -68,7 +70,7 @@ def test_a_row_that_looks_complete_breaks_no_rule(spark: SparkSession) -> None:
     broken = F.coalesce(*[F.when(condition, F.lit(name)) for name, condition in rules.items()])
     found = admitted(df, settings).select(F.coalesce(REASON, F.lit("")), F.coalesce(broken, F.lit(""))).collect()
     assert [row[0] for row in found] == [row[1] for row in found]
-    assert {row[0] for row in found} >= {"", "null label", "null key id", "null x", "NaN x", "infinite x", "null s"}
+    assert {row[0] for row in found} >= {"", "null_label", "null_key:id", "null:x", "nan:x", "infinite:x", "null:s"}
 
 
 @pytest.mark.parametrize(("value", "setting"), [("CAST(NULL AS DOUBLE)", "on_null"), ("double('NaN')", "on_nan")])
@@ -80,7 +82,7 @@ def test_missing_numbers_are_imputed_beside_an_indicator_and_counted(
     assert done.features.count() == 60
     row = done.features.where("row_id = 7").first()
     assert row is not None
-    assert done.observed.get["null x"] == 1
+    assert done.observed.get["null:x"] == 1
     if "x_is_null" in row:  # row 7 is a train row
         assert row["x_is_null"] == 3.0
 
@@ -100,7 +102,7 @@ def test_refuse_stops_with_the_count_and_the_setting(spark: SparkSession, change
 
 def test_rows_that_share_a_key_leave_one(spark: SparkSession) -> None:
     done = prepared(bad(table(spark), id="8L"))
-    assert done.reasons == {"duplicate key": 1}
+    assert done.reasons == {"duplicate_key": 1}
     assert done.features.where("row_id = 8").count() == 1
 
 
@@ -194,5 +196,32 @@ def test_features_are_the_same_for_any_partitioning(spark: SparkSession) -> None
 def test_admission_is_the_same_when_publish_asks_again(spark: SparkSession) -> None:
     df = bad(table(spark), x="double('Infinity')")
     settings = config(source={"key": ["id"]})
-    passed = admitted(df, settings).where(F.col(REASON).isNull()).select(F.col(ROW_ID).alias("row_id"))
-    assert passed.exceptAll(prepare(df, settings).features.select("row_id")).count() == 0
+    again = passed(df, settings).select(F.col(ROW_ID).alias("row_id"))
+    assert again.exceptAll(prepare(df, settings).features.select("row_id")).count() == 0
+
+
+@pytest.mark.parametrize("source", [{"key": ["id"]}, {"key": ["s", "id"]}, {}])
+def test_rows_of_which_none_was_set_aside_need_no_second_judgement(spark: SparkSession, source: dict[str, Any]) -> None:
+    df, settings = table(spark).unionAll(table(spark).where("false")), config(source=source)
+    spared, judged = (passed(df, settings, none_set_aside=spare) for spare in (True, False))
+    assert sorted(map(tuple, spared.select(*df.columns, ROW_ID).collect())) == sorted(map(tuple, judged.collect()))
+    # Other ids depend on which rows repeat.
+    assert ("coalesce" in spared._jdf.queryExecution().analyzed().toString()) is (source != {"key": ["id"]})
+
+
+def test_a_reason_is_told_in_spark_as_it_is_told_elsewhere(spark: SparkSession) -> None:
+    keys = [
+        reason(kind, name) for kind, text in REASONS.items() for name in (["a:b {c}", "x"] if "{}" in text else [""])
+    ]
+    found = spark.createDataFrame([(key,) for key in keys], "key string").select("key", told(F.col("key")))
+    assert dict(map(tuple, found.collect())) == {key: told_reason(key) for key in keys}
+    assert told_reason("infinite:a:b {c}") == "infinite a:b {c}"
+
+
+def test_a_feature_called_like_a_rule_is_refused_like_any_other(spark: SparkSession) -> None:
+    df = table(spark).withColumnsRenamed({"x": "label", "s": "key s"})
+    for change in ({"label": "CAST(NULL AS DOUBLE)"}, {"`key s`": "CAST(NULL AS STRING)"}):
+        (name, value), *_ = change.items()
+        broken = df.withColumn(name.strip("`"), F.expr(f"IF(id = 7, {value}, {name})"))
+        with pytest.raises(DataError, match=r'prepare.on_null is "refuse"'):
+            prepared(broken, prepare={"on_null": "refuse"})

@@ -36,7 +36,7 @@ def test_nulls_do_not_make_different_rows_equal(spark: SparkSession) -> None:
 
 
 @pytest.mark.parametrize(
-    ("on_duplicate", "reasons"), [("keep", [None] * 4), ("quarantine", [None, None, "duplicate row", "duplicate row"])]
+    ("on_duplicate", "reasons"), [("keep", [None] * 4), ("quarantine", [None, None, "duplicate_row", "duplicate_row"])]
 )
 def test_repeated_rows_are_kept_apart_or_set_aside(
     spark: SparkSession, on_duplicate: str, reasons: list[str | None]
@@ -54,7 +54,7 @@ def test_of_the_rows_of_a_key_one_is_kept_whatever_the_order(spark: SparkSession
         for rows in (df.coalesce(1), df.repartition(3, "s"), df.orderBy(F.desc("s")))
     }
     assert len(kept) == 1
-    assert identified(df, ("id",)).where(F.col(REASON) == "duplicate key").count() == 2
+    assert identified(df, ("id",)).where(F.col(REASON) == "duplicate_key").count() == 2
 
 
 def test_rows_of_a_key_that_are_equal_throughout_are_called_so_where_it_matters(spark: SparkSession) -> None:
@@ -62,8 +62,8 @@ def test_rows_of_a_key_that_are_equal_throughout_are_called_so_where_it_matters(
         [(1, "a", "x"), (1, "a", "x"), (1, "a", "y"), (2, "b", "z")], "i int, j string, v string"
     )
     for on_duplicate, reasons in (
-        ("keep", ["duplicate key", "duplicate key", None, None]),
-        ("quarantine", ["duplicate key", "duplicate row", None, None]),
+        ("keep", ["duplicate_key", "duplicate_key", None, None]),
+        ("quarantine", ["duplicate_key", "duplicate_row", None, None]),
     ):
         found = [row[REASON] for row in identified(df, ("i", "j"), on_duplicate).collect()]
         assert sorted(found, key=str) == sorted(reasons, key=str)
@@ -71,11 +71,11 @@ def test_rows_of_a_key_that_are_equal_throughout_are_called_so_where_it_matters(
 
 def test_a_row_with_a_reason_neither_repeats_nor_is_repeated(spark: SparkSession) -> None:
     df = spark.createDataFrame(
-        [(1, "a", "null label"), (1, "b", None), (None, "c", "null key id"), (None, "d", "null key id")],
+        [(1, "a", "null_label"), (1, "b", None), (None, "c", "null_key:id"), (None, "d", "null_key:id")],
         f"id int, v string, {REASON} string",
     )
     found = {row["v"]: row[REASON] for row in with_row_id(df, ("id",), "quarantine").collect()}
-    assert found == {"a": "null label", "b": None, "c": "null key id", "d": "null key id"}
+    assert found == {"a": "null_label", "b": None, "c": "null_key:id", "d": "null_key:id"}
 
 
 def test_the_id_does_not_depend_on_the_order_of_columns(spark: SparkSession) -> None:
@@ -116,7 +116,7 @@ def test_one_repeat_among_numbers_of_a_sequence_is_found(spark: SparkSession, fi
     df = spark.range(first, first + 40_000, 1, 4).selectExpr("id", "'a' s")
     assert identified(df, ("id",)).where(F.col(REASON).isNotNull()).count() == 0
     twice = df.union(spark.range(first + 39_999, first + 40_000).selectExpr("id", "'b' s"))
-    assert identified(twice, ("id",)).groupBy(REASON).count().where(F.col(REASON) == "duplicate key").first()[1] == 1
+    assert identified(twice, ("id",)).groupBy(REASON).count().where(F.col(REASON) == "duplicate_key").first()[1] == 1
 
 
 def test_a_table_without_repeats_is_not_shuffled(spark: SparkSession, tmp_path: Path) -> None:

@@ -6,20 +6,15 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from raresmith.config import Config, SourceConfig, parse_config
+from raresmith.config import SourceConfig
 from raresmith.errors import ConfigError, DataError
-from raresmith.spark.prepare.source import MALFORMED, check_columns, read_source, source_identity
+from raresmith.spark.prepare.source import MALFORMED, read_source, source_identity
 
 SCHEMA = "id BIGINT, amount DOUBLE, y INT"
 
 
 def source(path: Path, **changes: Any) -> SourceConfig:
     return SourceConfig(**{"path": str(path), "label": "y", "format": "csv", **changes})
-
-
-def config(path: Path, **sections: Any) -> Config:
-    base = {"path": str(path), "label": "y", **sections.pop("source", {})}
-    return parse_config({"run": {"name": "r", "warehouse": "w"}, "source": base, **sections}, Path("/conf/a.toml"))
 
 
 @pytest.fixture
@@ -85,26 +80,6 @@ def test_a_path_where_nothing_is_says_which_setting_to_change(spark: SparkSessio
 def test_a_schema_that_is_no_schema_is_refused(spark: SparkSession, csv: Path) -> None:
     with pytest.raises(ConfigError, match=r"source.schema is not a list of columns"):
         read_source(spark, source(csv, schema="id BIGNUM"))
-
-
-@pytest.mark.parametrize(
-    ("sections", "message"),
-    [
-        ({"source": {"label": "z"}}, "source.label names the column 'z', which .* lacks; its columns are"),
-        ({"source": {"key": ["ID"]}}, "source.key names the column 'ID', which .* lacks; did you mean 'id'?"),
-        ({"prepare": {"features": ["amonut"]}}, "prepare.features names .*did you mean 'amount'?"),
-        ({"prepare": {"normalise_columns": {"amt": "log"}}}, "prepare.normalise_columns names the column 'amt'"),
-        ({"source": {"timestamp": "amount"}}, "source.timestamp names 'amount' of type double; it must be"),
-        ({"prepare": {"features": ["y"]}}, "prepare.features holds the label 'y'"),
-        ({"evaluate": {"entity": "card"}}, "evaluate.entity names the column 'card'"),
-    ],
-)
-def test_a_column_that_the_table_lacks_is_named_with_its_key(
-    spark: SparkSession, csv: Path, sections: dict[str, Any], message: str
-) -> None:
-    schema = spark.createDataFrame([(1, 2.5, 0)], SCHEMA).schema
-    with pytest.raises(ConfigError, match=message):
-        check_columns(config(csv, **sections), schema)
 
 
 def test_the_identity_of_files_changes_when_one_does(spark: SparkSession, csv: Path) -> None:

@@ -8,7 +8,7 @@ from pyspark.sql import types as t
 from tests.config.test_file import MINIMAL, parsed
 
 from raresmith.errors import ConfigError
-from raresmith.spark.prepare.source import check_columns
+from raresmith.spark.stages.preflight import check_columns
 
 TYPES: dict[str, t.DataType] = {
     "id": t.LongType(), "y": t.StringType(), "n": t.ByteType(), "price": t.DecimalType(5, 2), "x": t.DoubleType(),

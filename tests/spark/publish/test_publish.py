@@ -9,18 +9,17 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from raresmith.config import Config, parse_config
-from raresmith.spark.columns import REASON
 from raresmith.spark.incremental import with_earlier_originals
-from raresmith.spark.prepare.prepare import Prepared, admitted, prepare
+from raresmith.spark.prepare.prepare import Prepared, prepare
+from raresmith.spark.prepare.rules import passed
 from raresmith.spark.publish.publish import (
-    TOO_CLOSE,
-    UNREPAIRED,
     ValidRows,
     as_originals,
     decode_made,
     valid_rows,
     without_copies,
 )
+from raresmith.tables.row_counts import TOO_CLOSE, UNREPAIRED
 
 SCHEMA = "id bigint, card int, t timestamp_ntz, amount double, n int, kind string, `a.b` boolean, label string"
 
@@ -61,10 +60,6 @@ def made_from(prepared: Prepared, shift: float) -> DataFrame:
     rows = prepared.features.where((F.col("split") == "train") & (F.col("label") == code))
     moved = rows.withColumns({name: (F.col(name) + shift).cast("float") for name in numbers})
     return moved.withColumn("base_row_id", F.col("row_id")).withColumn("run_id", F.lit("r"))
-
-
-def passed(raw: DataFrame, config: Config) -> DataFrame:
-    return admitted(raw, config).where(F.col(REASON).isNull())
 
 
 def decoded(prepared: Prepared, raw: DataFrame, config: Config, shift: float) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
@@ -12,14 +12,16 @@ from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder, Label
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import COMPLETE, LABEL, REASON, ROW_ID, SPLIT
-from raresmith.spark.encoding.encode import FLOAT32_MAX, as_number, encode
-from raresmith.spark.encoding.fit import fit_encoder, is_categorical
+from raresmith.spark.encoding.encode import encode
+from raresmith.spark.encoding.fit import fit_encoder
 from raresmith.spark.prepare.calendar_features import with_calendar
-from raresmith.spark.prepare.row_id import with_row_id, without_known
+from raresmith.spark.prepare.row_id import without_known
+from raresmith.spark.prepare.rules import admitted, feature_columns, is_missing, refuse, told
 from raresmith.spark.prepare.source import MALFORMED
 from raresmith.spark.prepare.split import with_split
 from raresmith.spark.prepare.windows import window_feature_names, with_windows
 from raresmith.spark.tables import col
+from raresmith.tables.row_counts import IMPUTED, OWN_CATEGORY, QUARANTINED, reason, told_reason, told_reasons
 
 MAX_CLASSES = 100
 
@@ -41,7 +43,7 @@ class Prepared:
     @property
     def notes(self) -> dict[str, Any]:
         """What the commit of the features remembers."""
-        return {"quarantined": self.reasons}
+        return {QUARANTINED: self.reasons}
 
     def release(self) -> None:
         """Let go of the rows kept in memory."""
@@ -50,124 +52,21 @@ class Prepared:
 
     def set_aside(self) -> dict[str, dict[str, int]]:
         """Rows in quarantine by reason, and values filled in by column; known once the features are written."""
-        found: dict[str, dict[str, int]] = {"quarantined": self.reasons, "imputed": {}, "a category of its own": {}}
+        found: dict[str, dict[str, int]] = {QUARANTINED: self.reasons, IMPUTED: {}, OWN_CATEGORY: {}}
         nulls = self.observed.get if self.observed else {}
         for feature in self.encoder.features:
-            name = f"null {feature.source}"
-            if count := nulls.get(name):
-                found["imputed" if feature.kind == "numeric" else "a category of its own"][name] = count
+            missing = reason("null", feature.source)
+            if count := nulls.get(missing):
+                found[IMPUTED if feature.kind == "numeric" else OWN_CATEGORY][missing] = count
         return {what: counts for what, counts in found.items() if counts}
 
     def words(self) -> str:
         """One line on what was set aside or filled in, or ""."""
         parts = [
             f"{what}: " + ", ".join(f"{name} ({count:,})" for name, count in counts.items())
-            for what, counts in self.set_aside().items()
+            for what, counts in told_reasons(self.set_aside()).items()
         ]
         return "; ".join(parts)
-
-
-def feature_columns(schema: t.StructType, config: Config) -> list[t.StructField]:
-    """The raw columns that are features, in table order.
-
-    Raises
-    ------
-    DataError
-        If there is none, or one is of a type that cannot be a feature.
-    """
-    source = config.source
-    not_features = {source.label, source.timestamp, *source.key, *source.ignore, MALFORMED}
-    wanted = set(config.prepare.features) or set(schema.names) - not_features
-    fields = [f for f in schema.fields if f.name in wanted]
-    for f in fields:
-        is_categorical(f, config.prepare)
-    if not fields and not config.prepare.windows and not config.prepare.calendar:
-        raise DataError("no column is left to be a feature; shorten source.ignore or name some in prepare.features")
-    return fields
-
-
-def rule_breaks(schema: t.StructType, config: Config) -> dict[str, Column]:
-    """For each rule of the contract that a row by itself can break, its name and the condition of breaking it."""
-    prepare, breaks = config.prepare, {}
-    if MALFORMED in schema.names:
-        breaks["malformed record"] = col(MALFORMED).isNotNull()
-    breaks["null label"] = col(config.source.label).isNull()
-    if isinstance(schema[config.source.label].dataType, (t.FloatType, t.DoubleType)):
-        breaks["null label"] = breaks["null label"] | F.isnan(col(config.source.label))
-    if config.source.timestamp:
-        breaks[f"null {config.source.timestamp}"] = col(config.source.timestamp).isNull()
-    for name in config.source.key:
-        breaks[f"null key {name}"] = col(name).isNull()
-    for f in feature_columns(schema, config):
-        raw = col(f.name)
-        if prepare.on_null != "impute":
-            breaks[f"null {f.name}"] = raw.isNull()
-        if not is_categorical(f, prepare) and isinstance(f.dataType, (t.FloatType, t.DoubleType, t.DecimalType)):
-            if prepare.on_nan != "impute" and not isinstance(f.dataType, t.DecimalType):
-                breaks[f"NaN {f.name}"] = F.isnan(raw)
-            # NaN is greater than any number to Spark; as_number makes it null.
-            breaks[f"infinite {f.name}"] = F.abs(as_number(raw, f.dataType)) > FLOAT32_MAX
-    return breaks
-
-
-def is_complete(schema: t.StructType, config: Config) -> Column:
-    """Whether a row has a value in range in every column that counts: such a row breaks no rule."""
-    features = feature_columns(schema, config)
-    present = [
-        col(name).isNotNull() for name in (config.source.label, config.source.timestamp, *config.source.key) if name
-    ]
-    conditions = present + [_has_value(f) for f in features]
-    label = schema[config.source.label]
-    if isinstance(label.dataType, (t.FloatType, t.DoubleType)):
-        conditions.append(~F.isnan(col(label.name)))
-    if MALFORMED in schema.names:
-        conditions.append(col(MALFORMED).isNull())
-    return F.coalesce(_all(conditions), F.lit(False))
-
-
-def _all(conditions: Sequence[Column]) -> Column:
-    """Their conjunction as a balanced tree: as a chain, a thousand columns would be a thousand calls deep in Spark."""
-    if len(conditions) == 1:
-        return conditions[0]
-    middle = len(conditions) // 2
-    return _all(conditions[:middle]) & _all(conditions[middle:])
-
-
-def _has_value(field: t.StructField) -> Column:
-    if isinstance(field.dataType, t.FractionalType):
-        # Neither null nor NaN, which is greater than any number to Spark.
-        return F.abs(col(field.name).cast("double")) <= FLOAT32_MAX
-    return col(field.name).isNotNull()
-
-
-def admitted(raw: DataFrame, config: Config) -> DataFrame:
-    """`raw` with ROW_ID, COMPLETE, and REASON: null where the row passes the contract, else the rule it breaks."""
-    breaks = rule_breaks(raw.schema, config)
-    reason = F.coalesce(*[F.when(condition, F.lit(name)) for name, condition in breaks.items()])
-    # Most rows are complete; only the others are held against one rule after the other.
-    judged = raw.withColumn(COMPLETE, is_complete(raw.schema, config)).withColumn(
-        REASON, F.when(~col(COMPLETE), reason)
-    )
-    return with_row_id(judged, config.source.key, config.prepare.on_duplicate)
-
-
-def _refuse(reasons: dict[str, int], config: Config) -> None:
-    """Stop where the configuration says that such rows are an error of the table."""
-    policies = {
-        "null ": config.prepare.on_null,
-        "NaN ": config.prepare.on_nan,
-        "infinite ": config.prepare.on_infinite,
-        "duplicate row": config.prepare.on_duplicate,
-    }
-    settings = {"null ": "on_null", "NaN ": "on_nan", "infinite ": "on_infinite", "duplicate row": "on_duplicate"}
-    always = ("null label", "null key")
-    for reason, rows in reasons.items():
-        for prefix, policy in policies.items():
-            if reason.startswith(prefix) and policy == "refuse" and not reason.startswith(always):
-                raise DataError(
-                    f'{rows} rows of {config.source.path} have: {reason}; prepare.{settings[prefix]} is "refuse"; '
-                    'mend the rows or set it to "quarantine"'
-                )
 
 
 def fit_label(counts: dict[str | None, int], kind: t.DataType, config: Config) -> Label:
@@ -241,23 +140,12 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
     counts, reasons, has_nulls = _audit(judged, label_column.name)
     if not counts and not reasons:
         raise DataError(f"{config.source.path} has no rows")
-    _refuse(reasons, config)
+    refuse(reasons, config)
     label = known_label(counts, kept, config) if kept else fit_label(counts, label_column.dataType, config)
 
     # Telling the reason takes all columns of a row; where there is none, a job reads those alone that it needs.
     passed = (judged.where(col(REASON).isNull()) if reasons else judged).drop(REASON, COMPLETE, MALFORMED)
-    is_class = {text: col(label.name) == F.lit(text).cast(label_column.dataType) for text in label.classes}
-    is_positive = is_class[label.positive]
-    code = F.coalesce(*[F.when(condition, code) for code, condition in enumerate(is_class.values())])
-    rows = passed.withColumn(LABEL, code)
-    rows = with_calendar(rows, config.prepare.calendar, config.source.timestamp)
-    rows = with_windows(rows, config.prepare.windows, config.source.timestamp, is_positive)
-    rows = with_split(
-        rows, config.split, timestamp=config.source.timestamp, positive=is_positive,
-        random_state=config.run.random_state, fixed=config.run.incremental,
-    )  # fmt: skip
-    if config.split.strategy == "time":  # the other strategies leave no row out
-        rows = rows.where(col(SPLIT).isNotNull())
+    rows = _in_splits(passed, label, config)
     made = [rows.schema[name] for name in made_names]
     slim = rows.select(col(ROW_ID), col(SPLIT), col(LABEL), *[col(f.name) for f in (*used, *made)])
     cached = []
@@ -270,7 +158,7 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
     observed = Observation() if has_nulls else None
     features = encode(_observed(slim, used, observed) if observed else slim, encoder)
     quarantine = judged.where(col(REASON).isNotNull()).select(
-        *[col(name) for name in raw_schema.names], col(REASON).alias("reason")
+        *[col(name) for name in raw_schema.names], told(col(REASON)).alias("reason")
     )
     return Prepared(
         features=features,
@@ -281,6 +169,26 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         observed=observed,
         cached=cached,
     )
+
+
+def _in_splits(passed: DataFrame, label: Label, config: Config) -> DataFrame:
+    """The rows that belong to a split, with LABEL, SPLIT and the columns that are made."""
+    kind, timestamp = passed.schema[label.name].dataType, config.source.timestamp
+    is_class = {text: col(label.name) == F.lit(text).cast(kind) for text in label.classes}
+    is_positive = is_class[label.positive]
+    code = F.coalesce(*[F.when(condition, code) for code, condition in enumerate(is_class.values())])
+    rows = with_calendar(passed.withColumn(LABEL, code), config.prepare.calendar, timestamp)
+    rows = with_windows(rows, config.prepare.windows, timestamp, is_positive)
+    rows = with_split(
+        rows,
+        config.split,
+        timestamp=timestamp,
+        positive=is_positive,
+        random_state=config.run.random_state,
+        fixed=config.run.incremental,
+    )
+    # The other strategies leave no row out.
+    return rows.where(col(SPLIT).isNotNull()) if config.split.strategy == "time" else rows
 
 
 def _audit(judged: DataFrame, label: str) -> tuple[dict[str | None, int], dict[str, int], bool]:
@@ -301,18 +209,10 @@ def _audit(judged: DataFrame, label: str) -> tuple[dict[str | None, int], dict[s
             has_nulls |= not row["complete"]
         else:
             reasons[row[REASON]] = row["rows"]
-    return classes, dict(sorted(reasons.items())), has_nulls
+    return classes, dict(sorted(reasons.items(), key=lambda found: told_reason(found[0]))), has_nulls
 
 
 def _observed(df: DataFrame, columns: Sequence[t.StructField], observation: Observation) -> DataFrame:
     """`df` that counts its null features as it is written."""
-    counts = [F.count(F.when(as_null(f), 1)).alias(f"null {f.name}") for f in columns]
+    counts = [F.count(F.when(is_missing(f), 1)).alias(reason("null", f.name)) for f in columns]
     return df.observe(observation, F.count(F.lit(1)).alias("rows"), *counts)
-
-
-def as_null(field: t.StructField) -> Column:
-    """Whether a raw value counts as missing."""
-    missing = col(field.name).isNull()
-    if isinstance(field.dataType, (t.FloatType, t.DoubleType)):
-        missing = missing | F.isnan(col(field.name))
-    return missing

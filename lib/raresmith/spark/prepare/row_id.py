@@ -9,6 +9,7 @@ from pyspark.sql import types as t
 
 from raresmith.spark.columns import COMPLETE, REASON, ROW_ID
 from raresmith.spark.tables import col, hashable
+from raresmith.tables.row_counts import reason
 
 MOST_BROADCAST = 100_000
 """Up to here repeated ids come to the driver (8 bytes each) and go to every task, so that only their rows are moved."""
@@ -25,9 +26,9 @@ def with_row_id(
     """`judged` with ROW_ID, and a REASON for rows that repeat one that is kept.
 
     The id is the key itself where that is one whole number, else a 64-bit hash of the key, or of all columns where
-    there is no key. Rows of one key: the one with the smallest hash of all columns is kept, the others are "duplicate
-    key". Rows equal in every column: "duplicate row" all but one, unless on_duplicate is "keep"; then they get ids of
-    their own, or with a key are "duplicate key" too. Different rows whose 64-bit hashes meet are told apart by
+    there is no key. Rows of one key: the one with the smallest hash of all columns is kept, the others are duplicate
+    keys. Rows equal in every column: duplicate rows all but one, unless on_duplicate is "keep"; then they get ids of
+    their own, or with a key are duplicate keys too. Different rows whose 64-bit hashes meet are told apart by
     another 64 bits and kept.
 
     Whole numbers that lie close together, as those from a sequence do, are shown to be distinct by one bit each;
@@ -43,10 +44,10 @@ def with_row_id(
     """
     columns = sorted((f for f in judged.schema.fields if f.name not in (REASON, COMPLETE)), key=lambda f: f.name)
     identity = [f for f in columns if f.name in key] or columns
-    rows = judged.withColumn(ROW_ID, _id(identity))
+    rows = judged.withColumn(ROW_ID, plain_id(identity))
     # Without their reasons, for those take all columns to tell: an id too many here changes nothing below.
     ids = rows.select(ROW_ID).where(F.col(ROW_ID).isNotNull())
-    if _is_whole_number(identity) and _shown_distinct(ids):
+    if is_whole_number(identity) and _shown_distinct(ids):
         return rows
     repeated = ids.groupBy(ROW_ID).count().where("count > 1").select(ROW_ID)
     some = repeated.limit(MOST_BROADCAST + 1).toArrow()
@@ -68,9 +69,9 @@ def with_row_id(
     )
     reasons = []
     if on_duplicate != "keep":
-        reasons.append(F.when(F.col(_SAME) & F.col(_WHOLE), F.lit("duplicate row")))
+        reasons.append(F.when(F.col(_SAME) & F.col(_WHOLE), F.lit(reason("duplicate_row"))))
     if key:
-        reasons.append(F.when(F.col(_SAME), F.lit("duplicate key")))
+        reasons.append(F.when(F.col(_SAME), F.lit(reason("duplicate_key"))))
     # The first of an id keeps it, so an id changes only where there is a choice.
     own = F.when(F.col(_NTH) > 1, F.xxhash64(ROW_ID, _NTH)).otherwise(F.col(ROW_ID))
     together = together.withColumns({ROW_ID: own, REASON: F.coalesce(*reasons, F.lit(None).cast("string"))})
@@ -79,7 +80,7 @@ def with_row_id(
 
 
 def without_known(judged: DataFrame, known: DataFrame) -> DataFrame:
-    """`judged` with the REASON "row of an earlier run" for rows that `known` holds.
+    """`judged` with the REASON of a row of an earlier run for rows that `known` holds.
 
     Parameters
     ----------
@@ -93,8 +94,8 @@ def without_known(judged: DataFrame, known: DataFrame) -> DataFrame:
     if some.num_rows <= MOST_BROADCAST:
         again = F.broadcast(judged.sparkSession.createDataFrame(some))
     marked = judged.join(again.withColumn(_IS_REPEATED, F.lit(True)), ROW_ID, "left")
-    reason = F.coalesce(col(REASON), F.when(F.col(_IS_REPEATED), F.lit("row of an earlier run")))
-    return marked.withColumn(REASON, reason).select(*[col(name) for name in judged.columns])
+    why = F.coalesce(col(REASON), F.when(F.col(_IS_REPEATED), F.lit(reason("earlier_run"))))
+    return marked.withColumn(REASON, why).select(*[col(name) for name in judged.columns])
 
 
 def _shown_distinct(ids: DataFrame) -> bool:
@@ -116,12 +117,14 @@ def _shown_distinct(ids: DataFrame) -> bool:
     return bool(marked["ids"] == total["rows"])
 
 
-def _is_whole_number(identity: Sequence[t.StructField]) -> bool:
+def is_whole_number(identity: Sequence[t.StructField]) -> bool:
+    """Whether the columns of the key are one whole number, which is the id then."""
     return len(identity) == 1 and isinstance(identity[0].dataType, t.IntegralType)
 
 
-def _id(fields: Sequence[t.StructField]) -> Column:
-    if _is_whole_number(fields):
+def plain_id(fields: Sequence[t.StructField]) -> Column:
+    """The id of a row that no other repeats, by the columns of its key."""
+    if is_whole_number(fields):
         key: Column = col(fields[0].name).cast("bigint")
         return key
     return row_hash(fields, 0)

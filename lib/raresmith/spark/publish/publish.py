@@ -19,12 +19,8 @@ from raresmith.spark.encoding.decode import decode
 from raresmith.spark.publish.constraints import Constraint, constraints_of
 from raresmith.spark.publish.min_distance import too_close
 from raresmith.spark.publish.repair import Counts, counted, is_left_out, repaired
-from raresmith.spark.tables import col
-
-UNREPAIRED = "made rows that break a constraint, left out"
-TOO_CLOSE = "made rows too close to a train row, left out"
-COPIES = "made rows equal to an original row, left out"
-TAKEN_OUT = "original rows taken out by undersampling or cleaning"
+from raresmith.spark.tables import col, quoted
+from raresmith.tables.row_counts import TOO_CLOSE, UNREPAIRED
 
 
 def raw_schema(encoder: Encoder) -> t.StructType:
@@ -205,8 +201,7 @@ def without_copies(made: DataFrame, originals: DataFrame, encoder: Encoder, conf
     same = F.lit(True)
     left, right = made.alias("made"), originals.select(*[col(n) for n in compared]).distinct().alias("original")
     for name in compared:
-        quoted = "`" + name.replace("`", "``") + "`"
-        same = same & F.col(f"made.{quoted}").eqNullSafe(F.col(f"original.{quoted}"))
+        same = same & F.col(f"made.{quoted(name)}").eqNullSafe(F.col(f"original.{quoted(name)}"))
     return left.join(right, same, "left_anti")
 
 

@@ -1,0 +1,54 @@
+"""The one door to Hadoop's file system: any folder or URL that Spark can reach, without a task."""
+
+from typing import Any, NamedTuple
+
+from pyspark.sql import SparkSession
+
+
+class File(NamedTuple):
+    """One file."""
+
+    path: str
+    size: int
+    """Bytes."""
+    changed: int
+    """Milliseconds since 1970."""
+
+
+def _opened(spark: SparkSession, url: str) -> tuple[Any, Any]:
+    """The file system that `url` is on, and its path there."""
+    path = spark._jvm.org.apache.hadoop.fs.Path(url)  # type: ignore[union-attr]
+    return path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()), path
+
+
+def exists(spark: SparkSession, url: str) -> bool:
+    """Whether there is a file or folder at `url`, which may be a glob."""
+    file_system, path = _opened(spark, url)
+    found = file_system.globStatus(path)
+    return found is not None and len(found) > 0
+
+
+def files_below(spark: SparkSession, url: str) -> list[File]:
+    """All files at `url` and below it, by their paths; it may be a glob."""
+    file_system, path = _opened(spark, url)
+    found = []
+    for root in file_system.globStatus(path):
+        walk = file_system.listFiles(root.getPath(), True)
+        while walk.hasNext():
+            file = walk.next()
+            found.append(File(file.getPath().toString(), file.getLen(), file.getModificationTime()))
+    return sorted(found)
+
+
+def size_of(spark: SparkSession, url: str) -> int:
+    """Bytes of the file at `url`."""
+    file_system, path = _opened(spark, url)
+    return int(file_system.getFileStatus(path).getLen())
+
+
+def write_text(spark: SparkSession, url: str, text: str) -> None:
+    """Write one file."""
+    file_system, path = _opened(spark, url)
+    stream = file_system.create(path, True)
+    stream.write(bytearray(text.encode()))
+    stream.close()

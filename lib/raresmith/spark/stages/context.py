@@ -1,0 +1,91 @@
+"""What every stage of a run works with: the session, the configuration, and the tables of the warehouse."""
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from raresmith.config import Config
+from raresmith.encoding.encoder import Encoder
+from raresmith.errors import DataError
+from raresmith.spark import incremental, tables
+from raresmith.spark.prepare.source import source_identity
+from raresmith.tables.contracts import Table
+from raresmith.tables.stage_run import StageRun, stage_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One stage at work."""
+
+    spark: SparkSession
+    config: Config
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def own(self) -> str:
+        """SQL condition of the run's own rows, where they lie beside those of other runs; else ""."""
+        return incremental.own_rows(self.config)
+
+    @cached_property
+    def source_identity(self) -> str:
+        """What changes when the raw table changes, as it was when the stage first asked."""
+        return source_identity(self.spark, self.config.source)
+
+    def location(self, table: str) -> str:
+        """Where the table called `table` lies."""
+        return f"{self.config.run.warehouse}/{table}"
+
+    def exists(self, table: str) -> bool:
+        """Whether there is a table called `table`."""
+        return tables.table_exists(self.spark, self.location(table))
+
+    def read(self, table: str) -> DataFrame:
+        """All rows of `table`; DataError where there is none."""
+        return tables.read_table(self.spark, self.location(table))
+
+    def read_own(self, table: str) -> DataFrame:
+        """The rows that this run wrote."""
+        return self.read(table).where(self.own or "true")
+
+    def read_so_far(self, table: str) -> DataFrame:
+        """The rows of this run and of earlier days."""
+        return incremental.so_far(self.read(table), self.config)
+
+    def encoder(self) -> Encoder:
+        """The fitted encoder of the warehouse."""
+        row = self.read("encoder").select("document").first()
+        if row is None:
+            raise DataError(f"the encoder table at {self.location('encoder')} is empty; run prepare again")
+        return Encoder.from_json(row["document"])
+
+    def write(
+        self, rows: DataFrame, contract: Table, run: StageRun, condition: str | None = None, **notes: Any
+    ) -> tables.Written:
+        """Replace the rows of `contract` that meet `condition`, by default the run's own; empty means all."""
+        replaced = self.own if condition is None else condition
+        return tables.write_table(rows, contract, self.location(contract.name), run, replace_where=replaced, **notes)
+
+    def run(self, stage: str, *read: str, **inputs: str | int) -> StageRun:
+        """The identity of `stage` on the tables `read` as they are and on other `inputs`."""
+        return stage_run(self.config, stage, {**inputs, **{table: self._version(table) for table in read}})
+
+    def prepare_run(self) -> StageRun:
+        """The identity of prepare on the raw table as it is."""
+        return self.run("prepare", source=self.source_identity)
+
+    def _version(self, table: str) -> str | int:
+        """What changes when the rows of `table` that are read do: its version, or a hash of the days so far."""
+        if not self.config.run.incremental:
+            return tables.table_version(self.spark, self.location(table))
+        stage = {"features": "prepare", "synthetic": "oversample"}[table]
+        return incremental.identity_so_far(self.read("runs"), stage, self.config)
+
+    def other_features(self) -> DataFrame | None:
+        """The features of all other runs that this one must leave alone, or None."""
+        if not self.config.run.incremental or not self.exists("features"):
+            return None
+        return self.read("features").where(F.col("run_id") != self.config.run_id)

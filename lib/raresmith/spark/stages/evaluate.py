@@ -1,0 +1,96 @@
+"""evaluate: features, synthetic, refined → metrics and the report."""
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from raresmith.config import Config
+from raresmith.encoding.encoder import Encoder
+from raresmith.evaluation.verdict import Evaluation
+from raresmith.report.page import ReportData, render_report, write_report
+from raresmith.spark import tables
+from raresmith.spark.columns import ROW_ID
+from raresmith.spark.evaluate.evaluate import evaluate
+from raresmith.spark.evaluate.strategies import made_table
+from raresmith.spark.files import write_text
+from raresmith.spark.stages import ledger
+from raresmith.spark.stages.context import Context
+from raresmith.spark.stages.passed import passed_rows
+from raresmith.tables import contracts
+from raresmith.tables.row_counts import told_reasons
+from raresmith.tables.stage_report import StageReport
+from raresmith.tables.stage_run import StageRun, library_versions
+
+
+def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
+    """Judge the made rows on the test rows."""
+    ctx = Context(spark=spark, config=config)
+    made = {made_table(strategy) for strategy in config.evaluate.strategies} - {""}
+    names = sorted({"features", *made, *(["removed"] if config.oversample.removes else [])})
+    read = {name: ctx.read_so_far(name) for name in names}
+    run = ctx.run("evaluate", *names, **_raw_inputs(ctx))
+    page = f"{config.run.warehouse}/report/{run.run_id}.html"
+    # The rows of other runs lie beside these, so the newest commit of metrics says nothing of this one.
+    if note := ledger.recorded(ctx, run):
+        verdict = tables.newest_notes(spark, ctx.location("metrics"), run.run_id).get("verdict", "")
+        return ledger.unchanged(note, verdict=f"{verdict}\nReport: {page}")
+    encoder = ctx.encoder()
+    evaluation = evaluate(
+        read["features"],
+        read.get("synthetic"),
+        read.get("refined"),
+        encoder,
+        config.evaluate,
+        run_id=run.run_id,
+        random_state=config.run.random_state,
+        removed=read.get("removed"),
+        cards=_cards(ctx) if _judges_cards(config) else None,
+    )
+    contract = contracts.metrics()
+    rows = spark.createDataFrame(evaluation.metrics, tables.schema_of(contract))
+    written = ctx.write(rows, contract, run, f"run_id = '{run.run_id}'", verdict=evaluation.verdict)
+    # The page comes before the note that the stage is done, so that a crash between the two makes it again.
+    _write_report(ctx, run, names, encoder, evaluation, page)
+    verdict = f"{evaluation.verdict}\nReport: {page}"
+    return ledger.finish(ctx, run, written, {"metrics": written.rows}, verdict=verdict)
+
+
+def _judges_cards(config: Config) -> bool:
+    return bool(config.evaluate.entity and config.source.timestamp)
+
+
+def _raw_inputs(ctx: Context) -> dict[str, str | int]:
+    """What decides the rows of the raw table that card precision reads."""
+    if not _judges_cards(ctx.config):
+        return {}
+    return {"source": ctx.source_identity, "prepare": ctx.config.hash("source", "split", "prepare")}
+
+
+def _cards(ctx: Context) -> DataFrame:
+    """row_id, entity and day of the raw rows, for card precision."""
+    return passed_rows(ctx).select(
+        tables.col(ROW_ID).alias("row_id"),
+        tables.col(ctx.config.evaluate.entity).alias("entity"),
+        F.to_date(tables.col(ctx.config.source.timestamp)).alias("day"),
+    )
+
+
+def _write_report(
+    ctx: Context, run: StageRun, read: list[str], encoder: Encoder, evaluation: Evaluation, page: str
+) -> None:
+    data = ReportData(
+        evaluation=evaluation,
+        encoder=encoder,
+        run_id=run.run_id,
+        config_hash=run.config_hash,
+        random_state=run.random_state,
+        seeds=ctx.config.evaluate.seeds,
+        bootstrap=ctx.config.evaluate.bootstrap,
+        table_versions={name: run.inputs[name] for name in read},
+        library_versions=library_versions(),
+        training=ledger.measures_of(ctx, run.run_id, "refine"),
+        set_aside=told_reasons(ledger.reasons_so_far(ctx, run.run_id)),
+    )
+    if "://" in page:
+        write_text(ctx.spark, page, render_report(data))
+    else:
+        write_report(page, data)

@@ -1,0 +1,101 @@
+"""What the table `runs` knows: which stages are done, on what, and what they counted and measured."""
+
+import json
+import time
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from raresmith.spark import tables
+from raresmith.spark.stages.context import Context
+from raresmith.tables import contracts
+from raresmith.tables.stage_report import StageReport
+from raresmith.tables.stage_run import StageRun
+
+MAIN_TABLE = {"prepare": "features", "oversample": "synthetic", "evaluate": "metrics", "publish": "augmented"}
+"""The table that a stage writes last: where it names a run, the others are there as well."""
+
+
+def recorded(ctx: Context, run: StageRun) -> dict[str, Any] | None:
+    """The note that `run` is done, its documents read; or None."""
+    if not ctx.exists("runs"):
+        return None
+    same = (F.col("stage") == run.stage) & (F.col("fingerprint") == run.fingerprint)
+    row = ctx.read("runs").where((F.col("run_id") == run.run_id) & same).first()
+    return None if row is None else {**row.asDict(), "row_counts": json.loads(row["row_counts"])}
+
+
+def unchanged(note: dict[str, Any], **told: str) -> StageReport:
+    """The report of a stage that was done before."""
+    rows = {key: count for key, count in note["row_counts"].items() if isinstance(count, int)}
+    return StageReport(stage=note["stage"], rows=rows, unchanged=True, **told)
+
+
+def done(ctx: Context, run: StageRun) -> StageReport | None:
+    """The report of a stage whose main table was made by an equal run, or None."""
+    table = MAIN_TABLE[run.stage]
+    location = ctx.location(table)
+    if ctx.own:
+        # The newest commit may be another day's, so the rows themselves are held against the note of them.
+        note = recorded(ctx, run)
+        if note is None or not ctx.exists(table):
+            return None
+        return unchanged(note) if tables.hash_of(ctx.spark, location, ctx.own) == note["content_hash"] else None
+    if tables.newest_fingerprint(ctx.spark, location) != run.fingerprint:
+        return None
+    if note := recorded(ctx, run):
+        return unchanged(note)
+    # The process ended between the table's commit and the note of it: only the note is missing.
+    written = tables.read_back(ctx.spark, location, run)
+    measures = tables.newest_notes(ctx.spark, location).get("measures")
+    return finish(ctx, run, written, {table: written.rows}, measures=measures)
+
+
+def finish(
+    ctx: Context,
+    run: StageRun,
+    written: tables.Written,
+    rows: dict[str, int],
+    *,
+    reasons: dict[str, dict[str, int]] | None = None,
+    measures: dict[str, Any] | None = None,
+    **told: str,
+) -> StageReport:
+    """Note in `runs` that the stage is done, and report.
+
+    Parameters
+    ----------
+    written
+        What lies in the main table.
+    rows, reasons
+        By the keys of `raresmith.tables.row_counts`: numbers, and numbers by reason.
+    told
+        More of the report.
+    """
+    seconds = time.monotonic() - ctx.started
+    contract = contracts.runs()
+    row = run.note(
+        table=MAIN_TABLE[run.stage],
+        version=written.version,
+        row_counts={**rows, **(reasons or {})},
+        seconds=seconds,
+        content_hash=written.content_hash,
+        measures=measures,
+    )
+    note = ctx.spark.createDataFrame([tuple(row[c.name] for c in contract.columns)], tables.schema_of(contract))
+    ctx.write(note, contract, run, f"run_id = '{run.run_id}' AND stage = '{run.stage}'")
+    return StageReport(stage=run.stage, rows=rows, seconds=seconds, **told)
+
+
+def reasons_so_far(ctx: Context, run_id: str) -> dict[str, dict[str, int]]:
+    """What the stages so far noted of rows and values that were not clean."""
+    notes = ctx.read("runs").where(F.col("run_id") == run_id).orderBy("stage").select("row_counts").collect()
+    counts = [json.loads(note["row_counts"]) for note in notes]
+    return {key: found for each in counts for key, found in each.items() if isinstance(found, dict)}
+
+
+def measures_of(ctx: Context, run_id: str, stage: str) -> dict[str, Any]:
+    """What `stage` noted of itself, or nothing."""
+    of_stage = (F.col("run_id") == run_id) & (F.col("stage") == stage)
+    row = ctx.read("runs").where(of_stage).select("measures").first()
+    return dict(json.loads(row["measures"])) if row and row["measures"] else {}

@@ -1,0 +1,132 @@
+"""A stage is done again where what it reads is another, and only there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from raresmith.config import Config, parse_config
+from raresmith.errors import DataError
+from raresmith.spark.columns import ROW_ID
+from raresmith.spark.prepare.rules import passed
+from raresmith.spark.prepare.source import is_unreadable, read_source
+from raresmith.spark.stages import SPARK_STAGES
+from raresmith.spark.stages.context import Context
+from raresmith.spark.stages.passed import passed_rows
+from raresmith.spark.tables import table_version
+from raresmith.tables.row_counts import told_reasons
+
+
+def config(folder: Path, **sections: Any) -> Config:
+    document = {
+        "run": {"name": "r", "warehouse": str(folder / "warehouse")},
+        "source": {"path": str(folder / "raw"), "label": "y", "key": ["id"], "timestamp": "at", "ignore": ["card"]},
+        "evaluate": {
+            "strategies": ["none"],
+            "entity": "card",
+            "bootstrap": 20,
+            "classifiers": {"random_forest": {"num_trees": 3, "max_depth": 3}},
+            **sections.pop("evaluate", {}),
+        },
+        **sections,
+    }
+    return parse_config(document, folder / "r.toml")
+
+
+def rows(spark: SparkSession, first: int, last: int) -> DataFrame:
+    return spark.range(first, last).selectExpr(
+        "id", "id % 20 card", "timestamp_seconds(1.7e9 + id * 600) at", "sin(id) x", "int(id % 5 = 0) y"
+    )
+
+
+@pytest.fixture
+def folder(spark: SparkSession, tmp_path: Path) -> Path:
+    rows(spark, 0, 300).coalesce(1).write.parquet(str(tmp_path / "raw"))
+    return tmp_path
+
+
+def test_evaluate_is_done_again_where_the_raw_rows_of_its_cards_changed(spark: SparkSession, folder: Path) -> None:
+    by_card = config(folder)
+    SPARK_STAGES["prepare"](spark, by_card)
+    first = SPARK_STAGES["evaluate"](spark, by_card)
+    assert not first.unchanged and first.verdict.endswith("report/r.html")
+    again = SPARK_STAGES["evaluate"](spark, by_card)
+    assert again.unchanged and again.verdict == first.verdict
+    without = config(folder, evaluate={"entity": ""})
+    assert not SPARK_STAGES["evaluate"](spark, without).unchanged
+
+    rows(spark, 300, 301).write.mode("append").parquet(str(folder / "raw"))
+    assert SPARK_STAGES["evaluate"](spark, without).unchanged
+    assert not SPARK_STAGES["evaluate"](spark, by_card).unchanged
+    assert SPARK_STAGES["evaluate"](spark, by_card).unchanged
+    (note,) = Context(spark=spark, config=by_card).read("runs").where("stage = 'evaluate'").collect()
+    assert set(json.loads(note["inputs"])) == {"features", "source", "prepare"}
+
+
+def test_rows_that_passed_are_those_of_prepare_whether_they_are_judged_again_or_not(
+    spark: SparkSession, folder: Path
+) -> None:
+    settings = config(folder)
+
+    def found() -> DataFrame:
+        return passed_rows(Context(spark=spark, config=settings))
+
+    def same_as_judged() -> bool:
+        judged = passed(read_source(spark, settings.source), settings)
+        return sorted(map(tuple, found().select(*judged.columns).collect())) == sorted(map(tuple, judged.collect()))
+
+    def is_judged() -> bool:
+        return "coalesce" in found()._jdf.queryExecution().analyzed().toString()
+
+    assert is_judged()  # prepare has not said anything yet
+    SPARK_STAGES["prepare"](spark, settings)
+    assert not is_judged() and same_as_judged()
+    # The same row again, and one without a class: prepare sets both aside.
+    rows(spark, 7, 9).withColumn("y", F.when(F.col("id") == 7, F.col("y"))).write.mode("append").parquet(
+        str(folder / "raw")
+    )
+    assert is_judged()  # it is another table than prepare saw
+    report = SPARK_STAGES["prepare"](spark, settings)
+    assert report.rows["quarantine"] == 2
+    assert is_judged() and same_as_judged()
+    assert sorted(row[ROW_ID] for row in found().select(ROW_ID).collect()) == list(range(300))
+    ctx = Context(spark=spark, config=settings)
+    (note,) = ctx.read("runs").where("stage = 'prepare'").collect()
+    noted = json.loads(note["row_counts"])
+    assert noted["quarantined"] == {"duplicate_key": 1, "null_label": 1}
+    assert report.words == "quarantined: duplicate key (1), null label (1)"
+    assert told_reasons({"quarantined": noted["quarantined"]}) == {
+        "quarantined": {row["reason"]: 1 for row in ctx.read("quarantine").collect()}
+    }
+
+
+def test_a_file_that_proves_broken_while_it_is_read_is_named(spark: SparkSession, folder: Path) -> None:
+    (file,) = (folder / "raw").glob("*.parquet")
+    whole = bytearray(file.read_bytes())
+    # The footer stays: only a task that comes to the values sees it.
+    whole[4 : len(whole) // 2] = bytes(len(whole) // 2 - 4)
+    (folder / "raw" / f".{file.name}.crc").unlink()
+    file.write_bytes(whole)
+    with pytest.raises(DataError, match=r"raw cannot be read as parquet: \[FAILED_READ_FILE") as refused:
+        SPARK_STAGES["prepare"](spark, config(folder))
+    assert is_unreadable(refused.value.__context__)
+    assert not is_unreadable(ValueError("FAILED_READ_FILE"))
+
+
+def test_a_stage_whose_note_was_lost_is_noted_and_not_done_again(spark: SparkSession, folder: Path) -> None:
+    settings = config(folder)
+    ctx = Context(spark=spark, config=settings)
+    SPARK_STAGES["prepare"](spark, settings)
+
+    def noted() -> list[tuple[str, str]]:
+        return [(row["fingerprint"], row["content_hash"]) for row in ctx.read("runs").collect()]
+
+    before, version = noted(), table_version(spark, ctx.location("features"))
+    DeltaTable.forPath(spark, ctx.location("runs")).delete()
+    assert SPARK_STAGES["prepare"](spark, settings).rows == {"features": 300}
+    assert noted() == before and table_version(spark, ctx.location("features")) == version
+    assert SPARK_STAGES["prepare"](spark, settings).unchanged
