@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from raresmith.config import ConfigErrors, RefineConfig
 from raresmith.errors import ConfigError, DataError, Key
 from raresmith.gan import refusal
 from raresmith.gan.train import main
@@ -19,6 +20,16 @@ def test_an_error_comes_back_from_its_file_with_type_message_and_fields(tmp_path
     # What torch itself looks for.
     message = json.loads(file.read_text())["message"]
     assert message["message"] == "ConfigError: refine.steps is 3" and int(message["extraInfo"]["timestamp"]) > 0
+
+
+def test_several_mistakes_of_a_configuration_come_back_as_one_text(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
+    with pytest.raises(ConfigErrors) as raised:
+        RefineConfig(steps=0, patience=0)
+    refusal.write(raised.value)
+    back = refusal.read(tmp_path)
+    assert type(back) is ConfigError and str(back) == str(raised.value)
+    assert "refine.steps must be" in str(back) and "refine.patience must be" in str(back)
 
 
 def test_the_file_of_an_error_that_is_none_of_ours_is_passed_over(tmp_path):

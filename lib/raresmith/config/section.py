@@ -33,8 +33,8 @@ class ConfigErrors(ConfigError):
     """
 
     def __init__(self, mistakes: Sequence[ConfigError], file: Path | None = None) -> None:
-        super().__init__("", mistakes=mistakes, file=file)
         self.mistakes, self.file = tuple(mistakes), file
+        super().__init__(self.told())
 
     def told(self, spell: typing.Callable[[Key], str] = str) -> str:
         """One sentence a mistake."""

@@ -25,11 +25,12 @@ def write(error: RaresmithError) -> None:
     if not (path := os.environ.get("TORCHELASTIC_ERROR_FILE")):
         return
     fields = {name: {"key": value} if isinstance(value, Key) else value for name, value in error.fields.items()}
+    kind = next(cls for cls in type(error).__mro__ if cls.__module__ == errors.__name__)  # which `read` can name
     document = {
         "message": {
             "message": f"{type(error).__name__}: {error}",
             "extraInfo": {"py_callstack": traceback.format_exc(), "timestamp": str(int(time.time()))},
-            "raresmith": {"type": type(error).__name__, "message": error.message, "fields": fields},
+            "raresmith": {"type": kind.__name__, "message": error.message, "fields": fields},
         }
     }
     aside = Path(f"{path}.{os.getpid()}")

@@ -1,4 +1,4 @@
-"""`[evaluate]`: the classifier that judges, and what it is asked."""
+"""`[evaluate]`: the classifiers that judge, and what they are asked."""
 
 from collections.abc import Iterator, Mapping
 from pkgutil import resolve_name
@@ -33,7 +33,6 @@ class EvaluateConfig(Section):
     """Cards that can be checked a day, for card precision@top_k; at least 1."""
     bootstrap: Annotated[int, Ge(20), Le(100_000)] = 200
     """Resamples of the test rows behind each interval of 95 %; at least 20."""
-
     classifiers: dict[str, Any] = Field(default_factory=lambda: {"random_forest": {}}, validate_default=True)
     """The classifiers that judge, each with its own keys; without any a random forest with its defaults."""
 
