@@ -1,9 +1,12 @@
 """What differentially private training promises, and the noise that the promise asks for."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from raresmith.config.file import PrivacyConfig
 from raresmith.errors import ConfigError
+
+if TYPE_CHECKING:
+    from raresmith.config.file import PrivacyConfig
 
 ORDERS = (*(1 + tenths / 10 for tenths in range(1, 100)), *range(12, 64), *(2**i for i in range(6, 11)))
 """Of the Rényi divergences among which the accountant takes the one that says most: Opacus's own, and larger ones for
@@ -27,7 +30,7 @@ class Guarantee:
         return f"(ε, δ) = ({self.epsilon:.3g}, {self.delta:.3g})"
 
 
-def make_guarantee(privacy: PrivacyConfig, sample_rate: float, steps: int) -> Guarantee:
+def make_guarantee(privacy: "PrivacyConfig", sample_rate: float, steps: int) -> Guarantee:
     """What `steps` steps of the Poisson-sampled Gaussian mechanism promise with the least noise that keeps the budget.
 
     The ε is an upper bound by Rényi divergences (Mironov, Talwar, Zhang 2019, arXiv:1908.10530), at most
