@@ -24,13 +24,14 @@ def write(error: RaresmithError) -> None:
     """Note `error` in the file that torchrun named to this process, if it did."""
     if not (path := os.environ.get("TORCHELASTIC_ERROR_FILE")):
         return
-    fields = {name: {"key": value} if isinstance(value, Key) else value for name, value in error.fields.items()}
+    keys = [name for name, value in error.fields.items() if isinstance(value, Key)]
     kind = next(cls for cls in type(error).__mro__ if cls.__module__ == errors.__name__)  # which `read` can name
+    told = {"type": kind.__name__, "message": error.message, "fields": error.fields, "keys": keys}
     document = {
         "message": {
             "message": f"{type(error).__name__}: {error}",
             "extraInfo": {"py_callstack": traceback.format_exc(), "timestamp": str(int(time.time()))},
-            "raresmith": {"type": kind.__name__, "message": error.message, "fields": fields},
+            "raresmith": told,
         }
     }
     aside = Path(f"{path}.{os.getpid()}")
@@ -43,7 +44,7 @@ def read(folder: Path) -> RaresmithError | None:
     for path in sorted(folder.rglob("error.json")):
         message: Any = json.loads(path.read_text(encoding="utf-8"))["message"]
         if isinstance(message, dict) and (found := message.get("raresmith")):
-            fields = {k: Key(v["key"]) if isinstance(v, dict) else v for k, v in found["fields"].items()}
+            fields = {name: Key(v) if name in found["keys"] else v for name, v in found["fields"].items()}
             kind: type[RaresmithError] = getattr(errors, found["type"])
             return kind(found["message"], **fields)
     return None

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from raresmith.gan.privacy.accounting import Guarantee
+from raresmith.gan.models.guarantee import Guarantee
 
 
 def privacy(holds: str, guarantee: Guarantee | None) -> list[str]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,13 +11,15 @@ from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, W
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from numpy.typing import NDArray
 
-from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan.folder import open_folder
 from raresmith.tables import contracts
 from raresmith.tables.contracts import Table
 from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, fingerprint_of, stage_run
+
+if TYPE_CHECKING:
+    from raresmith.config import Config
 
 _ROW_GROUP = 2**17
 """Rows that are held while they are encoded; delta-rs's own million takes several hundred megabytes."""
@@ -30,12 +32,12 @@ _ARROW = {
 }
 
 
-def location(config: Config, table: str) -> str:
+def location(config: "Config", table: str) -> str:
     """Where the table called `table` lies."""
     return f"{config.run.warehouse}/{table}"
 
 
-def model_location(config: Config) -> str:
+def model_location(config: "Config") -> str:
     """Where the run's model lies."""
     return f"{location(config, 'models')}/{config.run_id}"
 
@@ -85,19 +87,19 @@ def _newest_note(path: str) -> dict[str, Any]:
     return dict(json.loads(found["userMetadata"])) if found else {}
 
 
-def refine_run(config: Config, features: int | None = None, synthetic: int | None = None) -> StageRun:
+def refine_run(config: "Config", features: int | None = None, synthetic: int | None = None) -> StageRun:
     """The identity of the stage on these versions of its tables, or on the newest."""
     return stage_run(config, "refine", _versions(config, features, synthetic))
 
 
-def _versions(config: Config, features: int | None, synthetic: int | None) -> dict[str, str | int]:
+def _versions(config: "Config", features: int | None, synthetic: int | None) -> dict[str, str | int]:
     return {
         name: table_version(read_table(location(config, name))) if version is None else version
         for name, version in (("features", features), ("synthetic", synthetic))
     }
 
 
-def generate_run(config: Config, features: int | None = None, synthetic: int | None = None) -> StageRun:
+def generate_run(config: "Config", features: int | None = None, synthetic: int | None = None) -> StageRun:
     """The identity of the stage by the saved model alone, on these versions of its tables or on the newest.
 
     Raises
@@ -253,7 +255,7 @@ def overwrite(path: str, rows: pa.RecordBatchReader) -> None:
 
 
 def note_run(
-    config: Config,
+    config: "Config",
     run: StageRun,
     rows: dict[str, int],
     table: str,
@@ -277,7 +279,7 @@ def note_run(
     )
 
 
-def recorded(config: Config, run: StageRun) -> dict[str, Any] | None:
+def recorded(config: "Config", run: StageRun) -> dict[str, Any] | None:
     """The note of `run` in `runs`, or None."""
     try:
         table = DeltaTable(location(config, "runs"))

@@ -15,10 +15,10 @@ from torch.optim import AdamW
 
 from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
+from raresmith.gan.models.guarantee import Guarantee
 from raresmith.gan.models.networks import GlobalBatchNorm
 from raresmith.gan.models.optimizer import adam_state
 from raresmith.gan.models.representation import Representation
-from raresmith.gan.privacy.accounting import Guarantee
 from raresmith.generators.base import Generator
 
 Latent = Literal["synthetic", "noise"]

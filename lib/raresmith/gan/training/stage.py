@@ -6,7 +6,7 @@ import time
 from raresmith.config import Config
 from raresmith.gan.data import tables
 from raresmith.gan.folder import open_folder
-from raresmith.gan.privacy.accounting import Guarantee
+from raresmith.gan.models.guarantee import Guarantee
 from raresmith.tables.stage_report import StageReport
 from raresmith.tables.stage_run import StageRun
 
