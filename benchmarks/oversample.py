@@ -261,10 +261,10 @@ def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
             write_features(source, n_minority, n_majority)
             config = OversampleConfig(
                 method=method,
-                sampler="BorderlineSMOTE" if method == "imblearn" else "",
                 sampling_strategy={"1": n_minority + n_to_make},
                 neighbors=neighbors,
                 min_recall=min_recall,
+                **({"sampler": "BorderlineSMOTE"} if method == "imblearn" else {}),
             )
             told: dict[str, Any] = {}
 
