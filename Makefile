@@ -10,7 +10,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check setup clean
+.PHONY: demo test check docs setup clean
 
 demo: $(READY)
 	@$(BIN)/raresmith run conf/local.toml
@@ -23,6 +23,9 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)
+	$(BIN)/python -c 'from raresmith.config.reference import page; print(page(), end="")' > docs/configuration.md
 
 setup: $(READY)
 

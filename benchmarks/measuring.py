@@ -13,7 +13,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from raresmith.config.file import SparkConfig
+from raresmith.config import SparkConfig
 from raresmith.spark.session import get_spark
 from raresmith.tables.stage_run import library_versions
 

@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.encoding.encoder import Encoder, Label, NumericFeature
-from raresmith.gan.data.tables import open_table, query
+from raresmith.gan.data.tables import query, read_table
 from raresmith.neighbors.distance import Distance
 from raresmith.neighbors.search import nearest, processors
 from raresmith.oversampling.base import Features
@@ -223,7 +223,7 @@ def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
 def read_made(path: Path) -> tuple[NDArray[Any], ...]:
     """Made rows in the order of their ids, with the ids of their parents."""
     columns = ", ".join(["base_row_id", "neighbor_row_id", *(f"v{i}" for i in range(FEATURES))])
-    made = query(open_table(str(path)), f"SELECT {columns} FROM t ORDER BY row_id").read_all()
+    made = query(read_table(str(path)), f"SELECT {columns} FROM t ORDER BY row_id").read_all()
     return _matrix(made), made["base_row_id"].to_numpy(), made["neighbor_row_id"].to_numpy()
 
 
@@ -261,10 +261,10 @@ def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
             write_features(source, n_minority, n_majority)
             config = OversampleConfig(
                 method=method,
-                sampler="BorderlineSMOTE" if method == "imblearn" else "",
                 sampling_strategy={"1": n_minority + n_to_make},
                 neighbors=neighbors,
                 min_recall=min_recall,
+                **({"sampler": "BorderlineSMOTE"} if method == "imblearn" else {}),
             )
             told: dict[str, Any] = {}
 

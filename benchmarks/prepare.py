@@ -21,7 +21,7 @@ from pyspark.ml.feature import StandardScaler, StringIndexer, VectorAssembler
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from raresmith.config.file import load_config
+from raresmith.config import load_config
 from raresmith.spark.stages.prepare import prepare_stage
 
 NUMBERS = [f"v{i}" for i in range(1, 29)]

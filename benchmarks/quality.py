@@ -45,9 +45,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
-from raresmith.oversampling.base import Features, MadeRows
-from raresmith.oversampling.crossover import Crossover
-from raresmith.oversampling.plan import plan_class
+from raresmith.oversampling.smote import MadeRows, smote
 
 Rows = NDArray[np.float32]
 """(n, columns), numbers as they are and categories as codes."""
@@ -88,9 +86,9 @@ class Given:
 
 def read(name: str, data: Path) -> Table:
     if name == "handbook":
-        from raresmith.gan.data.tables import open_table, query
+        from raresmith.gan.data.tables import query, read_table
 
-        found = query(open_table(str(ROOT / "warehouse" / "handbook" / "features")), "SELECT * FROM t").read_all()
+        found = query(read_table(str(ROOT / "warehouse" / "handbook" / "features")), "SELECT * FROM t").read_all()
         frame = found.to_pandas().sort_values("row_id")  # a query gives them in any order
         frame = frame[frame["split"] == "train"].drop(columns=["row_id", "split", "run_id"])
         y = frame.pop("label").to_numpy()
@@ -218,10 +216,9 @@ class Encoded:
 
     def crossover(self, n_neighbors: int) -> MadeRows:
         is_categorical = np.array([feature.kind == "categorical" for feature in self.features])
-        k_neighbors = min(n_neighbors, len(self.given.minority) - 1)
-        plan = plan_class(
-            Crossover(), np.arange(len(self.given.minority)), self.columns, Features(is_categorical),
-            self.given.n_rows, k_neighbors, self.given.seed,
+        plan = smote(
+            np.arange(len(self.given.minority)), self.columns, is_categorical, self.given.n_rows,
+            min(n_neighbors, len(self.given.minority) - 1), self.given.seed, "crossover",
         )  # fmt: skip
         return plan.rows(np.arange(self.given.n_rows))
 
@@ -229,19 +226,20 @@ class Encoded:
         """Rows of the model `name`, trained and generated as the stage does it."""
         import torch
 
-        from raresmith.config.file import RefineConfig
+        from raresmith.config import RefineConfig
+        from raresmith.gan.artifacts.checkpoint import Checkpoints
+        from raresmith.gan.data.batches import BatchLoader
         from raresmith.gan.folder import open_folder
         from raresmith.gan.generation.copies import TrainRows
         from raresmith.gan.generation.generate import blocks
         from raresmith.gan.models.base import Rows as Tensors
         from raresmith.gan.models.base import Setting
-        from raresmith.gan.models.redraw import count
-        from raresmith.gan.models.registry import make_model
         from raresmith.gan.models.representation import Representation
-        from raresmith.gan.privacy.private_gan import make_batches
-        from raresmith.gan.ranks import Process
+        from raresmith.gan.privacy.private_gan import make_batch_sampler
+        from raresmith.gan.ranks import Ranks
         from raresmith.gan.train import train
-        from raresmith.tables.stage_run import StageRun
+        from raresmith.gan.training.early_stopping import EarlyStopping
+        from raresmith.generators.registry import GENERATORS
 
         torch.set_num_threads(1)
         cpu, representation, seed = torch.device("cpu"), Representation(self.encoder), self.given.seed
@@ -255,14 +253,14 @@ class Encoded:
 
         made = self.crossover(NEIGHBORS)
         real = tensors(self.columns)
-        start = tensors(self.columns[:, made.base_row_id] if name == "redraw" else made.columns)
+        start = tensors(self.columns[:, made.base_row_id] if GENERATORS[name].starts_from_base else made.columns)
         setting = Setting(representation=representation, latent=latent, classes=(1,), seed=seed, device=cpu)
-        net = make_model(setting, config, lambda: count(setting, real))
-        process = Process(0, 1, cpu)
-        batches = make_batches(process, config, net, {1: len(real)}, {1: len(start)}, None)
-        run = StageRun(run_id="quality", stage="refine", config_hash="", random_state=seed)
+        net = GENERATORS[name].model().build(setting, config.parameters, lambda: real)
+        ranks = Ranks(0, 1, cpu)
+        sampler = make_batch_sampler(ranks, config, net, {1: len(real)}, {1: len(start)}, None)
         with tempfile.TemporaryDirectory() as folder:
-            train(config, run, process, open_folder(folder), net, batches, real, start, None, None)
+            checkpoints = Checkpoints(open_folder(folder), "quality")
+            train(config, ranks, net, BatchLoader(sampler, real, start), checkpoints, EarlyStopping(ranks))
         known = TrainRows(
             self.encoder, [{f.name: column for f, column in zip(self.features, self.columns, strict=True)}]
         )

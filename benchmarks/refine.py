@@ -59,22 +59,22 @@ def train_ours(settings: dict[str, Any]) -> None:
     """One training in this process, which may be one of several under torchrun; rank 0 prints its seconds."""
     import torch
 
-    from raresmith.config.file import RefineConfig
-    from raresmith.gan.data.batches import Batches
+    from raresmith.config import RefineConfig
+    from raresmith.gan.artifacts.checkpoint import Checkpoints
+    from raresmith.gan.data.batches import BatchLoader, StratifiedBatchSampler
     from raresmith.gan.folder import open_folder
     from raresmith.gan.models.base import Rows, Setting
-    from raresmith.gan.models.redraw import count
-    from raresmith.gan.models.registry import make_model
     from raresmith.gan.models.representation import Representation
     from raresmith.gan.ranks import finish, start
     from raresmith.gan.train import train
-    from raresmith.tables.stage_run import StageRun
+    from raresmith.gan.training.early_stopping import EarlyStopping
+    from raresmith.generators.registry import GENERATORS
 
     config = RefineConfig(checkpoint_every=10**9, **settings)
-    process = start("auto")
+    ranks = start("auto")
     n_real, n_smote = 20_000, 50_000
     setting = Setting(
-        representation=Representation(encoder()), latent="synthetic", classes=(1,), seed=0, device=process.device
+        representation=Representation(encoder()), latent="synthetic", classes=(1,), seed=0, device=ranks.device
     )
 
     def rows(n: int, seed: int, low: int = 0, high: int | None = None) -> Rows:
@@ -82,19 +82,20 @@ def train_ours(settings: dict[str, Any]) -> None:
         zeros = torch.zeros(len(numbers), dtype=torch.int64)
         return Rows(numbers, torch.zeros((len(numbers), 0), dtype=torch.int64), zeros)
 
-    model = make_model(setting, config, lambda: count(setting, rows(n_real, 0)))
-    batches = Batches(
+    networks = GENERATORS[config.model].model()
+    model = networks.build(setting, config.parameters, lambda: rows(n_real, 0))
+    sampler = StratifiedBatchSampler(
         {1: n_real}, {1: n_smote}, batch_size=config.batch_size, seed=0,
-        rank=process.rank, world_size=process.world_size, device=process.device,
+        rank=ranks.rank, world_size=ranks.world_size, device=ranks.device,
     )  # fmt: skip
-    real, smote = rows(n_real, 0, *batches.real_range), rows(n_smote, 1, *batches.smote_range)
-    run = StageRun(run_id="benchmark", stage="refine", config_hash="", random_state=0)
+    real, smote = rows(n_real, 0, *sampler.real_range), rows(n_smote, 1, *sampler.smote_range)
     with tempfile.TemporaryDirectory() as folder:
-        process.wait()
+        ranks.barrier()
         started = time.monotonic()
-        train(config, run, process, open_folder(folder), model, batches, real, smote, None, None)
-        process.wait()
-        if process.first:
+        checkpoints = Checkpoints(open_folder(folder), "benchmark")
+        train(config, ranks, model, BatchLoader(sampler, real, smote), checkpoints, EarlyStopping(ranks))
+        ranks.barrier()
+        if ranks.is_main:
             print(json.dumps({"seconds": time.monotonic() - started}), flush=True)
     finish(0)
 
@@ -188,7 +189,7 @@ def ranks_part(turns: int) -> list[dict[str, Any]]:
 
 def million_part(folder: Path) -> list[dict[str, Any]]:
     """A million synthetic rows of 30 columns, from Delta to Delta."""
-    from raresmith.gan.data.tables import arrow_schema, write_table
+    from raresmith.gan.data.tables import schema_of, write_table
     from raresmith.tables import contracts
     from raresmith.tables.stage_run import StageRun
 
@@ -196,7 +197,7 @@ def million_part(folder: Path) -> list[dict[str, Any]]:
     run = StageRun(run_id="benchmark", stage="prepare", config_hash="", random_state=0)
 
     def write(name: str, contract: contracts.Table, columns: dict[str, Any]) -> None:
-        rows = pa.table({f.name: columns[f.name] for f in arrow_schema(contract)}, schema=arrow_schema(contract))
+        rows = pa.table({f.name: columns[f.name] for f in schema_of(contract)}, schema=schema_of(contract))
         write_table(contract, str(folder / "tables" / name), rows.to_reader(10**5), run)
 
     def features(n: int, seed: int) -> dict[str, Any]:

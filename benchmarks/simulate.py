@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from raresmith.config.file import SimulateConfig
+from raresmith.config import SimulateConfig
 from raresmith.spark.simulate.transactions import simulate
 
 DAY = 86_400

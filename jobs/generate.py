@@ -6,23 +6,27 @@ The rows are those of `raresmith generate` for the same words. Driver and execut
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from functools import partial
 
 import torch
 
-from raresmith.config.file import SparkConfig
+from raresmith.config import SparkConfig
 from raresmith.config.sample_request import add_arguments, request_of
 from raresmith.errors import RaresmithError
 from raresmith.gan.artifacts.saved_model import FILES, load_model
 from raresmith.gan.folder import open_folder
 from raresmith.gan.generation.generate import BLOCK
 from raresmith.gan.generation.sampler import Sampler, make_blocks
+from raresmith.log import RESULT, show
 from raresmith.spark.generate import rows_of_blocks
 from raresmith.spark.publish.publish import raw_schema
 from raresmith.spark.session import get_spark
 from raresmith.spark.tables import overwrite
+
+logger = logging.getLogger("raresmith.jobs.generate")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", required=True, metavar="PATH", help="the folder of a Delta table")
     arguments = parser.parse_args(argv)
     try:
+        show()
         request = request_of(arguments)
         saved = load_model(arguments.model, torch.device("cpu"))
         Sampler(saved, request)  # what cannot be made is refused here, and not by the tasks
@@ -42,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = rows_of_blocks(spark, make, -(-request.num_samples // BLOCK), raw_schema(saved.encoder))
         overwrite(rows, arguments.output)
     except RaresmithError as error:
-        print(f"raresmith: {error}", file=sys.stderr)
+        logger.error("%s", error)
         return 2
-    print(f"generate   {request.num_samples:,} made\n           {arguments.output}", flush=True)
+    RESULT.info("generate   %s made\n           %s", f"{request.num_samples:,}", arguments.output)
     return 0
 
 

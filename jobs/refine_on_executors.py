@@ -10,7 +10,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.ml.torch.distributor import TorchDistributor
 from pyspark.sql import SparkSession
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.errors import DataError
 from raresmith.gan.data import tables
 from raresmith.gan.training import stage

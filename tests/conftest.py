@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import SparkSession
 
-from raresmith.config.file import SparkConfig
+from raresmith.config import SparkConfig
 from raresmith.spark.session import COMPILE_ALL, get_spark
 
 FETCH = """
-from raresmith.config.file import SparkConfig
+from raresmith.config import SparkConfig
 from raresmith.spark.session import get_spark
 get_spark("fetch", SparkConfig(master="local[1]", conf={"spark.ui.enabled": "false"})).stop()
 """

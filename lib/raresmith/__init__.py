@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from raresmith.errors import ConfigError, DataError, RaresmithError
 
 if TYPE_CHECKING:
-    from raresmith.config.file import Config, load_config
+    from raresmith.config import Config, load_config
 
     __version__: str
 

@@ -1,6 +1,7 @@
-"""The command line: `raresmith run CONFIG`, one subcommand a stage, `plan`, and `generate`."""
+"""The command line: `raresmith run CONFIG`, one subcommand a stage, `plan`, `generate` and `schema`."""
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -9,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from raresmith.config.file import Config, load_config
+from raresmith.config import Config, load_config
+from raresmith.config.reference import json_schema
 from raresmith.config.sample_request import add_arguments, request_of
 from raresmith.errors import RaresmithError
 from raresmith.log import RESULT, show
@@ -29,6 +31,7 @@ HELP = {
     "publish": "write original and made rows in the raw schema",
 }
 GENERATE = "make any number of rows in the raw schema by a saved model"
+SCHEMA = "print the JSON Schema of configuration files, by which editors complete them (docs/configuration.md)"
 
 
 SPARK_LOG = Path(tempfile.gettempdir()) / f"raresmith-spark-{os.getpid()}.log"
@@ -65,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     add_arguments(generate)
     generate.add_argument("--output", required=True, metavar="PATH", help="a .csv or .parquet file, or a Delta folder")
     generate.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that the run was for")
+    commands.add_parser("schema", help=SCHEMA, description=SCHEMA)
     return root
 
 
@@ -100,9 +104,9 @@ def generate(arguments: argparse.Namespace) -> int:
     from raresmith.gan.ranks import start
 
     request = request_of(arguments)
-    process = start("auto")
-    report = sample(request, arguments.source, arguments.output, process, arguments.logical_date)
-    if process.first:
+    ranks = start("auto")
+    report = sample(request, arguments.source, arguments.output, ranks, arguments.logical_date)
+    if ranks.is_main:
         RESULT.info(report)
     return 0
 
@@ -114,6 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         show()
         if arguments.command == "generate":
             return generate(arguments)
+        if arguments.command == "schema":
+            print(json.dumps(json_schema(), indent=2))
+            return 0
         config = load_config(arguments.config, arguments.logical_date)
         if arguments.command == "plan":
             from raresmith.spark.plan import plan

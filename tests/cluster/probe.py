@@ -24,7 +24,7 @@ def origins(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["opened by raresmith"]:
-        from raresmith.config.file import SparkConfig
+        from raresmith.config import SparkConfig
         from raresmith.spark.session import get_spark
 
         spark = get_spark("probe", SparkConfig(master="local[7]", driver_memory="7g", shuffle_partitions=77))

@@ -11,7 +11,7 @@ from tests.cluster.standalone import ROOT, Cluster, kill_group, wait_for
 from tests.deploy.small_run import noted_stages, write_config
 
 from raresmith.cli import run_stages
-from raresmith.config.file import load_config
+from raresmith.config import load_config
 
 
 def _probe(cluster: Cluster, *options: str | Path, argument: str = "") -> dict[str, Any]:

@@ -59,10 +59,12 @@ device = "cpu"
 
 [evaluate]
 strategies = ["none", "smote", "refined"]
-num_trees = 5
-max_depth = 5
 bootstrap = 20
 entity = "customer_id"
+
+[evaluate.classifiers.random_forest]
+num_trees = 5
+max_depth = 5
 
 [spark]
 driver_memory = "1g"

@@ -5,7 +5,7 @@ from pyspark.sql import SparkSession
 from tests.deploy.small_run import write_config
 
 from raresmith.cli import run_stages
-from raresmith.config.file import Config, load_config
+from raresmith.config import Config, load_config
 from raresmith.tables.stage_report import STAGES
 
 

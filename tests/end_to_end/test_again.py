@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from tests.deploy.small_run import TABLES
 
 from raresmith.cli import run_stages
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.spark.tables import read_table
 from raresmith.tables.stage_report import STAGES
 
@@ -28,10 +28,13 @@ label = "y"
 steps = 20
 device = "cpu"
 [evaluate]
-num_trees = 3
-max_depth = 3
 bootstrap = 20
 strategies = ["none", "refined"]
+
+[evaluate.classifiers.random_forest]
+num_trees = 3
+max_depth = 3
+
 [spark]
 driver_memory = "1g"
 shuffle_partitions = 2

@@ -16,10 +16,13 @@ path = "raw"
 label = "y"
 key = ["id"]
 [evaluate]
-num_trees = 3
-max_depth = 3
 bootstrap = 20
 strategies = ["none", "smote"]
+
+[evaluate.classifiers.random_forest]
+num_trees = 3
+max_depth = 3
+
 [publish]
 source = "smote"
 """
@@ -44,7 +47,7 @@ def said(capfd: pytest.CaptureFixture[str]) -> list[str]:
     [
         ("id * 2.0D x ; 1 z", "", "source.label names the column 'y', which"),
         ("id * 2.0D x ; int(id = 0) y", "[prepare]\ncategorical = ['kind']\n", "prepare.categorical names the column"),
-        ("id * 2.0D x ; int(id = 0) y", "[refine]\nstep = 5\n", "[refine] has unknown keys ['step']"),
+        ("id * 2.0D x ; int(id = 0) y", "[refine]\nstep = 5\n", "[refine] has no key 'step'; did you mean 'steps'?"),
         ("id * 2.0D x ; int(id = 0) y", "[oversample]\nk_neighbors = 0\n", "oversample.k_neighbors must be at least 1"),
         ("id * 2.0D x ; 1 y", "", "only the class '1'; there must be two classes"),
         (

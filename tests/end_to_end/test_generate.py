@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from raresmith.cli import main
-from raresmith.config.file import Config, load_config
+from raresmith.config import Config, load_config
 from raresmith.encoding.encoder import Encoder
 from raresmith.spark.encoding.decode import decode
 

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from raresmith.cli import main, run_stages
-from raresmith.config.file import load_config
+from raresmith.config import load_config
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.tables import read_table
 from raresmith.tables.stage_report import StageReport
@@ -29,9 +29,11 @@ ignore = ["card"]
 sampling_strategy = 0.5
 [evaluate]
 strategies = ["none", "smote"]
+bootstrap = 20
+
+[evaluate.classifiers.random_forest]
 num_trees = 3
 max_depth = 3
-bootstrap = 20
 """
 DAYS = ("2026-11-20", "2026-11-21", "2026-11-22")
 STAGES = ("prepare", "oversample", "publish")

@@ -15,7 +15,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from tests.deploy.small_run import TABLES
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark.stages.context import Context
 from raresmith.spark.tables import raw_columns

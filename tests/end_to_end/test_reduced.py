@@ -1,13 +1,12 @@
 """Undersampling and cleaning, from the raw table to the augmented one."""
 
-import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
-from raresmith.config.file import parse_config
+from raresmith.config import parse_config
 from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.tables import read_table
 from raresmith.tables.row_counts import TAKEN_OUT
@@ -28,7 +27,8 @@ def config(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory):
             "method": "random", "sampling_strategy": 0.5, "undersampling_strategy": 0.9, "cleaning": "enn",
         },
         "evaluate": {
-            "strategies": ["none", "reduced", "random"], "num_trees": 3, "max_depth": 3, "bootstrap": 20,
+            "strategies": ["none", "reduced", "random"], "bootstrap": 20,
+            "classifiers": {"random_forest": {"num_trees": 3, "max_depth": 3}},
         },
         "publish": {"source": "random"},
     }  # fmt: skip
@@ -79,7 +79,7 @@ def test_a_second_run_changes_nothing(spark, config, stage):
 
 
 def test_taking_out_other_rows_is_another_run(config):
-    less = dataclasses.replace(config[0].oversample, cleaning="none")
-    other = dataclasses.replace(config[0], oversample=less)
+    less = config[0].oversample.replaced(cleaning="none")
+    other = config[0].replaced(oversample=less)
     one, two = (stage_run(c, "oversample", {}).fingerprint for c in (config[0], other))
     assert one != two

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.gan.data import tables
 
 

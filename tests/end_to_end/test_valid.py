@@ -1,6 +1,5 @@
 """Constraints and the least distance, from the raw table to the augmented one."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 from tests.end_to_end.test_incremental import CONFIG, DAYS, Series
 
-from raresmith.config.file import parse_config
+from raresmith.config import parse_config
 from raresmith.errors import ConfigError
 from raresmith.spark.plan import plan
 from raresmith.spark.stages import SPARK_STAGES, check
@@ -99,8 +98,8 @@ def test_made_rows_that_are_left_out_are_all_told(spark, finished):
 def test_a_second_run_changes_nothing_and_another_constraint_is_another_run(spark, finished):
     config, _ = finished
     assert SPARK_STAGES["publish"](spark, config).unchanged
-    fewer = dataclasses.replace(config.publish.constraints, sums=())
-    other = dataclasses.replace(config, publish=dataclasses.replace(config.publish, constraints=fewer))
+    fewer = config.publish.constraints.replaced(sums=())
+    other = config.replaced(publish=config.publish.replaced(constraints=fewer))
     one, two = (stage_run(c, "publish", {}).fingerprint for c in (config, other))
     assert one != two
 

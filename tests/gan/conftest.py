@@ -11,9 +11,9 @@ import pytest
 from deltalake import CommitProperties, write_deltalake
 from numpy.typing import NDArray
 
-from raresmith.config.file import Config, load_config
+from raresmith.config import Config, load_config
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
-from raresmith.gan.data.tables import arrow_schema
+from raresmith.gan.data.tables import schema_of
 from raresmith.tables import contracts
 
 CODES = (0, 2, 3, 5)
@@ -84,7 +84,7 @@ class Warehouse:
         note = json.dumps({"fingerprint": "made by the test"})
         write_deltalake(
             self.table(name),
-            pa.table(columns, schema=arrow_schema(contract)),
+            pa.table(columns, schema=schema_of(contract)),
             mode="overwrite",
             commit_properties=CommitProperties(custom_metadata={"userMetadata": note}),
         )

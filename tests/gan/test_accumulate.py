@@ -6,13 +6,11 @@ from tests.gan.conftest import CODES, make_encoder
 from torch import nn
 from torch.optim import SGD
 
-from raresmith.config.file import RefineConfig
 from raresmith.errors import ConfigError
-from raresmith.gan.data.batches import Batches
+from raresmith.gan.data.batches import StratifiedBatchSampler
 from raresmith.gan.models.base import Batch, Model, Rows, Setting
-from raresmith.gan.models.redraw import count
-from raresmith.gan.models.registry import FAMILY, make_model
 from raresmith.gan.models.representation import Representation
+from raresmith.generators.registry import GENERATORS
 
 CPU = torch.device("cpu")
 REPRESENTATION = Representation(make_encoder(2, 1))
@@ -30,19 +28,21 @@ REAL, SMOTE = rows_of(60, 0), rows_of(150, 1)
 
 def untrained(name: str) -> Model:
     setting = Setting(representation=REPRESENTATION, latent="synthetic", classes=(1,), seed=3, device=CPU)
-    model = make_model(setting, RefineConfig(model=name, steps=10), lambda: count(setting, REAL))
+    spec = GENERATORS[name]
+    model: Model = spec.model().build(setting, spec.Parameters(), lambda: REAL)
+    model.prepare(10, spec.learning_rate)
     model.train(True)
     return model
 
 
-def batches(accumulate: int, *, rank: int = 0, world_size: int = 1, batch_size: int = 32) -> Batches:
-    return Batches(
+def batches(accumulate: int, *, rank: int = 0, world_size: int = 1, batch_size: int = 32) -> StratifiedBatchSampler:
+    return StratifiedBatchSampler(
         {1: len(REAL)}, {1: len(SMOTE)}, batch_size=batch_size, seed=3, rank=rank, world_size=world_size, device=CPU,
         accumulate=accumulate,
     )  # fmt: skip
 
 
-def batch_of(step: int, drawn: Batches) -> Batch:
+def batch_of(step: int, drawn: StratifiedBatchSampler) -> Batch:
     real = REAL.take(drawn.real(step) + drawn.real_range[0])
     smote = SMOTE.take(drawn.smote(step) + drawn.smote_range[0])
     is_drawn = torch.ones(len(real), dtype=torch.bool)
@@ -60,7 +60,7 @@ def fix_batch_norm(model: Model) -> None:
 
 
 @pytest.mark.parametrize("accumulate", [2, 5])
-@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize("name", GENERATORS)
 def test_the_gradients_of_the_parts_add_up_to_that_of_the_batch(name, accumulate):
     models, losses = [], []
     for parts in (1, accumulate):
@@ -80,7 +80,7 @@ def test_the_gradients_of_the_parts_add_up_to_that_of_the_batch(name, accumulate
     assert any(not torch.equal(tensor, start[key]) for key, tensor in whole.items())
 
 
-@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize("name", GENERATORS)
 def test_no_network_sees_more_than_a_part_at_a_time(name):
     model, seen = untrained(name), {}
     for network in model.networks.values():

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -36,3 +38,27 @@ def test_what_the_trainer_refuses_is_refused_once_and_in_its_words(warehouse, ca
     with pytest.raises(DataError, match=r"column n0 of .*features.* has null, NaN or infinite values"):
         launch(house.config)
     assert "raresmith:" not in capfd.readouterr().err
+
+
+COUNTED = """
+import os
+if "RANK" in os.environ:
+    with open(os.environ["STARTS"], "a") as file:
+        file.write(f"{os.environ['RANK']} of attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}\\n")
+"""
+
+
+def test_a_refusal_ends_all_processes_at_once_and_is_the_same_error(warehouse, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(COUNTED)
+    starts: Path = tmp_path / "starts"
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("STARTS", str(starts))
+    settings = "steps = 300\nlearning_rate = 0.99\nbatch_size = 4\nnproc_per_node = 2\nmax_restarts = 3"
+    house = warehouse(settings, numeric=1)
+    columns = delta_rows(house.table("features"))
+    big = pa.array(np.full(len(columns), 3e38), pa.float32())
+    write_deltalake(house.table("features"), columns.drop("n0").append_column("n0", big), mode="overwrite")
+    with pytest.raises(DataError, match=r"no longer finite at step .* refine\.learning_rate, now 0\.99") as refused:
+        launch(house.config)
+    assert refused.value.fields["learning_rate"] == 0.99 and "{step}" in refused.value.message
+    assert sorted(starts.read_text().splitlines()) == ["0 of attempt 0", "1 of attempt 0"]

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import Warehouse
 
-from raresmith.gan.models.registry import FAMILY
 from raresmith.gan.train import main
+from raresmith.generators.registry import GENERATORS
 
 
 def trained(house: Warehouse) -> tuple[dict[str, torch.Tensor], np.ndarray]:
@@ -23,7 +23,7 @@ def trained(house: Warehouse) -> tuple[dict[str, torch.Tensor], np.ndarray]:
     return load_file(folder / "model.safetensors"), np.array(losses)[:, 1:]
 
 
-@pytest.mark.parametrize("model", FAMILY)
+@pytest.mark.parametrize("model", GENERATORS)
 def test_bfloat16_trains_nearly_as_float32_does_and_its_weights_and_rows_are_float32(model, warehouse):
     settings = f'model = "{model}"\nsteps = 60\ncheckpoint_every = 20'
     houses = [

@@ -10,15 +10,15 @@ from tests.gan.conftest import Warehouse, make_encoder
 
 from raresmith.cli import main as raresmith
 from raresmith.gan.generation.generate import BLOCK
-from raresmith.gan.models.registry import FAMILY
 from raresmith.gan.train import main as refine
+from raresmith.generators.registry import GENERATORS
 
 
 @pytest.fixture(scope="module")
 def houses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
     """A warehouse with a model of each kind that starts from noise, and one that starts from synthetic rows."""
     made = {}
-    for model in (*FAMILY, "from synthetic"):
+    for model in (*GENERATORS, "from synthetic"):
         latent = 'model = "gan"' if model == "from synthetic" else f'model = "{model}"\nlatent = "noise"'
         folder = tmp_path_factory.mktemp("house") / model
         made[model] = Warehouse(folder, make_encoder(3, 2, ("good", "bad", "worse")), f"steps = 5\n{latent}")
@@ -28,7 +28,7 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
     return made
 
 
-@pytest.mark.parametrize("model", FAMILY)
+@pytest.mark.parametrize("model", GENERATORS)
 def test_the_executors_make_the_rows_of_the_plain_door_to_the_bit(
     model: str, houses: dict[str, Warehouse], spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

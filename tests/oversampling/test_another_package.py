@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 BY_NAME = """
 from tests.spark.oversample.test_oversample import MIXED, collected, mixed_rows
 
-from raresmith.config.file import OversampleConfig, SparkConfig
+from raresmith.config import OversampleConfig, SparkConfig
 from raresmith.spark import Midpoint
 from raresmith.spark.oversample.oversample import oversample
 from raresmith.spark.session import get_spark

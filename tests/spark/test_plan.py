@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from raresmith.config.file import parse_config
+from raresmith.config import parse_config
 from raresmith.errors import DataError
 from raresmith.spark.plan import plan
 from raresmith.spark.stages import SPARK_STAGES, location

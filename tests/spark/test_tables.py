@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from raresmith.errors import DataError
-from raresmith.gan.data.tables import arrow_schema
+from raresmith.gan.data.tables import schema_of
 from raresmith.gan.data.tables import write_table as write_with_delta_rs
 from raresmith.spark.tables import content_hash, newest_fingerprint, read_table, table_version, write_table
 from raresmith.tables.contracts import Column, Table
@@ -177,7 +177,7 @@ def test_a_column_that_came_later_is_null_in_the_rows_that_stay(
         one = spark.sql("SELECT 2L id, 0.25D gap, 'later' note")
         assert write_table(one, wider, location, later, replace_where="id = 2").rows == 1
     else:
-        note = pa.Table.from_pylist([{"id": 2, "gap": 0.25, "note": "later"}], arrow_schema(wider))
+        note = pa.Table.from_pylist([{"id": 2, "gap": 0.25, "note": "later"}], schema_of(wider))
         assert write_with_delta_rs(wider, location, note.to_reader(), later, predicate="id = 2") == 1
     spark.catalog.clearCache()
     rows = [tuple(row) for row in read_table(spark, location).orderBy("id").collect()]

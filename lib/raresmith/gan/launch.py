@@ -1,24 +1,31 @@
 """Start the trainer under torchrun and tell how it went."""
 
+import logging
 import os
 import subprocess
 import sys
+import tempfile
 from collections import deque
+from pathlib import Path
 
-from raresmith.config.file import Config
-from raresmith.errors import DataError
+from raresmith.config import Config
+from raresmith.errors import RaresmithError
+from raresmith.gan import refusal
 from raresmith.gan.data import tables
 from raresmith.gan.training import stage
-from raresmith.tables.stage_report import StageReport
+from raresmith.tables.stage_report import MARGIN, StageReport
 
-_OURS, _REFUSED = "refine ", "raresmith: "
+_OURS = f"{'refine':<{MARGIN}}"
+
+logger = logging.getLogger(__name__)
 
 
-def command(config: Config, *, only_generate: bool = False) -> list[str]:
-    """The command line that runs the stage on this machine, by the interpreter that runs this one."""
+def command(config: Config, *more: str, only_generate: bool = False) -> list[str]:
+    """The command line that runs the stage on this machine, by the interpreter that runs this one; `more` is for
+    torchrun."""
     settings = config.refine
     return [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", *more),
         *("--nproc-per-node", str(settings.nproc_per_node), "--max-restarts", str(settings.max_restarts)),
         *("-m", "raresmith.gan.train", str(config.path)),
         *(("--logical-date", config.logical_date) if config.logical_date else ()),
@@ -48,8 +55,8 @@ def launch(config: Config, *, only_generate: bool = False) -> StageReport:
 
     Raises
     ------
-    DataError
-        With the trainer's own sentence where it refuses the data; RuntimeError with its last lines where it crashed.
+    RaresmithError
+        The trainer's own, where it refuses; RuntimeError with its last lines where it crashed.
     """
     if config.run.incremental:
         return StageReport(stage="refine", words=stage.LEFT_OUT)
@@ -57,10 +64,24 @@ def launch(config: Config, *, only_generate: bool = False) -> StageReport:
     run = identity(config)
     if stage.is_finished(config, run):
         return stage.report(config, run, unchanged=True)
-    refused, last = "", deque[str](maxlen=30)
+    with tempfile.TemporaryDirectory(prefix="raresmith-") as folder:
+        # torchrun gives each process a file for its error, below this folder.
+        words = command(config, "--log-dir", folder, only_generate=only_generate)
+        refused, code, last = _watched(words, Path(folder))
+    if refused is not None:
+        raise refused
+    if code != 0:
+        raise RuntimeError(f"the trainer ended with code {code}; its last lines:\n{last}")
+    return stage.report(config, identity(config))
+
+
+def _watched(words: list[str], folder: Path) -> tuple[RaresmithError | None, int, str]:
+    """Run torchrun until it ends or one of its processes refuses; return the refusal, the exit code, the last lines."""
+    last = deque[str](maxlen=30)
+    refused = None
     with subprocess.Popen(
-        command(config, only_generate=only_generate),
-        env=environment(),
+        words,
+        env=environment() | {refusal.WATCHED: "1", "RARESMITH_LOG": "text"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -71,15 +92,11 @@ def launch(config: Config, *, only_generate: bool = False) -> StageReport:
             for line in torchrun.stderr:
                 last.append(line)
                 if line.startswith(_OURS):
-                    print(line, end="", file=sys.stderr, flush=True)
-                elif line.startswith(_REFUSED) and not refused:
-                    refused = line.removeprefix(_REFUSED).strip()
+                    logger.info(line.removeprefix(_OURS).rstrip(), extra={"stage": "refine"})
+                # A process that refuses writes its error first and then says it.
+                if refused is None and (refused := refusal.read(folder)) is not None:
                     torchrun.terminate()  # or it would try the same again
         except BaseException:
             torchrun.terminate()
             raise
-    if refused:
-        raise DataError(refused)
-    if torchrun.returncode != 0:
-        raise RuntimeError(f"the trainer ended with code {torchrun.returncode}; its last lines:\n{''.join(last)}")
-    return stage.report(config, identity(config))
+    return refused, torchrun.returncode, "".join(last)

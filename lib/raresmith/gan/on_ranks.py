@@ -1,39 +1,101 @@
-"""A stage that processes do together: the same run on all of them, done once and noted once."""
+"""The stage `refine` as ranks do it together: on the same versions of its tables, done once and noted once."""
 
+import dataclasses
+import time
 from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Self
 
 import torch
+from deltalake import DeltaTable
 
-from raresmith.config.file import Config
+from raresmith.config import Config
+from raresmith.encoding.encoder import Encoder
 from raresmith.gan.data import tables
-from raresmith.gan.generation.refined_table import refined_hash
-from raresmith.gan.ranks import Process
+from raresmith.gan.data.batches import RowIndex, read_row_index
+from raresmith.gan.data.hashes import content_hash
+from raresmith.gan.data.tables import RowSource
+from raresmith.gan.folder import Folder, open_folder
+from raresmith.gan.ranks import Ranks
 from raresmith.gan.training import stage
+from raresmith.generators.base import Generator
+from raresmith.generators.registry import GENERATORS
 from raresmith.tables.stage_report import StageReport
 from raresmith.tables.stage_run import StageRun
 
 
-def agreed_run(config: Config, process: Process, identity: Callable[..., StageRun]) -> StageRun:
-    """The run that `identity`, of `tables`, makes of the tables' versions that the first rank sees."""
-    found = identity(config).inputs if process.first else {"features": 0, "synthetic": 0}
-    versions = torch.tensor([found["features"], found["synthetic"]], device=process.device)
-    return identity(config, *process.share(versions).tolist())
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stage:
+    """The stage as one rank sees it; what it reads is read when it is first asked for."""
 
+    config: Config
+    ranks: Ranks
+    run: StageRun
+    started: float
+    """By time.monotonic()."""
 
-def done_before(config: Config, run: StageRun, process: Process, started: float) -> StageReport | None:
-    """The report of `run` if its rows are there already; `started` is of time.monotonic()."""
-    if not process.agree(process.first and stage.is_done(config, run)):
-        return None
-    if process.first and tables.recorded(config, run) is None:
-        # The process ended between the table's commit and the note of it: only the note is missing.
-        stage.note_done(config, run, refined_hash(config), started)
-    process.wait()
-    return stage.report(config, run, unchanged=True)
+    @classmethod
+    def begin(cls, config: Config, ranks: Ranks, identity: Callable[..., StageRun]) -> Self:
+        """The stage by the run that `identity`, of `tables`, makes of the versions that the main rank sees."""
+        started = time.monotonic()
+        found = identity(config).inputs if ranks.is_main else {"features": 0, "synthetic": 0}
+        versions = torch.tensor([found["features"], found["synthetic"]], device=ranks.device)
+        return cls(config, ranks, identity(config, *ranks.broadcast(versions).tolist()), started)
 
+    def done_before(self) -> StageReport | None:
+        """The report, if the rows are there already."""
+        if not self.ranks.agree(self.ranks.is_main and stage.is_done(self.config, self.run)):
+            return None
+        if self.ranks.is_main and tables.recorded(self.config, self.run) is None:
+            # The process ended between the table's commit and the note of it: only the note is missing.
+            self._note()
+        self.ranks.barrier()
+        return stage.report(self.config, self.run, unchanged=True)
 
-def done_now(config: Config, run: StageRun, process: Process, started: float) -> StageReport:
-    """Note that the rows of `run` are there now; return its report."""
-    if process.first:
-        stage.note_done(config, run, refined_hash(config), started)
-    process.wait()
-    return stage.report(config, run)
+    def done_now(self) -> StageReport:
+        """Note that the rows are there now; return the report."""
+        if self.ranks.is_main:
+            self._note()
+        self.ranks.barrier()
+        return stage.report(self.config, self.run)
+
+    def _note(self) -> None:
+        refined = tables.read_table(tables.location(self.config, "refined"))
+        stage.note_done(self.config, self.run, content_hash(tables.query(refined, "SELECT * FROM t")), self.started)
+
+    @property
+    def spec(self) -> type[Generator]:
+        """The generator of the configuration."""
+        return GENERATORS[self.config.refine.model]
+
+    @cached_property
+    def parameters(self) -> Any:
+        """The generator's own settings."""
+        return self.config.refine.parameters
+
+    @property
+    def model_folder(self) -> Folder:
+        """Where the run's model and its checkpoints lie."""
+        return open_folder(tables.model_location(self.config))
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """Of the features."""
+        return tables.read_encoder(tables.location(self.config, "encoder"))
+
+    @cached_property
+    def features(self) -> DeltaTable:
+        """The table at the run's version."""
+        return tables.read_table(tables.location(self.config, "features"), int(self.run.inputs["features"]))
+
+    @cached_property
+    def synthetic(self) -> RowSource:
+        """The rows of the table at the run's version."""
+        return RowSource(
+            tables.read_table(tables.location(self.config, "synthetic"), int(self.run.inputs["synthetic"]))
+        )
+
+    @cached_property
+    def synthetic_index(self) -> RowIndex:
+        """Of all rows of `synthetic`."""
+        return read_row_index(self.synthetic)

@@ -1,4 +1,4 @@
-"""This process among its ranks: where it stands, how it starts and ends."""
+"""This process among the ranks: where it stands, how it starts and ends."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from raresmith.errors import ConfigError
 
 
 @dataclass(frozen=True, eq=False)
-class Process:
+class Ranks:
     """One of `world_size` processes, and the device that it computes on."""
 
     rank: int
@@ -21,17 +21,17 @@ class Process:
     device: torch.device
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the one that writes and speaks."""
         return self.rank == 0
 
-    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+    def all_reduce(self, tensor: torch.Tensor) -> torch.Tensor:
         """`tensor` summed over all ranks, in place."""
         if self.world_size > 1:
             dist.all_reduce(tensor)
         return tensor
 
-    def share(self, tensor: torch.Tensor) -> torch.Tensor:
+    def broadcast(self, tensor: torch.Tensor) -> torch.Tensor:
         """`tensor` as the first rank has it, in place."""
         if self.world_size > 1:
             dist.broadcast(tensor, src=0)
@@ -39,15 +39,15 @@ class Process:
 
     def agree(self, value: bool) -> bool:
         """`value` as the first rank has it."""
-        return bool(self.share(torch.tensor(value, device=self.device)))
+        return bool(self.broadcast(torch.tensor(value, device=self.device)))
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Until all ranks have come here."""
         if self.world_size > 1:
             dist.barrier()
 
 
-def start(device: str) -> Process:
+def start(device: str) -> Ranks:
     """Join the process group that torchrun describes, or stand alone; `device` is refine.device.
 
     Raises
@@ -75,7 +75,7 @@ def start(device: str) -> Process:
     if world_size > 1:
         # Others wait while the first writes tables, and torchrun ends them all if it dies.
         dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=timedelta(days=1))
-    return Process(rank, world_size, place)
+    return Ranks(rank, world_size, place)
 
 
 def finish(code: int) -> NoReturn:

@@ -136,6 +136,8 @@ class Oversampler(ABC):
     """Whether bases are chosen by the rows of other classes around them."""
     towards_other_classes: ClassVar[bool] = False
     """Whether, where bases are chosen so, neighbours are rows of any class."""
+    takes_whole_cells: ClassVar[bool] = False
+    """Whether it is given all rows of a cell and finds its bases itself, as a `CellOversampler` does."""
     needs_category_counts: ClassVar[bool] = False
     """Whether it learns from how often each category comes with the class."""
     copies_rows: ClassVar[bool] = False
@@ -241,6 +243,8 @@ class NeighborOversampler(Oversampler):
 
 class CellOversampler(NeighborOversampler):
     """An oversampler that is given whole cells of the table, with the rows of all classes, and finds bases itself."""
+
+    takes_whole_cells = True
 
     @dataclass(frozen=True, kw_only=True)
     class Parameters(NeighborOversampler.Parameters):

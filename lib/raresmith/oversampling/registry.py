@@ -1,13 +1,12 @@
 """The oversamplers that a configuration can name."""
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raresmith.oversampling.base import Oversampler
 from raresmith.registry import Registry
 
 if TYPE_CHECKING:
-    from raresmith.config.file import OversampleConfig
+    from raresmith.config import OversampleConfig
 
 OVERSAMPLERS: Registry[Oversampler] = Registry(
     Oversampler,  # type: ignore[type-abstract]
@@ -18,10 +17,4 @@ OVERSAMPLERS: Registry[Oversampler] = Registry(
 
 def oversampler_of(config: "OversampleConfig") -> Oversampler:
     """The oversampler that `[oversample]` names, with its own parameters."""
-    kind = OVERSAMPLERS[config.method]
-    return kind(_parameters(kind, config))
-
-
-def _parameters(kind: type[Oversampler], config: "OversampleConfig") -> Any:
-    names = [field.name for field in fields(kind.Parameters)]
-    return kind.Parameters(**{name: getattr(config, name) for name in names if hasattr(config, name)})
+    return OVERSAMPLERS[config.method](config.parameters)

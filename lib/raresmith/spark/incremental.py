@@ -1,6 +1,5 @@
 """Day by day: what an incremental run takes from the runs before it, and which rows are its own."""
 
-import dataclasses
 import hashlib
 import json
 from typing import Any
@@ -9,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark import tables
@@ -52,7 +51,7 @@ def settings(config: Config) -> dict[str, Any]:
         "evaluate.positive": config.evaluate.positive,
     }
     for section in ("source", "split", "prepare"):
-        for name, value in dataclasses.asdict(getattr(config, section)).items():
+        for name, value in getattr(config, section).document().items():
             found[f"{section}.{name}"] = value
     del found["source.path"]  # each day has its own
     # As they are once they were written.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from pyspark.sql import SparkSession
 
-from raresmith.config.file import Config, load_config
+from raresmith.config import Config, load_config
 from raresmith.errors import RaresmithError
 from raresmith.log import RESULT, show
 from raresmith.spark.session import get_spark

@@ -20,7 +20,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.errors import ConfigError, DataError, Key, RaresmithError
 from raresmith.oversampling.base import Oversampler
 from raresmith.oversampling.registry import OVERSAMPLERS
@@ -128,11 +128,9 @@ class OversamplerStage(
         name = self.getOrDefault("kind") if len(kinds) > 1 else next(iter(kinds))
         if name not in kinds:
             raise ConfigError("kind must be {known}, got {name!r}", known=" or ".join(map(repr, kinds)), name=name)
-        own = {field.name: self.getOrDefault(_camel(field.name)) for field in fields(kinds[name].Parameters)}
-        known = {field.name for field in fields(OversampleConfig)}
-        config: dict[str, Any] = {key: self.getOrDefault(_camel(key)) for key in _SHARED}
-        config |= {key: value for key, value in own.items() if key in known}
-        return kinds[name](kinds[name].Parameters(**own)), OversampleConfig(method=name, **config)
+        keys = [*_SHARED, *(field.name for field in fields(kinds[name].Parameters))]
+        config = OversampleConfig(method=name, **{key: self.getOrDefault(_camel(key)) for key in keys})
+        return kinds[name](config.parameters), config
 
     def fit_resample(self, dataset: DataFrame) -> DataFrame:
         """The rows of `dataset` and the made ones, which are the same for any order and partitions of these.
@@ -145,7 +143,7 @@ class OversamplerStage(
         try:
             made = self._made(dataset)
         except RaresmithError as error:
-            raise type(error)(self._spelt(error)) from None
+            raise (ConfigError if isinstance(error, ConfigError) else DataError)(self._spelt(error)) from None
         return dataset.unionByName(made, allowMissingColumns=True).select(*[col(name) for name in dataset.columns])
 
     def _fit(self, dataset: DataFrame) -> "OversampledModel":

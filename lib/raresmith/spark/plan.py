@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config.file import Config, OversampleConfig
+from raresmith.config import Config, OversampleConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError, NothingToMake
 from raresmith.neighbors.cells import n_parts
@@ -177,7 +177,8 @@ def _prepare(spark: SparkSession, raw: _Raw, config: Config) -> list[str]:
 
 def _oversample(raw: _Raw, config: Config) -> tuple[dict[str, int], list[str]]:
     """Rows to make of each class, and what is told of them."""
-    lines, made, strategy = [], {}, config.oversample.sampling_strategy
+    lines, made = [], {}
+    strategy: float | str | dict[str, int] = config.oversample.sampling_strategy
     if config.run.incremental:
         strategy = for_batch(strategy, raw.in_train, list(raw.counts))
     try:

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
-from raresmith.config.file import SparkConfig
+from raresmith.config import SparkConfig
 from raresmith.errors import ConfigError
 
 JAVA_HINT = (

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raresmith.config.file import Config
+    from raresmith.config import Config
 
 # The sections that decide each stage's rows. What is not here (run.warehouse, spark, evaluate for prepare, ...) may
 # change without the stage being done again.

@@ -18,13 +18,13 @@ from tests.gan.conftest import Warehouse, make_encoder
 from raresmith.errors import DataError
 from raresmith.gan.artifacts.checkpoint import _digest, write_tensors
 from raresmith.gan.artifacts.saved_model import load_model
-from raresmith.gan.data.tables import RowSource, open_table, train_rows
+from raresmith.gan.data.tables import RowSource, read_table, train_rows
 from raresmith.gan.folder import Disk
 from raresmith.gan.generation.copies import read_train_rows
 from raresmith.gan.generation.generate import blocks
 from raresmith.gan.models.base import Rows
-from raresmith.gan.models.registry import FAMILY
 from raresmith.gan.train import main
+from raresmith.generators.registry import GENERATORS
 
 CPU = torch.device("cpu")
 
@@ -36,18 +36,18 @@ def trained(warehouse: Callable[..., Warehouse], model: str, latent: str = "synt
 
 
 @pytest.mark.parametrize("latent", ["synthetic", "noise"])
-@pytest.mark.parametrize("model", FAMILY)
+@pytest.mark.parametrize("model", GENERATORS)
 def test_the_files_alone_make_the_rows_that_training_made(model, latent, warehouse, tmp_path):
     house = trained(
         warehouse, model, latent, categorical=2, real={0: 50, 1: 40, 2: 20}, synthetic={1: 60, 2: 30},
         classes=("good", "bad", "worse"),
     )  # fmt: skip
     expected = delta_rows(house.table("refined"))
-    features = open_table(house.table("features"))
+    features = read_table(house.table("features"))
     real = train_rows(features, (1, 2))
     known = read_train_rows(real, house.encoder)
-    start = RowSource(open_table(house.table("synthetic")))
-    start = replace(start, base=real) if model == "redraw" else start
+    start = RowSource(read_table(house.table("synthetic")))
+    start = replace(start, base=real) if GENERATORS[model].starts_from_base else start
     synthetic = start.read(house.encoder.names)
     shutil.copytree(Path(house.table("models")) / "r", tmp_path / "elsewhere")
     shutil.rmtree(house.folder)
@@ -65,7 +65,7 @@ def test_the_files_alone_make_the_rows_that_training_made(model, latent, warehou
     assert made_rows == sorted(zip(*(expected[name].to_pylist() for name in columns), strict=True))
 
 
-@pytest.mark.parametrize("model", FAMILY)
+@pytest.mark.parametrize("model", GENERATORS)
 def test_no_train_row_is_in_the_files(model, warehouse):
     house = trained(warehouse, model, numeric=4, real={0: 300, 1: 200})
     file = Path(house.table("models")) / "r" / "model.safetensors"
@@ -152,6 +152,7 @@ def pickled(tensors: dict[str, torch.Tensor]) -> bytes:
     return buffer.getvalue()
 
 
+SMALL = {"architecture": "small"}
 PLACES, CODES = "conditionals.tokens.n_places", "conditionals.tokens.of_code"
 
 
@@ -174,9 +175,12 @@ PLACES, CODES = "conditionals.tokens.n_places", "conditionals.tokens.of_code"
         (tensors_are(lambda _: struct.pack("<Q", 2**62) + b"{}"), "holds no safetensors"),
         (tensors_are(lambda t: save(t).replace(b'"shape":[', b'"shape":[9', 1)), "holds no safetensors"),
         (card_has(format=2), "is of format 2 where 1 is expected"),
-        (card_has(model="os.system"), r"has 'os.system' as model where one of \['redraw'"),
+        (card_has(model="os.system"), r"has 'os.system' as model where one of \['gan', 'redraw'"),
         (card_has(model=["redraw"]), r"has \['redraw'\] as model"),
-        (card_has(model="gan"), "lacks the tensors .* or has .*, which its card does not ask for"),
+        (card_has(model="gan", refine=SMALL), "lacks the tensors .* or has .*, which its card does not ask for"),
+        (card_has(model="gan", refine={}), "has None as architecture where one of"),
+        (card_has(model="gan", refine={"architecture": "huge"}), "has 'huge' as architecture where one of"),
+        (card_has(refine=None), "has no settings of refine"),
         (card_has(latent=None), "has None as latent"),
         (card_has(token_sizes=[3]), "has tokens of 1 columns where its encoder has 4"),
         (card_has(token_sizes=[2**20] * 4), r"has the tensor conditionals.* where its card asks for"),

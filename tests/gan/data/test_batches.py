@@ -3,13 +3,15 @@ import pytest
 import torch
 
 from raresmith.errors import ConfigError, DataError
-from raresmith.gan.data.batches import Batches, Order, parted
+from raresmith.gan.data.batches import RowIndex, StratifiedBatchSampler, parted
 
 CPU = torch.device("cpu")
 
 
 def batches(real, synthetic, *, rank=0, world_size=1, batch_size=64):
-    return Batches(real, synthetic, batch_size=batch_size, seed=1, rank=rank, world_size=world_size, device=CPU)
+    return StratifiedBatchSampler(
+        real, synthetic, batch_size=batch_size, seed=1, rank=rank, world_size=world_size, device=CPU
+    )
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 7])
@@ -63,7 +65,7 @@ def test_more_ranks_than_real_rows_in_a_batch_are_refused():
 
 
 def test_rows_are_ordered_by_class_then_id():
-    order = Order.of(np.array([1, 0, 1], np.int32), np.array([5, 9, -3]), "t")
+    order = RowIndex.of(np.array([1, 0, 1], np.int32), np.array([5, 9, -3]), "t")
     assert order.labels.tolist() == [0, 1, 1]
     assert order.row_ids.tolist() == [9, -3, 5]
     assert order.counts() == {0: 1, 1: 2}
@@ -74,7 +76,7 @@ def test_rows_are_ordered_by_class_then_id():
 
 def test_a_row_id_that_two_rows_have_is_refused():
     with pytest.raises(DataError, match="t has 1 rows whose row_id another row has"):
-        Order.of(np.array([1, 1], np.int32), np.array([5, 5]), "t")
+        RowIndex.of(np.array([1, 1], np.int32), np.array([5, 5]), "t")
 
 
 def test_parts_cover_the_whole_once():

@@ -8,7 +8,7 @@ from tests.delta_rows import delta_rows
 
 from raresmith.errors import DataError
 from raresmith.gan.data import external_sort
-from raresmith.gan.data.batches import read_order, read_rows
+from raresmith.gan.data.batches import read_row_index, read_rows
 from raresmith.gan.data.external_sort import read_pieces
 from raresmith.gan.data.tables import RowSource, train_rows
 from raresmith.gan.generation import generate
@@ -50,7 +50,7 @@ def test_pieces_are_the_rows_in_order_and_several_take_one_scan(house, spilled, 
     source = CountedSource(DeltaTable(house.table("synthetic")), scans=([],))
     if from_base:
         source = replace(source, base=train_rows(DeltaTable(house.table("features")), (0, 1)))
-    representation, order = Representation(house.encoder), read_order(source)
+    representation, order = Representation(house.encoder), read_row_index(source)
     source.scans[0].clear()
     pieces = list(read_pieces(source, order, bounds, representation))
     assert len(source.scans[0]) == 1
@@ -64,7 +64,7 @@ def test_pieces_are_the_rows_in_order_and_several_take_one_scan(house, spilled, 
 
 def test_nothing_is_left_behind_where_the_rows_changed_meanwhile(house, spilled):
     source = RowSource(DeltaTable(house.table("synthetic")))
-    order = read_order(source)
+    order = read_row_index(source)
     house.write_synthetic({0: 700, 1: 2299})
     changed = RowSource(DeltaTable(house.table("synthetic")))
     with pytest.raises(DataError, match="gave other rows on a second read"):

@@ -5,14 +5,12 @@ import pytest
 import torch
 from tests.gan.conftest import CODES, make_encoder
 
-from raresmith.config.file import RefineConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.gan.generation.copies import TrainRows
 from raresmith.gan.generation.generate import BLOCK, PIECE, blocks, pieces, refined_row_ids
 from raresmith.gan.models.base import Model, Rows, Setting
-from raresmith.gan.models.redraw import count
-from raresmith.gan.models.registry import FAMILY, make_model
 from raresmith.gan.models.representation import Representation
+from raresmith.generators.registry import GENERATORS
 
 CPU = torch.device("cpu")
 NO_ROWS = TrainRows(make_encoder(5, 2), [])
@@ -21,8 +19,10 @@ NO_ROWS = TrainRows(make_encoder(5, 2), [])
 def make(latent: str, model: str = "gan", architecture: str = "small", encoder: Encoder | None = None) -> Model:
     representation = Representation(encoder or make_encoder(5, 2))
     setting = Setting(representation=representation, latent=latent, classes=(1, 2), seed=3, device=CPU)
-    settings = RefineConfig(model=model, architecture=architecture)
-    return make_model(setting, settings, lambda: count(setting, counted(representation)))
+    spec = GENERATORS[model]
+    parameters = spec.read_parameters({"architecture": architecture})
+    made: Model = spec.model().build(setting, parameters, lambda: counted(representation))
+    return made
 
 
 def counted(representation: Representation, n: int = 300) -> Rows:
@@ -46,7 +46,7 @@ def make_rows(n: int) -> tuple[Rows, np.ndarray]:
 
 @pytest.mark.parametrize("architecture", ["small", "smotified"])
 @pytest.mark.parametrize("latent", ["synthetic", "noise"])
-@pytest.mark.parametrize("model", FAMILY)
+@pytest.mark.parametrize("model", GENERATORS)
 def test_a_refined_row_does_not_depend_on_the_rows_beside_it(model, latent, architecture):
     gan, (rows, ids) = make(latent, model, architecture), make_rows(700)
     torch.set_num_threads(1)
@@ -57,7 +57,7 @@ def test_a_refined_row_does_not_depend_on_the_rows_beside_it(model, latent, arch
     assert len(torch.unique(whole, dim=0)) == 700
 
 
-@pytest.mark.parametrize("model", FAMILY)
+@pytest.mark.parametrize("model", GENERATORS)
 def test_rows_of_categories_alone_are_made_and_scored(model):
     made = make("synthetic", model, encoder=make_encoder(0, 2))
     _, ids = make_rows(50)
@@ -88,7 +88,7 @@ def test_a_row_that_equals_a_train_row_is_made_anew():
     assert no_other.copies == 900
 
 
-@pytest.mark.parametrize("model", FAMILY)
+@pytest.mark.parametrize("model", GENERATORS)
 def test_made_rows_are_valid_and_scored(model):
     gan, (rows, ids) = make("synthetic", model), make_rows(BLOCK + 10)
     sizes = []

@@ -9,11 +9,11 @@ from tests.delta_rows import delta_rows
 from tests.gan.test_train import SETTINGS, finished, mixed, refined, torchrun
 
 from raresmith.cli import main as raresmith
-from raresmith.gan.models.registry import FAMILY
 from raresmith.gan.train import main
+from raresmith.generators.registry import GENERATORS
 
 
-@pytest.mark.parametrize("model", FAMILY)
+@pytest.mark.parametrize("model", GENERATORS)
 def test_the_saved_model_makes_the_rows_of_training_again_and_those_of_new_synthetic_rows(model, warehouse, capsys):
     house = warehouse(f'model = "{model}"\nsteps = 20', categorical=1)
     assert main([str(house.config_path)]) == 0

@@ -25,8 +25,8 @@ from raresmith.gan.generation.generate import BLOCK
 from raresmith.gan.generation.output import write_output
 from raresmith.gan.generation.sampler import Sampler
 from raresmith.gan.launch import environment
-from raresmith.gan.models.registry import FAMILY
 from raresmith.gan.train import main as refine
+from raresmith.generators.registry import GENERATORS
 
 CPU = torch.device("cpu")
 CLASSES = ("good", "bad", "worse")
@@ -48,7 +48,7 @@ def generated(source: object, output: Path, *words: str) -> pa.Table:
 
 
 @pytest.mark.parametrize(
-    ("model", "latent"), [*((model, "noise") for model in FAMILY), ("redraw", "synthetic"), ("vae", "synthetic")]
+    ("model", "latent"), [*((model, "noise") for model in GENERATORS), ("redraw", "synthetic"), ("vae", "synthetic")]
 )
 def test_rows_come_in_the_raw_schema_from_the_folder_alone_and_more_rows_begin_alike(
     model, latent, warehouse, tmp_path, capsys
@@ -235,7 +235,10 @@ def test_rows_that_cannot_be_made_leave_what_is_there(warehouse, tmp_path, capsy
     ("words", "sentence"),
     [
         (("--class", "good"), "--class is 'good' but the model makes the classes ['bad'] of 'class'"),
-        (("--where", "n0=1"), "vae, small, from noise, cannot make rows for given columns; of ['redraw', "),
+        (
+            ("--where", "n0=1"),
+            "vae, small, from noise, cannot make rows for given columns; train one of ['redraw'], which can",
+        ),
         (("--where", "n9=1"), "the model has no column 'n9' that can be given"),
         (("--where", "n0"), "--where must be COLUMN=VALUE, got 'n0'"),
         (("--where", "n0=1", "--where", "n0=2"), "--where names ['n0'] more than once"),

@@ -4,17 +4,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raresmith.gan.models.discretizer import Tokens
+from raresmith.gan.models.discretizer import Discretizer
 
 NO_CODES = np.zeros((0, 0), np.int64)
 
 
-def of_numbers(x: np.ndarray, on_grid: bool = False) -> Tokens:
+def of_numbers(x: np.ndarray, on_grid: bool = False) -> Discretizer:
     x = np.asarray(x, np.float32)
-    return Tokens.fitted(x[:, None], np.zeros((len(x), 0), np.int64), [on_grid], [])
+    return Discretizer.fitted(x[:, None], np.zeros((len(x), 0), np.int64), [on_grid], [])
 
 
-def tokens_of(tokens: Tokens, x: np.ndarray) -> np.ndarray:
+def tokens_of(tokens: Discretizer, x: np.ndarray) -> np.ndarray:
     numbers = torch.from_numpy(np.asarray(x, np.float32))[:, None]
     return tokens.of(numbers, torch.zeros((len(numbers), 0), dtype=torch.int64))[:, 0].numpy()
 
@@ -97,7 +97,7 @@ def test_a_number_moved_by_nothing_stays_where_it_is(n):
 
 def test_the_most_frequent_codes_have_a_token_and_the_others_share_one():
     codes = np.repeat(np.arange(300), np.arange(300, 0, -1))[:, None]
-    tokens = Tokens.fitted(np.zeros((len(codes), 0), np.float32), codes, [], [300])
+    tokens = Discretizer.fitted(np.zeros((len(codes), 0), np.float32), codes, [], [300])
     assert tokens.sizes == [256]
     found = tokens.of(torch.zeros((300, 0)), torch.arange(300)[:, None])[:, 0]
     assert found[:255].tolist() == list(range(255))
@@ -108,7 +108,7 @@ def test_the_most_frequent_codes_have_a_token_and_the_others_share_one():
 
 def test_tokens_are_numbered_one_column_after_the_other():
     numbers = np.array([[0, 1], [1, 1], [2, 1]], np.float32)
-    tokens = Tokens.fitted(numbers, np.array([[0], [1], [1]]), [True, True], [3])
+    tokens = Discretizer.fitted(numbers, np.array([[0], [1], [1]]), [True, True], [3])
     assert (tokens.sizes, tokens.starts) == ([3, 1, 2], [0, 3, 4, 6])
     # Code 1 is the more frequent; code 2, which no row has, goes to the last.
     assert tokens.of(torch.from_numpy(numbers), torch.tensor([[0], [1], [2]])).tolist() == [
@@ -126,9 +126,9 @@ def test_a_handful_of_rows_is_enough(n):
 
 def test_tables_that_lead_beyond_a_column_are_not_sound():
     numbers = np.array([[0, 0], [1, 1], [1, 2]], np.float32)
-    tokens = Tokens.fitted(numbers, np.array([[0], [1], [1]]), [True, True], [3])
+    tokens = Discretizer.fitted(numbers, np.array([[0], [1], [1]]), [True, True], [3])
     assert tokens.sizes == [2, 3, 2] and tokens.are_sound()
-    loaded = Tokens(tokens.sizes, 2, 3)
+    loaded = Discretizer(tokens.sizes, 2, 3)
     loaded.load_state_dict(tokens.state_dict())
     assert loaded.are_sound()
     loaded.edges = torch.zeros_like(tokens.edges)  # the first column has one edge, so that a row is at most token 1

@@ -9,27 +9,27 @@ from tests.delta_rows import delta_rows
 from tests.gan.conftest import make_encoder
 
 from raresmith.gan.models.base import Batch, Rows, Setting
-from raresmith.gan.models.discretizer import Tokens
-from raresmith.gan.models.masked_columns import Conditionals
-from raresmith.gan.models.redraw import Redraw, _drawn, count
+from raresmith.gan.models.discretizer import Discretizer
+from raresmith.gan.models.masked_columns import MaskedColumns
+from raresmith.gan.models.redraw import Redraw, _drawn
 from raresmith.gan.models.representation import Representation
 from raresmith.gan.train import main
 
 CPU = torch.device("cpu")
 
 
-def counting(tokens: Tokens, counted: torch.Tensor) -> Conditionals:
-    net = Conditionals(tokens)
+def counting(tokens: Discretizer, counted: torch.Tensor) -> MaskedColumns:
+    net = MaskedColumns(tokens)
     net.count(counted)
     return net
 
 
 def test_pairs_are_counted_as_by_hand():
     codes = np.array([[0, 0], [0, 0], [0, 1], [1, 1]])
-    tokens = Tokens.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
+    tokens = Discretizer.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
     counted = tokens.of(torch.zeros(4, 0), torch.from_numpy(codes))
     net = counting(tokens, counted)
-    # Tokens: column 0 code 0 (3 rows), code 1 (1); column 1 code 0 and code 1 (2 rows each).
+    # Discretizer: column 0 code 0 (3 rows), code 1 (1); column 1 code 0 and code 1 (2 rows each).
     assert net.pairs.tolist() == [[3, 0, 2, 1], [0, 1, 0, 1], [2, 0, 2, 0], [1, 1, 0, 2]]
     assert net.rows.tolist() == [3, 1, 2, 2]
     # P(code 0 of column 1 | code 0 of column 0) / P(code 0) with four rows of prior: (2 + 4/2) / (3 + 4) ÷ 1/2.
@@ -39,7 +39,7 @@ def test_pairs_are_counted_as_by_hand():
 
 def test_a_row_is_taken_out_of_the_counts_that_it_is_compared_with():
     codes = np.array([[0, 0], [0, 1], [1, 1], [1, 1]])
-    tokens = Tokens.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
+    tokens = Discretizer.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
     counted = tokens.of(torch.zeros(4, 0), torch.from_numpy(codes))
     net = counting(tokens, counted).eval()
     seen = torch.tensor([[1.0, 0.0]])
@@ -60,7 +60,7 @@ def _one_hot(tokens: torch.Tensor, total: int) -> torch.Tensor:
 def test_a_column_does_not_see_itself_nor_what_is_hidden():
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 3, (50, 4))
-    tokens = Tokens.fitted(rng.normal(size=(50, 2)).astype(np.float32), codes, [False, False], [3] * 4)
+    tokens = Discretizer.fitted(rng.normal(size=(50, 2)).astype(np.float32), codes, [False, False], [3] * 4)
     numbers = torch.from_numpy(rng.normal(size=(50, 2)).astype(np.float32))
     counted = tokens.of(numbers, torch.from_numpy(codes))
     net = counting(tokens, counted).eval()
@@ -76,7 +76,8 @@ def test_a_column_does_not_see_itself_nor_what_is_hidden():
 def trained(rows: Rows, encoder_columns: tuple[int, int], steps: int, latent: str = "synthetic") -> Redraw:
     representation = Representation(make_encoder(*encoder_columns))
     setting = Setting(representation=representation, latent=latent, classes=(1,), seed=0, device=CPU)
-    model = Redraw(setting, count(setting, rows), steps=steps, learning_rate=3e-3)
+    model = Redraw.build(setting, None, lambda: rows)
+    model.prepare(steps, 3e-3)
     model.train(True)
     for step in range(steps):
         drawn = torch.randint(0, len(rows), (64,), generator=torch.Generator().manual_seed(step))

@@ -5,7 +5,7 @@ import pytest
 from opacus.accountants import PRVAccountant, RDPAccountant
 from scipy.stats import norm
 
-from raresmith.config.file import PrivacyConfig
+from raresmith.config import PrivacyConfig
 from raresmith.errors import ConfigError
 from raresmith.gan.privacy.accounting import ORDERS, make_guarantee
 

@@ -6,19 +6,21 @@ import torch
 from scipy.stats import binom
 
 from raresmith.errors import DataError
-from raresmith.gan.privacy.poisson import PoissonBatches, most_drawn
+from raresmith.gan.privacy.poisson import PoissonBatchSampler, most_drawn
 
 CPU = torch.device("cpu")
 REAL, SYNTHETIC = {0: 40, 2: 400}, {0: 300, 2: 100}
 
 
-def poisson(rank: int = 0, world_size: int = 1, secret: int = 5, seed: int = 1, batch_size: int = 32) -> PoissonBatches:
-    return PoissonBatches(
+def poisson(
+    rank: int = 0, world_size: int = 1, secret: int = 5, seed: int = 1, batch_size: int = 32
+) -> PoissonBatchSampler:
+    return PoissonBatchSampler(
         REAL, SYNTHETIC, secret=secret, batch_size=batch_size, seed=seed, rank=rank, world_size=world_size, device=CPU
     )
 
 
-def drawn(batches: PoissonBatches, step: int) -> np.ndarray:
+def drawn(batches: PoissonBatchSampler, step: int) -> np.ndarray:
     positions = batches.real(step)
     assert not (positions[positions.argmin() :] >= 0).any() or (positions >= 0).all()
     return (positions[positions >= 0] + batches.real_range[0]).numpy()

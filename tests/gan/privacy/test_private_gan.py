@@ -12,17 +12,18 @@ from scipy.stats import kstest
 from tests.gan.conftest import Warehouse, make_encoder
 from tests.gan.test_train import card, finished, refined, torchrun, weights
 
-from raresmith.config.file import PrivacyConfig, RefineConfig
+from raresmith.config import PrivacyConfig, RefineConfig
 from raresmith.gan.artifacts import checkpoint
 from raresmith.gan.artifacts.saved_model import load_model
 from raresmith.gan.models.base import Batch, Rows, Setting
 from raresmith.gan.models.representation import Representation
 from raresmith.gan.privacy.clipping import clipped_sum
-from raresmith.gan.privacy.private_gan import PrivateGan, make_batches
-from raresmith.gan.ranks import Process
+from raresmith.gan.privacy.private_gan import PrivateGan, make_batch_sampler
+from raresmith.gan.ranks import Ranks
 from raresmith.gan.train import main
+from raresmith.generators.gan import Gan
 
-ALONE = Process(0, 1, torch.device("cpu"))
+ALONE = Ranks(0, 1, torch.device("cpu"))
 SETTINGS = 'model = "gan"\nlatent = "noise"\nvalidate_every = 0\nbatch_size = 16\ndevice = "cpu"'
 PRIVACY = "[refine.privacy]\nepsilon = 3.0\ndelta = 1e-4"
 
@@ -169,8 +170,9 @@ def prepared() -> PrivateGan:
     setting = Setting(
         representation=Representation(make_encoder(4)), latent="noise", classes=(1,), seed=0, device=ALONE.device
     )
-    model = PrivateGan(setting, "small", 2e-4)
-    make_batches(ALONE, settings, model, {1: 1000}, {1: 500}, None)
+    model = PrivateGan(setting, Gan.Parameters())
+    model.prepare(500, 2e-4)
+    make_batch_sampler(ALONE, settings, model, {1: 1000}, {1: 500}, None)
     return model
 
 

@@ -13,7 +13,7 @@ from tests.gan.test_train import card, refined, weights
 
 from raresmith.gan.train import main
 from raresmith.gan.training.judge import Figures
-from raresmith.gan.training.validation import Look, cost
+from raresmith.gan.training.validation import ValidationResult, cost
 
 VALIDATION = {0: 60, 1: 40}
 SHARE = st.floats(0, 1)
@@ -41,8 +41,8 @@ def test_the_cost_is_least_for_rows_like_real_ones_that_lose_nothing(auc, precis
 def test_the_weights_of_the_best_look_are_kept_as_a_run_of_so_many_steps_has_them(warehouse):
     house = warehouse("steps = 300\nvalidate_every = 50\nlearning_rate = 0.01", validation=VALIDATION)
     found = run(house)
-    looks = [Look(*look) for look in found["looks"]]
-    assert found["look_names"] == list(Look._fields)
+    looks = [ValidationResult(*look) for look in found["looks"]]
+    assert found["look_names"] == list(ValidationResult._fields)
     assert [look.step for look in looks] == [50, 100, 150, 200, 250, 300]
     for look in looks:
         assert look.cost == cost(Figures(*look[2:]), Figures(*found["synthetic"]))

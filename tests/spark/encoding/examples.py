@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config.file import PrepareConfig
+from raresmith.config import PrepareConfig
 from raresmith.encoding.encoder import Encoder, Label
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.encoding.decode import decode

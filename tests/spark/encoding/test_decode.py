@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 from tests.spark.encoding.examples import ROWS, SCHEMA, fitted, numbered, there_and_back
 
-from raresmith.config.file import PrepareConfig
+from raresmith.config import PrepareConfig
 from raresmith.encoding.decode import RawUnits
 from raresmith.encoding.encoder import Encoder
 from raresmith.spark.columns import ROW_ID

@@ -5,7 +5,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from tests.spark.encoding.examples import fitted, numbered
 
-from raresmith.config.file import PrepareConfig
+from raresmith.config import PrepareConfig
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.encoding.encode import encode
 

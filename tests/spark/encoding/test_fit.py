@@ -5,7 +5,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from tests.spark.encoding.examples import ROWS, SCHEMA, fitted, numbered
 
-from raresmith.config.file import PrepareConfig
+from raresmith.config import PrepareConfig
 from raresmith.errors import DataError
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config.file import EvaluateConfig
+from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import ConfigError, DataError
 from raresmith.evaluation.verdict import Evaluation, Judgement, value_of
@@ -36,24 +35,15 @@ ENCODER = Encoder(
     label=Label(name="fraud", type="string", classes=("chargeback", "good", "theft"), positive="theft"),
     raw_schema="{}",
 )  # fmt: skip
-CONFIG = EvaluateConfig(
-    strategies=("class_weight", "none", "random", "smote", "refined"), num_trees=5, max_depth=4, max_bins=16,
-    bootstrap=40, top_k=3,
-)  # fmt: skip
 FOREST = RandomForest.Parameters(num_trees=5, max_depth=4, max_bins=16)
+CONFIG = EvaluateConfig(
+    strategies=("class_weight", "none", "random", "smote", "refined"), bootstrap=40, top_k=3,
+    classifiers={"random_forest": FOREST},
+)  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WithClassifiers(EvaluateConfig):
-    """`[evaluate]` with a table for each classifier."""
-
-    classifiers: Mapping[str, Classifier.Parameters]
-
-
-def with_classifiers(
-    config: EvaluateConfig, classifiers: Mapping[str, Classifier.Parameters], **changes: object
-) -> EvaluateConfig:
-    return WithClassifiers(**{**vars(config), **changes, "classifiers": classifiers})
+def forests(num_trees: int) -> dict[str, RandomForest.Parameters]:
+    return {"random_forest": dataclasses.replace(FOREST, num_trees=num_trees)}
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +147,7 @@ def test_samples_hold_the_positive_rows_of_each_origin(found):
 
 
 def test_each_seed_has_its_rows_and_the_verdict_holds_all(tables):
-    config = dataclasses.replace(CONFIG, strategies=("none", "smote"), seeds=(3, 4), num_trees=3)
+    config = CONFIG.replaced(strategies=("none", "smote"), seeds=(3, 4), classifiers=forests(3))
     found = run(tables, config, cards=None)
     aucs = {(m.strategy, m.seed): m.value for m in found.metrics if (m.split, m.metric) == ("test", "roc_auc")}
     assert aucs.keys() == {("none", 3), ("none", 4), ("smote", 3), ("smote", 4)}
@@ -167,7 +157,7 @@ def test_each_seed_has_its_rows_and_the_verdict_holds_all(tables):
 
 
 def test_without_the_baseline_nothing_is_compared(tables):
-    config = dataclasses.replace(CONFIG, strategies=("class_weight",), num_trees=2)
+    config = CONFIG.replaced(strategies=("class_weight",), classifiers=forests(2))
     found = run(tables, config, synthetic=None, refined=None, cards=None)
     assert forest_of(found).comparisons == () and found.verdict.startswith("No comparison")
 
@@ -193,7 +183,7 @@ def test_a_strategy_without_its_table_is_refused(tables):
 
 def test_an_unknown_positive_class_is_refused(tables):
     with pytest.raises(ConfigError, match=r"evaluate\.positive is 'fraud', but the classes of column 'fraud' are"):
-        run(tables, dataclasses.replace(CONFIG, positive="fraud"))
+        run(tables, CONFIG.replaced(positive="fraud"))
 
 
 GUEST = """
@@ -247,7 +237,7 @@ def logistic(tmp_path, monkeypatch) -> type[Classifier]:
 def test_a_second_classifier_stands_beside_the_first_and_changes_nothing_of_it(tables, found, logistic):
     strategies = ("none", "smote")
     parameters = {"random_forest": FOREST, "logistic": logistic.Parameters(penalty=0.001)}
-    both = run(tables, with_classifiers(CONFIG, parameters, strategies=strategies))
+    both = run(tables, CONFIG.replaced(classifiers=parameters, strategies=strategies))
     of = {name: [m for m in both.metrics if m.classifier == name] for name in parameters}
     assert of["random_forest"] == [m for m in found.metrics if m.strategy in strategies]
     keys = [[(m.strategy, m.split, m.metric, m.seed) for m in rows] for rows in of.values()]

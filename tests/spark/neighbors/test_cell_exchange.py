@@ -6,7 +6,7 @@ import pytest
 from tests.oversampling.plans import smote
 from tests.spark.oversample.test_oversample import IDENTITY, encoder_of, numeric
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.errors import DataError
 from raresmith.oversampling.base import copies_per_base
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns

@@ -6,7 +6,7 @@ import pytest
 from imblearn.under_sampling import EditedNearestNeighbours, TomekLinks
 from tests.spark.oversample.test_oversample import IDENTITY, MIXED, encoder_of, mixed_rows, numeric
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.spark.oversample.oversample import oversample
 
 ENCODER = encoder_of(*[numeric(name) for name in ("a", "b.c", "d")])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.spark.oversample.test_oversample import MIXED, mixed_rows
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.spark.oversample.oversample import oversample
 from raresmith.spark.tables import content_hash
 
@@ -19,7 +19,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from pyspark import TaskContext
 from pyspark.sql import SparkSession
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.spark.oversample.oversample import oversample
 from raresmith.spark.tables import content_hash
 from tests.spark.oversample.test_oversample import MIXED, mixed_rows

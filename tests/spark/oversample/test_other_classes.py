@@ -7,7 +7,7 @@ from tests.oversampling.plans import surrounded
 from tests.spark.neighbors.test_cell_exchange import ENCODER, collected
 from tests.spark.oversample.test_oversample import MIXED, mixed_rows
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.errors import DataError
 from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark.oversample.oversample import oversample

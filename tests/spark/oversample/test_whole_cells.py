@@ -7,7 +7,7 @@ import pytest
 from tests.spark.oversample.test_oversample import IDENTITY, MIXED, encoder_of, mixed_rows, numeric
 from threadpoolctl import threadpool_limits
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.errors import ConfigError, DataError
 from raresmith.oversampling.base import copies_per_base
 from raresmith.oversampling.imblearn_adapter import sampler_state

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from raresmith.config.file import Config, parse_config
+from raresmith.config import Config, parse_config
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import REASON, ROW_ID
 from raresmith.spark.prepare.prepare import Prepared, fit_label, prepare

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from raresmith.config.file import SourceConfig
+from raresmith.config import SourceConfig
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.prepare.source import MALFORMED, read_source, source_identity
 

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from tests.real_data import published
 
-from raresmith.config.file import SplitConfig, load_config
+from raresmith.config import SplitConfig, load_config
 from raresmith.spark.columns import LABEL, ROW_ID, SPLIT
 from raresmith.spark.prepare.split import cut_points, with_split
 

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from tests.real_data import published
 
-from raresmith.config.file import WindowConfig
+from raresmith.config import WindowConfig
 from raresmith.errors import ConfigError
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.prepare.windows import window_feature_names, with_windows

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial import cKDTree
 from tests.spark.oversample.test_oversample import MIXED, categorical, encoder_of, mixed_rows, numeric
 
-from raresmith.config.file import OversampleConfig
+from raresmith.config import OversampleConfig
 from raresmith.errors import DataError
 from raresmith.neighbors.distance import category_weight
 from raresmith.spark.columns import ROW_ID

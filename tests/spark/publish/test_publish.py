@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from raresmith.config.file import Config, parse_config
+from raresmith.config import Config, parse_config
 from raresmith.spark.incremental import with_earlier_originals
 from raresmith.spark.prepare.prepare import Prepared, prepare
 from raresmith.spark.prepare.rules import passed

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import types as t
 from tests.config.test_file import parsed
 
-from raresmith.config.file import ConstraintsConfig
+from raresmith.config import ConstraintsConfig
 from raresmith.spark.columns import BASE
 from raresmith.spark.publish.constraints import constraints_of
 from raresmith.spark.publish.repair import Counts, counted, is_left_out, repaired

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import _parse_datatype_string
 from pyspark.testing import assertDataFrameEqual
 
-from raresmith.config.file import SimulateConfig
+from raresmith.config import SimulateConfig
 from raresmith.spark.simulate.entities import IN_PERSON, ONLINE
 from raresmith.spark.simulate.transactions import (
     COUNTRIES,

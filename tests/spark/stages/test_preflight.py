@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from raresmith.config.file import Config, parse_config
+from raresmith.config import Config, parse_config
 from raresmith.errors import ConfigError
 from raresmith.spark.stages.preflight import check_columns
 

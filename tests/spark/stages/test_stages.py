@@ -9,7 +9,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from raresmith.config.file import Config, parse_config
+from raresmith.config import Config, parse_config
 from raresmith.errors import DataError
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.prepare.rules import passed
@@ -28,9 +28,8 @@ def config(folder: Path, **sections: Any) -> Config:
         "evaluate": {
             "strategies": ["none"],
             "entity": "card",
-            "num_trees": 3,
-            "max_depth": 3,
             "bootstrap": 20,
+            "classifiers": {"random_forest": {"num_trees": 3, "max_depth": 3}},
             **sections.pop("evaluate", {}),
         },
         **sections,

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-import sys
+import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +13,9 @@ from safetensors.torch import load, save
 
 from raresmith.errors import DataError
 from raresmith.gan.folder import Folder, Readable
-from raresmith.gan.ranks import Process
+from raresmith.gan.ranks import Ranks
+
+logger = logging.getLogger(__name__)
 
 Saved = tuple[dict[str, torch.Tensor], dict[str, Any]]
 """Tensors by name, and the notes beside them."""
@@ -52,13 +55,13 @@ def read_tensors(folder: Readable, name: str) -> Saved:
 
 
 def whole(folder: Folder, name: str) -> Saved | None:
-    """The same, or None where a file is missing or, with a line on stderr, damaged."""
+    """The same, or None where a file is missing or, as is logged, damaged."""
     try:
         return read_tensors(folder, name)
     except FileNotFoundError:
         return None
     except DataError as error:
-        print(f"refine     {name} {error}; it is not used", file=sys.stderr, flush=True)
+        logger.warning("%s %s; it is not used", name, error, extra={"stage": "refine"})
         return None
 
 
@@ -77,6 +80,20 @@ def save_checkpoint(
         _delete(folder, name)
 
 
+@dataclass(frozen=True, eq=False)
+class Checkpoints:
+    """Those of the run of `fingerprint`, in `folder`."""
+
+    folder: Folder
+    fingerprint: str
+    saved: Saved | None = None
+    """The one to go on from, on the main rank."""
+
+    def save(self, step: int, tensors: Mapping[str, torch.Tensor], notes: dict[str, Any]) -> None:
+        """As `save_checkpoint`."""
+        save_checkpoint(self.folder, self.fingerprint, step, tensors, notes)
+
+
 def newest_checkpoint(folder: Folder, fingerprint: str) -> Saved | None:
     """The newest checkpoint that is whole and belongs to the run of `fingerprint`, or None."""
     for name in _names(folder, _stem(fingerprint)):
@@ -86,15 +103,15 @@ def newest_checkpoint(folder: Folder, fingerprint: str) -> Saved | None:
     return None
 
 
-def restore(process: Process, saved: Saved | None, state: dict[str, torch.Tensor]) -> int:
+def restore(ranks: Ranks, saved: Saved | None, state: dict[str, torch.Tensor]) -> int:
     """Fill the tensors of `state` on every rank with what the first rank read, in place; return its step, or -1."""
-    step = int(process.share(torch.tensor(saved[1]["step"] if saved else -1, device=process.device)))
+    step = int(ranks.broadcast(torch.tensor(saved[1]["step"] if saved else -1, device=ranks.device)))
     if step >= 0:
         with torch.no_grad():
             for name, tensor in state.items():
                 if saved:
                     tensor.copy_(saved[0][name])
-                process.share(tensor)
+                ranks.broadcast(tensor)
     return step
 
 

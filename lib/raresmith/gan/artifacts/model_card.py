@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from raresmith.gan.privacy.accounting import Guarantee
+from raresmith.gan.models.guarantee import Guarantee
 
 
 def privacy(holds: str, guarantee: Guarantee | None) -> list[str]:
@@ -35,8 +35,8 @@ def privacy(holds: str, guarantee: Guarantee | None) -> list[str]:
     ]
 
 
-def as_text(card: Mapping[str, Any]) -> str:
-    """The page in Markdown of a card as it stands in model.json."""
+def as_text(called: str, card: Mapping[str, Any]) -> str:
+    """The page in Markdown of the card of a model, as it stands in model.json."""
     label, features = card["encoder"]["label"], card["encoder"]["features"]
     kinds = [feature["kind"] for feature in features]
     width = f"{kinds.count('numeric')} numbers and {kinds.count('categorical')} categories"
@@ -50,7 +50,7 @@ def as_text(card: Mapping[str, Any]) -> str:
     private = [(name.replace("_", " "), f"{value:.6g}") for name, value in (card["differential_privacy"] or {}).items()]
     return "\n".join(
         [
-            f"# {card['run_id']}: {card['model']}, {card['architecture']}, from {card['latent']}",
+            f"# {card['run_id']}: {called}",
             "",
             f"Makes rows of {width}, of the classes:",
             "",

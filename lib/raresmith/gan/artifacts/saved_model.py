@@ -6,22 +6,22 @@ The three are enough to make rows: the card holds the encoder, and no table is a
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 
-from raresmith.config.file import Config, RefineConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan.artifacts.checkpoint import read_tensors, write_tensors
 from raresmith.gan.artifacts.model_card import as_text, privacy
-from raresmith.gan.folder import Folder, Readable, open_folder
+from raresmith.gan.folder import Readable, open_folder
 from raresmith.gan.models.base import Latent, Model, Setting
-from raresmith.gan.models.networks import Architecture
-from raresmith.gan.models.redraw import Redraw, uncounted
-from raresmith.gan.models.registry import FAMILY, make_model
 from raresmith.gan.models.representation import Representation
-from raresmith.tables.stage_run import StageRun, library_versions
+from raresmith.generators.registry import GENERATORS
+from raresmith.tables.stage_run import library_versions
+
+if TYPE_CHECKING:  # a task of a cluster's job reads a model, and has no use for configuration
+    from raresmith.gan.on_ranks import Stage
 
 FORMAT = 1
 """Of model.json; a reader of another format refuses it."""
@@ -35,60 +35,37 @@ class SavedModel:
     encoder: Encoder
     card: dict[str, Any]
     """What model.json holds."""
-
-    @property
-    def called(self) -> str:
-        """The model's name, with its sizes and what it starts from."""
-        return name_of(self.card["model"], self.card["architecture"], self.card["latent"])
+    called: str
+    """The model's name, with its sizes and what it starts from."""
 
 
-def name_of(model: str, architecture: str, latent: str) -> str:
-    """What `refined.model` calls a model."""
-    return f"{model}, {architecture}, from {latent}"
-
-
-def save_model(
-    folder: Folder,
-    model: Model,
-    config: Config,
-    run: StageRun,
-    encoder: Encoder,
-    class_rows: Mapping[int, int],
-    history: Mapping[str, Any],
-) -> None:
-    """Write the files of a trained `model`.
-
-    Parameters
-    ----------
-    class_rows
-        Synthetic rows of each class that is made: the shares in which the model makes them.
-    history
-        As `train` returned it.
-    """
-    settings = config.refine
+def save_model(stage: "Stage", model: Model, history: Mapping[str, Any]) -> None:
+    """Write the files of a `model` of the stage; `history` is as `train` returned it."""
+    config, run, class_rows = stage.config, stage.run, stage.synthetic_index.counts()
     card: dict[str, Any] = {
         "format": FORMAT,
-        "model": settings.model,
-        "architecture": settings.architecture,
+        "model": model.spec.name,
         "latent": model.latent,
         "classes": model.classes,
+        # The shares in which the model makes the classes.
         "class_rows": [class_rows[label] for label in model.classes],
         "random_state": model.seed,
-        "token_sizes": model.conditionals.sizes if isinstance(model, Redraw) else [],
-        "encoder": dataclasses.asdict(encoder),
+        "token_sizes": model.sizes,
+        "encoder": dataclasses.asdict(stage.encoder),
         "key": config.source.key,
         "run_id": run.run_id,
         "fingerprint": run.fingerprint,
         "config_hash": run.config_hash,
         "inputs": run.inputs,
-        "refine": dataclasses.asdict(settings),
+        "refine": config.refine.document(),
         "libraries": library_versions(),
         **history,
         "differential_privacy": dataclasses.asdict(model.guarantee) if model.guarantee else None,
         "privacy": privacy(model.holds, model.guarantee),
     }
-    folder.write("model.md", as_text(card).encode())
-    write_tensors(folder, "model", model.weights(), card)  # last, for it says that the training is done
+    called = model.spec.called(stage.parameters, model.latent)
+    stage.model_folder.write("model.md", as_text(called, card).encode())
+    write_tensors(stage.model_folder, "model", model.weights(), card)  # last, for it says that the training is done
 
 
 FILES = ("model.json", "model.safetensors")
@@ -113,10 +90,17 @@ def read_model(folder: Readable, location: str, device: torch.device) -> SavedMo
         tensors, card = read_tensors(folder, "model")
         _check(card.get("format") == FORMAT, f"is of format {card.get('format')!r} where {FORMAT} is expected")
         encoder = _encoder(card)
+        spec = GENERATORS[card["model"]]
+        parameters = spec.read_parameters(card["refine"])
         # Sizes are compared on a device without memory, before any is taken.
         with torch.device("meta"):
-            expected = _untrained(card, encoder, torch.device("meta")).weights()
+            expected = _untrained(card, parameters, encoder, torch.device("meta")).weights()
         _check_same(tensors, expected)
+        model = _untrained(card, parameters, encoder, device)
+        with torch.no_grad():
+            for name, tensor in model.weights().items():
+                tensor.copy_(tensors[name])
+        model.check()
     except FileNotFoundError as error:
         raise DataError(
             f"there is no model in {location} ({error.filename or error} is not there); run refine, or name a folder "
@@ -124,19 +108,15 @@ def read_model(folder: Readable, location: str, device: torch.device) -> SavedMo
         ) from None
     except DataError as error:
         raise DataError(f"the model in {location} {error}; take it from where it was made again") from None
-    model = _untrained(card, encoder, device)
-    with torch.no_grad():
-        for name, tensor in model.weights().items():
-            tensor.copy_(tensors[name])
-    if isinstance(model, Redraw) and not model.conditionals.tokens.are_sound():
-        raise DataError(f"the model in {location} has tokens without a value; take it from where it was made again")
-    return SavedModel(model=model, encoder=encoder, card=card)
+    called = spec.called(parameters, card["latent"])
+    return SavedModel(model=model, encoder=encoder, card=card, called=called)
 
 
 def _encoder(card: dict[str, Any]) -> Encoder:
     """The encoder in a card whose other entries are of the right kind too."""
-    for name, known in (("model", FAMILY), ("architecture", get_args(Architecture)), ("latent", get_args(Latent))):
-        _check(card.get(name) in known, f"has {card.get(name)!r} as {name} where one of {list(known)} is expected")
+    for name, known in (("model", [*GENERATORS]), ("latent", [*get_args(Latent)])):
+        _check(card.get(name) in known, f"has {card.get(name)!r} as {name} where one of {known} is expected")
+    _check(isinstance(card.get("refine"), dict), "has no settings of refine")
     try:
         encoder = Encoder.from_document(card["encoder"])
         width = len(encoder.label.classes)
@@ -166,7 +146,7 @@ def _whole_numbers(card: dict[str, Any], name: str, low: int, high: int) -> list
     return values
 
 
-def _untrained(card: dict[str, Any], encoder: Encoder, device: torch.device) -> Model:
+def _untrained(card: dict[str, Any], parameters: Any, encoder: Encoder, device: torch.device) -> Model:
     setting = Setting(
         representation=Representation(encoder),
         latent=card["latent"],
@@ -174,9 +154,9 @@ def _untrained(card: dict[str, Any], encoder: Encoder, device: torch.device) -> 
         seed=card["random_state"],
         device=device,
     )
-    settings = RefineConfig(model=card["model"], architecture=card["architecture"], latent=card["latent"])
+    networks: type[Model] = GENERATORS[card["model"]].model()
     try:
-        return make_model(setting, settings, lambda: uncounted(setting, card["token_sizes"]))
+        return networks.rebuild(setting, parameters, card["token_sizes"])
     except (RuntimeError, OverflowError) as error:
         raise DataError(f"has sizes that no tensor can have ({error})") from None
 

@@ -19,7 +19,7 @@ from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
 from raresmith.gan.data.hashes import are_at
 from raresmith.gan.data.tables import RowSource
-from raresmith.gan.models.base import Rows
+from raresmith.gan.models.base import Batch, Rows
 from raresmith.gan.models.representation import Representation
 
 MOST_SPREAD = 2**16
@@ -30,14 +30,14 @@ _AHEAD = 2**13
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
+class RowIndex:
     """The (class, row_id) of all rows of a table in order: 12 bytes a row, the only thing a rank holds of them all."""
 
     labels: NDArray[np.int32]
     row_ids: NDArray[np.int64]
 
     @classmethod
-    def of(cls, labels: NDArray[np.int32], row_ids: NDArray[np.int64], table: str) -> "Order":
+    def of(cls, labels: NDArray[np.int32], row_ids: NDArray[np.int64], table: str) -> "RowIndex":
         """Sort; DataError where two rows are the same."""
         sorting = np.lexsort((row_ids, labels))
         labels, row_ids = labels[sorting], row_ids[sorting]
@@ -53,7 +53,7 @@ class Order:
         """Rows of each class, in the order of the classes."""
         return dict(zip(*(a.tolist() for a in np.unique(self.labels, return_counts=True)), strict=True))
 
-    def classes(self, part: "Order") -> torch.Tensor:
+    def classes(self, part: "RowIndex") -> torch.Tensor:
         """The classes of the rows of `part` as positions among all classes here."""
         return torch.from_numpy(np.searchsorted(self._classes, part.labels))
 
@@ -61,9 +61,9 @@ class Order:
     def _classes(self) -> NDArray[np.int32]:
         return np.unique(self.labels)
 
-    def part(self, parts: Sequence[slice]) -> "Order":
+    def part(self, parts: Sequence[slice]) -> "RowIndex":
         """That of the rows at some positions, given in order."""
-        return Order(*(np.concatenate([whole[part] for part in parts]) for whole in (self.labels, self.row_ids)))
+        return RowIndex(*(np.concatenate([whole[part] for part in parts]) for whole in (self.labels, self.row_ids)))
 
     def places(self, labels: NDArray[np.int32], row_ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """Positions of rows; None where one of them is not there."""
@@ -83,14 +83,14 @@ class Order:
         return " OR ".join(parts) or "false"
 
 
-def read_order(source: RowSource) -> Order:
+def read_row_index(source: RowSource) -> RowIndex:
     """The order of the rows of `source`."""
     columns = source.read(())
-    return Order.of(columns["label"].astype(np.int32), columns["row_id"].astype(np.int64), source.table.table_uri)
+    return RowIndex.of(columns["label"].astype(np.int32), columns["row_id"].astype(np.int64), source.table.table_uri)
 
 
 def read_rows(
-    source: RowSource, order: Order, low: int, high: int, representation: Representation
+    source: RowSource, order: RowIndex, low: int, high: int, representation: Representation
 ) -> tuple[Rows, NDArray[np.int64]]:
     """The rows of `source` at positions [low, high) of its `order`, and their ids.
 
@@ -99,7 +99,7 @@ def read_rows(
     return read_stretches(source, order, [slice(low, high)], representation)
 
 
-def read_spread(source: RowSource, order: Order, representation: Representation) -> Rows:
+def read_spread(source: RowSource, order: RowIndex, representation: Representation) -> Rows:
     """At most MOST_SPREAD rows of `source`, in stretches at equal distances in `order`: the same on all ranks."""
     n, stretch = len(order), MOST_SPREAD // _STRETCHES
     parts = [slice(0, n)]
@@ -109,7 +109,7 @@ def read_spread(source: RowSource, order: Order, representation: Representation)
 
 
 def read_stretches(
-    source: RowSource, order: Order, parts: Sequence[slice], representation: Representation
+    source: RowSource, order: RowIndex, parts: Sequence[slice], representation: Representation
 ) -> tuple[Rows, NDArray[np.int64]]:
     """As `read_rows`, of several stretches of `order`, one after the other."""
     wanted = order.part(parts)
@@ -121,7 +121,7 @@ def read_stretches(
 
 
 def scan(
-    source: RowSource, order: Order, parts: Sequence[slice], representation: Representation
+    source: RowSource, order: RowIndex, parts: Sequence[slice], representation: Representation
 ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
     """The rows of `source` at some positions of its `order`, batch by batch as they come, for all at once would take
     several times their size: each one's place among these positions, then numbers and positions as in `Rows`.
@@ -150,7 +150,7 @@ def scan(
         raise DataError(f"{table} gave other rows on a second read; run the stage that wrote it again")
 
 
-def without_features(order: Order, low: int, high: int) -> Rows:
+def without_features(order: RowIndex, low: int, high: int) -> Rows:
     """The classes of the rows at positions [low, high): all that a model needs which does not learn from them."""
     nothing = torch.empty(high - low, 0)
     return Rows(nothing, nothing.long(), order.classes(order.part([slice(low, high)])))
@@ -161,7 +161,7 @@ def parted(total: int, parts: int, part: int) -> tuple[int, int]:
     return part * total // parts, (part + 1) * total // parts
 
 
-class Batches:
+class StratifiedBatchSampler:
     """The rows of each step's batch, for one rank.
 
     The real rows follow the classes of the synthetic ones: a class that has a tenth of the synthetic rows has a tenth
@@ -182,8 +182,10 @@ class Batches:
         This rank's real rows of a step; its synthetic rows are twice as many.
     real_range, smote_range
         Positions [low, high) in the two orders that this rank's slots draw from.
+    scale
+        As that of a `Batch`.
     cuts
-        As those of a `Batch`. The slot says which part a row is in, so that the same rows are together in a part
+        Likewise. The slot says which part a row is in, so that the same rows are together in a part
         whatever the number of ranks.
 
     Raises
@@ -205,6 +207,7 @@ class Batches:
         accumulate: int = 1,
     ) -> None:
         self._total, self._slots, self._seed = sum(synthetic.values()), batch_size // 2, seed
+        self.scale = world_size / batch_size
         if world_size > self._slots:
             raise ConfigError(
                 f"refine.batch_size = {batch_size} has {self._slots} real rows for {world_size} processes; "
@@ -267,3 +270,24 @@ class Batches:
         made, given = self._made[of], self._given[of]
         within = number - (self._ends[of] - made * self._slots)
         return self._starts[of] + within * given // (made * self._slots)
+
+
+class BatchLoader:
+    """The batches that `sampler` takes from this rank's rows, those of its `real_range` and `smote_range`."""
+
+    def __init__(self, sampler: StratifiedBatchSampler, real: Rows, smote: Rows) -> None:
+        device = sampler.smote_slots.device
+        self._sampler, self._real, self._smote = sampler, real.to(device), smote.to(device)
+
+    def batch(self, step: int) -> Batch:
+        """That of a step."""
+        sampler, real = self._sampler, self._sampler.real(step)
+        return Batch(
+            step=step,
+            real=self._real.take(real),
+            is_drawn=real >= 0,
+            smote=self._smote.take(sampler.smote(step)),
+            slots=sampler.smote_slots,
+            scale=sampler.scale,
+            cuts=sampler.cuts,
+        )

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raresmith.gan.data.batches import Order, read_rows, scan
+from raresmith.gan.data.batches import RowIndex, read_rows, scan
 from raresmith.gan.data.tables import RowSource
 from raresmith.gan.models.base import Rows
 from raresmith.gan.models.representation import Representation
@@ -17,7 +17,7 @@ _GATHERED = 2**18
 
 
 def read_pieces(
-    source: RowSource, order: Order, pieces: Sequence[tuple[int, int]], representation: Representation
+    source: RowSource, order: RowIndex, pieces: Sequence[tuple[int, int]], representation: Representation
 ) -> Iterator[tuple[Rows, NDArray[np.int64]]]:
     """Each of some adjoining pieces [low, high) of `order` in turn, as `read_rows` gives it.
 

@@ -15,7 +15,7 @@ MOST = 2**20
 
 def start_of(model: Model, synthetic: RowSource, features: DeltaTable) -> RowSource:
     """The rows that `model` starts from for those of `synthetic`; `features` has their base rows."""
-    return replace(synthetic, base=train_rows(features, model.classes)) if model.starts_from_base else synthetic
+    return replace(synthetic, base=train_rows(features, model.classes)) if model.spec.starts_from_base else synthetic
 
 
 class StartRows:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,13 +11,15 @@ from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, W
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from numpy.typing import NDArray
 
-from raresmith.config.file import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan.folder import open_folder
 from raresmith.tables import contracts
 from raresmith.tables.contracts import Table
 from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, fingerprint_of, stage_run
+
+if TYPE_CHECKING:
+    from raresmith.config import Config
 
 _ROW_GROUP = 2**17
 """Rows that are held while they are encoded; delta-rs's own million takes several hundred megabytes."""
@@ -30,27 +32,27 @@ _ARROW = {
 }
 
 
-def location(config: Config, table: str) -> str:
+def location(config: "Config", table: str) -> str:
     """Where the table called `table` lies."""
     return f"{config.run.warehouse}/{table}"
 
 
-def model_location(config: Config) -> str:
+def model_location(config: "Config") -> str:
     """Where the run's model lies."""
     return f"{location(config, 'models')}/{config.run_id}"
 
 
-def open_table(path: str, version: int | None = None) -> DeltaTable:
+def read_table(path: str, version: int | None = None) -> DeltaTable:
     """The table at `path`, as it is now or with the rows of `version`; DataError where there is none."""
     try:
         table = DeltaTable(path)
         # As it is now if it has the same rows: the files of `version` may have been compacted and vacuumed since.
-        return table if version is None or rows_version(table) == version else DeltaTable(path, version)
+        return table if version is None or table_version(table) == version else DeltaTable(path, version)
     except TableNotFoundError:
         raise DataError(f"there is no Delta table at {path}; run the stage that writes it first") from None
 
 
-def rows_version(table: DeltaTable) -> int:
+def table_version(table: DeltaTable) -> int:
     """Version of the newest commit that changed rows."""
     found = _newest_commit(table, lambda commit: commit["operation"] not in ROWS_STAY)
     if found is None:
@@ -66,29 +68,38 @@ def _newest_commit(table: DeltaTable, wanted: Callable[[dict[str, Any]], bool]) 
     return None
 
 
-def commit_note(path: str) -> dict[str, Any] | None:
-    """What the stage that wrote the rows at `path` said of itself; None where there is no table or no such commit."""
+def newest_fingerprint(path: str) -> str | None:
+    """Fingerprint of the stage run that wrote the rows at `path`, or None."""
+    return _newest_note(path).get("fingerprint")
+
+
+def newest_notes(path: str) -> dict[str, Any]:
+    """The notes that the newest stage run left in the commit of its rows at `path`."""
+    return dict(_newest_note(path).get("notes", {}))
+
+
+def _newest_note(path: str) -> dict[str, Any]:
     try:
         table = DeltaTable(path)
     except TableNotFoundError:
-        return None
+        return {}
     found = _newest_commit(table, lambda commit: fingerprint_of(commit.get("userMetadata")) is not None)
-    return dict(json.loads(found["userMetadata"])) if found else None
+    return dict(json.loads(found["userMetadata"])) if found else {}
 
 
-def refine_run(config: Config, features: int | None = None, synthetic: int | None = None) -> StageRun:
+def refine_run(config: "Config", features: int | None = None, synthetic: int | None = None) -> StageRun:
     """The identity of the stage on these versions of its tables, or on the newest."""
     return stage_run(config, "refine", _versions(config, features, synthetic))
 
 
-def _versions(config: Config, features: int | None, synthetic: int | None) -> dict[str, str | int]:
+def _versions(config: "Config", features: int | None, synthetic: int | None) -> dict[str, str | int]:
     return {
-        name: rows_version(open_table(location(config, name))) if version is None else version
+        name: table_version(read_table(location(config, name))) if version is None else version
         for name, version in (("features", features), ("synthetic", synthetic))
     }
 
 
-def generate_run(config: Config, features: int | None = None, synthetic: int | None = None) -> StageRun:
+def generate_run(config: "Config", features: int | None = None, synthetic: int | None = None) -> StageRun:
     """The identity of the stage by the saved model alone, on these versions of its tables or on the newest.
 
     Raises
@@ -118,7 +129,7 @@ def quoted(name: str) -> str:
 
 def read_encoder(path: str) -> Encoder:
     """The fitted encoder in the table at `path`."""
-    documents = query(open_table(path), "SELECT document FROM t").read_all()
+    documents = query(read_table(path), "SELECT document FROM t").read_all()
     if len(documents) != 1:
         raise DataError(
             f"the encoder table at {path} has {len(documents)} rows where one is expected; run prepare again"
@@ -173,19 +184,13 @@ class RowSource:
         return {name: found[name].to_numpy() for name in found.column_names}
 
 
-def open_inputs(config: Config, run: StageRun) -> tuple[DeltaTable, RowSource]:
-    """The table `features` and the rows of `synthetic` at the versions that `run` names."""
-    features, synthetic = (open_table(location(config, n), int(run.inputs[n])) for n in ("features", "synthetic"))
-    return features, RowSource(synthetic)
-
-
 def train_rows(features: DeltaTable, classes: Sequence[int]) -> RowSource:
     """The train rows of `classes`."""
     of_classes = f"label IN ({', '.join(map(str, classes))})" if classes else "false"
     return RowSource(features, f"split = 'train' AND {of_classes}")
 
 
-def arrow_schema(table: Table) -> pa.Schema:
+def schema_of(table: Table) -> pa.Schema:
     """The Arrow schema that `table` promises, with comments and nullability."""
     return pa.schema(
         [pa.field(c.name, _ARROW[c.type], nullable=c.nullable, metadata={"comment": c.comment}) for c in table.columns]
@@ -233,7 +238,7 @@ def write_table(
             writer_properties=WriterProperties(max_row_group_size=_ROW_GROUP),
         )
     except CommitFailedError:
-        if (commit_note(path) or {}).get("fingerprint") != run.fingerprint:
+        if newest_fingerprint(path) != run.fingerprint:
             raise
     table = DeltaTable(path)
     found = query(table, f"SELECT count(*) AS n FROM t WHERE {predicate or 'true'}").read_all()["n"][0].as_py()
@@ -250,7 +255,7 @@ def overwrite(path: str, rows: pa.RecordBatchReader) -> None:
 
 
 def note_run(
-    config: Config,
+    config: "Config",
     run: StageRun,
     rows: dict[str, int],
     table: str,
@@ -260,11 +265,11 @@ def note_run(
 ) -> None:
     """Note in `runs` that the stage is done; `table` is the one that it wrote."""
     contract = contracts.runs()
-    version = rows_version(open_table(location(config, table)))
+    version = table_version(read_table(location(config, table)))
     row = run.note(
         table=table, version=version, row_counts=rows, seconds=seconds, content_hash=content_hash, measures=measures
     )
-    note = pa.Table.from_pylist([row], arrow_schema(contract))
+    note = pa.Table.from_pylist([row], schema_of(contract))
     write_table(
         contract,
         location(config, "runs"),
@@ -274,7 +279,7 @@ def note_run(
     )
 
 
-def recorded(config: Config, run: StageRun) -> dict[str, Any] | None:
+def recorded(config: "Config", run: StageRun) -> dict[str, Any] | None:
     """The note of `run` in `runs`, or None."""
     try:
         table = DeltaTable(location(config, "runs"))
@@ -289,7 +294,7 @@ def _created(contract: Table, path: str) -> DeltaTable:
     if not DeltaTable.is_deltatable(path):
         DeltaTable.create(
             path,
-            arrow_schema(contract),
+            schema_of(contract),
             mode="ignore",
             description=contract.comment,
             configuration={

@@ -70,7 +70,7 @@ def made_anew(
     rows = generated(counters)
     if train_rows is None:
         return rows, np.zeros(len(rows), np.bool_)
-    if start is not None and model.starts_from_base:
+    if start is not None and model.spec.starts_from_base:
         base = representation.columns(representation.join(start.numbers, start.positions))
     is_copy = train_rows.have(representation.columns(representation.clamp(rows)[0]), base)
     for time in range(TIMES):

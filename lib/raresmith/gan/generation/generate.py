@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from raresmith.counter_rng import Stream, hash64
 from raresmith.errors import DataError
 from raresmith.gan.data.batches import parted
-from raresmith.gan.data.tables import arrow_schema
+from raresmith.gan.data.tables import schema_of
 from raresmith.gan.folder import Folder
 from raresmith.gan.generation.copies import TrainRows, made_anew
 from raresmith.gan.models.base import Model, Rows
@@ -95,7 +95,7 @@ def write_shard(
     tuple of int
         How many numbers were clamped, and how many rows equal a train row.
     """
-    schema = arrow_schema(contract)
+    schema = schema_of(contract)
     labels = np.array(model.classes, dtype=np.int32)[rows.classes.cpu().numpy()]
     made_ids = refined_row_ids(row_ids, run_id, model.seed)
     clamped, copies = 0, 0

@@ -1,21 +1,18 @@
 """`refine --only-generate`: make `refined` anew by the run's saved model, without training."""
 
-import time
-
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan.artifacts.saved_model import load_model
 from raresmith.gan.data import tables
-from raresmith.gan.data.batches import read_order
 from raresmith.gan.generation.refined_table import write_refined
-from raresmith.gan.on_ranks import agreed_run, done_before, done_now
-from raresmith.gan.ranks import Process
-from raresmith.gan.training import stage
+from raresmith.gan.on_ranks import Stage
+from raresmith.gan.ranks import Ranks
+from raresmith.gan.training.stage import LEFT_OUT
 from raresmith.tables.stage_report import StageReport
 
 
-def only_generate(config: Config, process: Process) -> StageReport:
+def only_generate(config: Config, ranks: Ranks) -> StageReport:
     """Refine the synthetic rows that there are now, as one of the stage's processes; the report is the same in each.
 
     The saved model says how rows are made; of [refine] only the device and the processes count.
@@ -26,26 +23,20 @@ def only_generate(config: Config, process: Process) -> StageReport:
         If there is no model, or it was trained on columns or classes other than those that there are now.
     """
     if config.run.incremental:
-        return StageReport(stage="refine", words=stage.LEFT_OUT)
-    started = time.monotonic()
-    run = agreed_run(config, process, tables.generate_run)
-    if report := done_before(config, run, process, started):
+        return StageReport(stage="refine", words=LEFT_OUT)
+    stage = Stage.begin(config, ranks, tables.generate_run)
+    if report := stage.done_before():
         return report
-
     location = tables.model_location(config)
-    saved = load_model(location, process.device)
-    encoder = tables.read_encoder(tables.location(config, "encoder"))
-    check_encoder(saved.encoder, encoder, location)
-    features, synthetic = tables.open_inputs(config, run)
-    order = read_order(synthetic)
-    if strangers := sorted(set(order.counts()) - set(saved.model.classes)):
+    saved = load_model(location, ranks.device)
+    check_encoder(saved.encoder, stage.encoder, location)
+    if strangers := sorted(set(stage.synthetic_index.counts()) - set(saved.model.classes)):
         raise DataError(
             f"synthetic has rows of the classes {strangers} but the model in {location} makes {saved.model.classes}; "
             "run refine to train one that fits"
         )
-    private = saved.card.get("differential_privacy") is not None
-    write_refined(config, run, process, saved.model, saved.called, synthetic, features, order, encoder, private=private)
-    return done_now(config, run, process, started)
+    write_refined(stage, saved.model, saved.called, private=saved.card.get("differential_privacy") is not None)
+    return stage.done_now()
 
 
 def check_encoder(of_model: Encoder, now: Encoder, location: str) -> None:

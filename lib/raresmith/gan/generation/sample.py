@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from raresmith.config.file import load_config
+from raresmith.config import load_config
 from raresmith.config.sample_request import SampleRequest
 from raresmith.errors import ConfigError, DataError
 from raresmith.gan.artifacts.saved_model import load_model
@@ -17,11 +17,11 @@ from raresmith.gan.generation.generate import BLOCK, pieces
 from raresmith.gan.generation.only_generate import check_encoder
 from raresmith.gan.generation.output import check_output, read_parts, write_output, write_part
 from raresmith.gan.generation.sampler import Sampler, class_of
-from raresmith.gan.ranks import Process
+from raresmith.gan.ranks import Ranks
 from raresmith.tables.stage_report import StageReport
 
 
-def sample(request: SampleRequest, source: str, output: str, process: Process, logical_date: str = "") -> StageReport:
+def sample(request: SampleRequest, source: str, output: str, ranks: Ranks, logical_date: str = "") -> StageReport:
     """Write the rows of `request` to `output`, as one of the processes; the report is the same in each.
 
     Where `source` is a run, rows that equal one of its train rows are left out and counted.
@@ -40,49 +40,49 @@ def sample(request: SampleRequest, source: str, output: str, process: Process, l
         If there is no such model, or it cannot make such rows.
     """
     started = time.monotonic()
-    sampler = make_sampler(request, source, process, logical_date)
+    sampler = make_sampler(request, source, ranks, logical_date)
     check_output(output, sampler.schema)
     total = request.num_samples
-    if process.world_size == 1:
+    if ranks.world_size == 1:
         write_output(output, sampler.schema, sampler.blocks(0, total))
     else:
         parts = open_folder(f"{output}.parts")
-        for low, high, name in pieces(total, process.rank, process.world_size):
+        for low, high, name in pieces(total, ranks.rank, ranks.world_size):
             write_part(parts, name, sampler.schema, sampler.blocks(low, high))
-        process.wait()
-        if process.first:
-            names = [n for rank in range(process.world_size) for _, _, n in pieces(total, rank, process.world_size)]
+        ranks.barrier()
+        if ranks.is_main:
+            names = [n for rank in range(ranks.world_size) for _, _, n in pieces(total, rank, ranks.world_size)]
             write_output(output, sampler.schema, read_parts(parts, names))
             for name in names:
                 parts.delete(name)
-        process.wait()
-    copies = int(process.sum(torch.tensor(sampler.copies, device=process.device)))
+        ranks.barrier()
+    copies = int(ranks.all_reduce(torch.tensor(sampler.copies, device=ranks.device)))
     rows, seconds = {"made": total - copies}, time.monotonic() - started
     if copies:
-        rows["equal to a train row, left out"] = copies
-    return StageReport(stage="generate", rows=rows, seconds=seconds, words=f"           {output}")
+        rows["train_copies"] = copies
+    return StageReport(stage="generate", rows=rows, seconds=seconds, words=output)
 
 
-def make_sampler(request: SampleRequest, source: str, process: Process, logical_date: str = "") -> Sampler:
+def make_sampler(request: SampleRequest, source: str, ranks: Ranks, logical_date: str = "") -> Sampler:
     """The sampler of a run or of a model's folder, as `sample` describes them."""
     if not source.endswith(".toml"):
         if logical_date:
             raise ConfigError("--logical-date goes with a configuration, not with a model's folder; leave it out")
-        return Sampler(load_model(source, process.device), request)
+        return Sampler(load_model(source, ranks.device), request)
     config = load_config(source, logical_date)
     location = tables.model_location(config)
-    saved = load_model(location, process.device)
+    saved = load_model(location, ranks.device)
     check_encoder(saved.encoder, tables.read_encoder(tables.location(config, "encoder")), location)
     classes = [*saved.model.classes]
     if request.label is not None:
         classes = [classes[class_of(saved, request.label)]]
-    features = tables.open_table(tables.location(config, "features"))
+    features = tables.read_table(tables.location(config, "features"))
     train_rows = None
     if saved.card.get("differential_privacy") is None:  # or what takes the place of a copy would tell of it
         train_rows = read_train_rows(tables.train_rows(features, classes), saved.encoder)
     if saved.model.latent == "noise" or request.where:
         return Sampler(saved, request, None, train_rows)
-    synthetic = tables.open_table(tables.location(config, "synthetic"))
+    synthetic = tables.read_table(tables.location(config, "synthetic"))
     wanted = -(-request.num_samples // BLOCK) * BLOCK
     start = StartRows(start_of(saved.model, RowSource(synthetic), features), saved.model, classes, wanted)
     if len(start) == 0:

@@ -20,8 +20,7 @@ from raresmith.gan.folder import Copied
 from raresmith.gan.generation.copies import TrainRows, made_anew
 from raresmith.gan.generation.generate import BLOCK
 from raresmith.gan.models.base import Rows
-from raresmith.gan.models.redraw import Redraw
-from raresmith.gan.models.registry import FAMILY
+from raresmith.generators.registry import GENERATORS
 
 
 class Sampler:
@@ -62,8 +61,9 @@ class Sampler:
         for column, text in request.where:
             of_features, self._values[column] = self._raw.given(column, text)
             features |= of_features
-        if request.where and not isinstance(model, Redraw):
-            raise DataError(f"{saved.called}, cannot make rows for given columns; of {list(FAMILY)} redraw can")
+        if request.where and not model.spec.can_condition:
+            able = [name for name, spec in GENERATORS.items() if spec.can_condition]
+            raise DataError(f"{saved.called}, cannot make rows for given columns; train one of {able}, which can")
         if start is None and model.latent == "synthetic":
             if not model.trained_alike:
                 raise DataError(
@@ -78,9 +78,9 @@ class Sampler:
 
         self._generated: Callable[[Rows, torch.Tensor], torch.Tensor] = model.generated
         inputs: list[Feature] = [*model.representation.numeric, *model.representation.categorical]
-        if isinstance(model, Redraw) and request.where:
+        if request.where:
             is_given = torch.tensor([feature.name in features for feature in inputs], device=model.device)
-            self._generated = partial(model.generated, given=is_given)
+            self._generated = partial(model.completed, given=is_given)
         # Where nothing is given any value will do, for it is not looked at.
         row = {f.name: f.encoded_low if f.kind == "numeric" else f.seen[0] for f in inputs} | features
         columns = {name: np.array([value]) for name, value in row.items()}

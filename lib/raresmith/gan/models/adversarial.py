@@ -1,12 +1,15 @@
 """What adversarial models share: a generator, and a network that judges its rows."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from raresmith.gan.models.base import Batch, Model, Rows, Setting
-from raresmith.gan.models.networks import Architecture, Discriminator, Generator
+from raresmith.gan.models.networks import Discriminator, Generator
 from raresmith.gan.models.optimizer import adam
+from raresmith.generators.gan import Gan
+
+Parameters = Gan.Parameters
 
 
 class Adversarial(Model):
@@ -18,13 +21,15 @@ class Adversarial(Model):
     """Adam's."""
     judge_has_last_bias: ClassVar[bool] = True
 
-    def __init__(self, setting: Setting, architecture: Architecture, learning_rate: float) -> None:
+    def __init__(self, setting: Setting, parameters: Parameters) -> None:
         d, c = setting.representation.width, setting.condition_width
         with setting.initial_weights():
-            self.generator = Generator(architecture, d + c, d)
-            self.judge = Discriminator(architecture, d + c, output_bias=self.judge_has_last_bias)
-        networks = {"generator": self.generator, self.judged_by: self.judge}
-        super().__init__(setting, networks, lambda network: adam(network.parameters(), learning_rate, self.betas))
+            self.generator = Generator(parameters.architecture, d + c, d)
+            self.judge = Discriminator(parameters.architecture, d + c, output_bias=self.judge_has_last_bias)
+        super().__init__(setting, {"generator": self.generator, self.judged_by: self.judge})
+
+    def optimizer(self, network: Any, learning_rate: float) -> torch.optim.AdamW:
+        return adam(network.parameters(), learning_rate, self.betas)
 
     def made(self, part: Batch, trains_generator: bool) -> torch.Tensor:
         """The part's made rows as the judge sees them."""

@@ -5,8 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import nn
@@ -16,10 +15,11 @@ from torch.optim import AdamW
 
 from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
+from raresmith.gan.models.guarantee import Guarantee
 from raresmith.gan.models.networks import GlobalBatchNorm
 from raresmith.gan.models.optimizer import adam_state
 from raresmith.gan.models.representation import Representation
-from raresmith.gan.privacy.accounting import Guarantee
+from raresmith.generators.base import Generator
 
 Latent = Literal["synthetic", "noise"]
 
@@ -108,12 +108,12 @@ class Model(ABC):
     Where one class is made the networks see features alone; with more, they see the class as well, one-hot.
     """
 
+    spec: ClassVar[type[Generator]]
+    """What is known of it without torch."""
     losses: ClassVar[tuple[str, ...]]
     """What the losses that `step` returns are called."""
     trained_alike: ClassVar[bool] = False
     """Whether training is the same for both latents, so that a model of either can start from noise."""
-    starts_from_base: ClassVar[bool] = False
-    """Whether it is given the base rows of the synthetic rows, with their features, instead of these themselves."""
     eager: ClassVar[tuple[str, ...]] = ()
     """Networks that torch cannot compile."""
     holds: ClassVar[str] = "no value of any row"
@@ -121,10 +121,26 @@ class Model(ABC):
 
     guarantee: Guarantee | None = None
     """What training promises of single real rows, if it does."""
+    optimizers: dict[str, AdamW]
+    """One for each network, once `prepare` has made them."""
 
-    def __init__(
-        self, setting: Setting, networks: dict[str, nn.Module], make_optimizer: Callable[[Any], AdamW]
-    ) -> None:
+    @classmethod
+    def build(cls, setting: Setting, parameters: Any, rows: Callable[[], Rows]) -> Self:
+        """The model untrained; `parameters` are its spec's own, and `rows` reads real rows, to count them first."""
+        return cls(setting, parameters)
+
+    @classmethod
+    def rebuild(cls, setting: Setting, parameters: Any, sizes: list[int]) -> Self:
+        """A model whose weights are to be loaded, of the `sizes` that one of them had.
+
+        Raises
+        ------
+        DataError
+            If they do not fit the other arguments; the message goes on from the model's place.
+        """
+        return cls(setting, parameters)
+
+    def __init__(self, setting: Setting, networks: dict[str, nn.Module]) -> None:
         self.representation, self.latent = setting.representation, setting.latent
         self.classes, self.seed, self.device = setting.classes, setting.seed, setting.device
         self.condition_width = setting.condition_width
@@ -135,12 +151,22 @@ class Model(ABC):
         """Those to train: as `passed`, or so that all ranks share their gradients."""
         self.precision = torch.float32
         """What the networks compute in while they are trained; what they give, weights and made rows are float32."""
-        self._make_optimizer = make_optimizer
 
-    @cached_property
-    def optimizers(self) -> dict[str, AdamW]:
-        """One for each network; made when training asks for them, for a model that only makes rows needs none."""
-        return {name: self._make_optimizer(network) for name, network in self.networks.items()}
+    def prepare(self, steps: int, learning_rate: float) -> None:
+        """Make ready for a training of `steps` steps; a model that only makes rows needs none of it."""
+        self.optimizers = {name: self.optimizer(network, learning_rate) for name, network in self.networks.items()}
+
+    @abstractmethod
+    def optimizer(self, network: Any, learning_rate: float) -> AdamW:
+        """One for the parameters of `network`."""
+
+    @property
+    def sizes(self) -> list[int]:
+        """Those of its tensors that only rows tell, for `rebuild`."""
+        return []
+
+    def check(self) -> None:  # noqa: B027
+        """Refuse loaded weights that make no rows, by a DataError as those of `rebuild`; most models take any."""
 
     @property
     def learns_from_smote(self) -> bool:
@@ -154,6 +180,10 @@ class Model(ABC):
     @abstractmethod
     def generated(self, rows: Rows, counters: torch.Tensor) -> torch.Tensor:
         """Made rows (n, width), one for each of `rows`; what is drawn belongs to `counters`."""
+
+    def completed(self, rows: Rows, counters: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+        """As `generated`, with the columns where `given` (n_columns, bool) as in `rows`: of a model that can."""
+        raise NotImplementedError(f"{self.spec.name} makes whole rows only")
 
     @abstractmethod
     def scores(self, made: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:

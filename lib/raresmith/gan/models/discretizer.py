@@ -22,7 +22,7 @@ _HALVES = (16, 8, 4, 2, 1)
 _MOVED = 2.0
 
 
-class Tokens(nn.Module):  # type: ignore[misc]
+class Discretizer(nn.Module):  # type: ignore[misc]
     """The tokens of each column, numbered one column after the other: first those of numbers, then those of codes.
 
     A number's tokens cover the whole line, so that any row has tokens. What a token stands for is kept as at most 32 of
@@ -57,7 +57,7 @@ class Tokens(nn.Module):  # type: ignore[misc]
     @classmethod
     def fitted(
         cls, numbers: NDArray[np.float32], codes: NDArray[np.int64], on_grid: list[bool], sizes: list[int]
-    ) -> "Tokens":
+    ) -> "Discretizer":
         """The tokens of rows.
 
         Parameters

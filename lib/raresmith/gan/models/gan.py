@@ -9,11 +9,13 @@ from torch.nn import functional
 
 from raresmith.gan.models.adversarial import Adversarial
 from raresmith.gan.models.base import Batch
+from raresmith.generators import gan
 
 
 class Gan(Adversarial):
     """A generator, and a discriminator that tells its rows from real ones."""
 
+    spec: ClassVar = gan.Gan
     losses: ClassVar = ("discriminator", "generator")
     judged_by: ClassVar = "discriminator"
     betas: ClassVar = (0.5, 0.999)

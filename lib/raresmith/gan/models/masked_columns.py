@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from raresmith.gan.models.discretizer import Tokens
+from raresmith.gan.models.discretizer import Discretizer
 
 GATE = 0.25
 """Of each pair of columns at the start."""
@@ -37,7 +37,7 @@ _CURVES = 8
 _CHUNK = 4096
 
 
-class Conditionals(nn.Module):  # type: ignore[misc]
+class MaskedColumns(nn.Module):  # type: ignore[misc]
     """Tokens (n, columns), which columns are seen (n, columns: 1 or 0), factors of the hidden units (n, 2 * HIDDEN: 0
     where dropped out) and columns → the cross-entropy of each of these (n, len(columns)) with the row itself, spread in
     rank.
@@ -48,7 +48,7 @@ class Conditionals(nn.Module):  # type: ignore[misc]
         Fitted on the rows that are to be counted, or empty, for all to be loaded.
     """
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Discretizer) -> None:
         super().__init__()
         d, total = len(tokens.sizes), len(tokens)
         self.tokens, self.sizes, self.starts = tokens, tokens.sizes, tokens.starts
@@ -90,7 +90,7 @@ class Conditionals(nn.Module):  # type: ignore[misc]
         curves = torch.stack([torch.cos(math.pi * f * ranks) / f for f in range(1, _CURVES + 1)])
         self.curves = torch.cat([self.normal_scores[None], curves * is_number])
 
-    def train(self, mode: bool = True) -> "Conditionals":
+    def train(self, mode: bool = True) -> "MaskedColumns":
         """As of every module; counts and weights stay as they are while rows are made, so what follows from them is
         computed here."""
         columns = [] if mode else range(len(self.sizes))
@@ -197,7 +197,7 @@ class Conditionals(nn.Module):  # type: ignore[misc]
         return ((pairs + prior) / (rows + _PRIOR)).log() - self.log_shares[span]
 
 
-def _smoothing(tokens: Tokens, width: float) -> torch.Tensor:
+def _smoothing(tokens: Discretizer, width: float) -> torch.Tensor:
     """What share of a row with a token stands for each token of its column: (all tokens, all tokens)."""
     ranks, blocks = tokens.ranks(), []
     for start, size, is_number in zip(tokens.starts[:-1], tokens.sizes, tokens.is_number, strict=True):

@@ -5,8 +5,8 @@ sampler does (Geman, Geman 1984, IEEE PAMI 6:721) from a masked model (Devlin et
 """
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
@@ -16,9 +16,10 @@ from raresmith.errors import DataError
 from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
 from raresmith.gan.models.base import Batch, Model, Rows, Setting
-from raresmith.gan.models.discretizer import Tokens
-from raresmith.gan.models.masked_columns import HIDDEN, Conditionals
+from raresmith.gan.models.discretizer import Discretizer
+from raresmith.gan.models.masked_columns import HIDDEN, MaskedColumns
 from raresmith.gan.models.optimizer import adam
+from raresmith.generators import redraw
 
 SHARE = 0.5
 """Of the columns that are redrawn, on average."""
@@ -41,19 +42,28 @@ class Redraw(Model):
     Parameters
     ----------
     conditionals
-        What `count` or `uncounted` made for the same setting.
+        Counted on rows for the same setting, or empty, for all to be loaded.
     """
 
+    spec: ClassVar = redraw.Redraw
     losses: ClassVar = ("masked",)
     trained_alike: ClassVar = True
-    # Values of one real row belong together, where SMOTE and crossover have blurred or parted them.
-    starts_from_base: ClassVar = True
     holds: ClassVar = (
         "of each column by itself at most 32 real values of each token (a bin of a number, a category), and how many "
         "rows have each pair of tokens"
     )
 
-    def __init__(self, setting: Setting, conditionals: Conditionals, *, steps: int, learning_rate: float) -> None:
+    @classmethod
+    def build(cls, setting: Setting, parameters: Any, rows: Callable[[], Rows]) -> Self:
+        """The same on all ranks, for all count the same rows, on the CPU."""
+        return cls(setting, _counted(setting, rows()))
+
+    @classmethod
+    def rebuild(cls, setting: Setting, parameters: Any, sizes: list[int]) -> Self:
+        """`sizes` are how many tokens each column has."""
+        return cls(setting, _uncounted(setting, sizes))
+
+    def __init__(self, setting: Setting, conditionals: MaskedColumns) -> None:
         representation = setting.representation
         self.n_columns = len(representation.numeric) + len(representation.sizes)
         columns: list[Feature] = [*representation.numeric, *representation.categorical]
@@ -63,10 +73,23 @@ class Redraw(Model):
         self.n_given = 1 if setting.condition_width else 0
         self.block_starts = torch.tensor(representation.starts, dtype=torch.int64, device=setting.device)
         self.conditionals = conditionals
-        networks = {"conditionals": conditionals}
-        super().__init__(setting, networks, lambda network: _adam(network, learning_rate))
+        super().__init__(setting, {"conditionals": conditionals})
+
+    def prepare(self, steps: int, learning_rate: float) -> None:
+        super().prepare(steps, learning_rate)
         self.steps = steps
         self.average = {name: p.detach().clone() for name, p in self.conditionals.named_parameters()}
+
+    def optimizer(self, network: Any, learning_rate: float) -> torch.optim.AdamW:
+        return _adam(network, learning_rate)
+
+    @property
+    def sizes(self) -> list[int]:
+        return self.conditionals.sizes
+
+    def check(self) -> None:
+        if not self.conditionals.tokens.are_sound():
+            raise DataError("has tokens without a value")
 
     def step(self, batch: Batch) -> torch.Tensor:
         """Hide some columns of each real row, from one to all, and learn what they were."""
@@ -101,11 +124,15 @@ class Redraw(Model):
     def state(self) -> dict[str, torch.Tensor]:
         return super().state() | {f"average.{name}": tensor for name, tensor in self.average.items()}
 
-    def generated(self, rows: Rows, counters: torch.Tensor, given: torch.Tensor | None = None) -> torch.Tensor:
-        """Columns are drawn in one order for all rows; which are, is drawn for each row.
+    def generated(self, rows: Rows, counters: torch.Tensor) -> torch.Tensor:
+        """Columns are drawn in one order for all rows; which are, is drawn for each row."""
+        return self._drawn_anew(rows, counters, None)
 
-        Where `given` (n_columns, bool) names columns, these stay as they are and all others are drawn.
-        """
+    def completed(self, rows: Rows, counters: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+        """All columns but those that are given are drawn."""
+        return self._drawn_anew(rows, counters, given)
+
+    def _drawn_anew(self, rows: Rows, counters: torch.Tensor, given: torch.Tensor | None) -> torch.Tensor:
         net = self.conditionals
         codes, numbers = self._codes(rows), rows.numbers
         tokens = net.tokens.of(numbers, codes)
@@ -169,30 +196,30 @@ class Redraw(Model):
             group["lr"] = group["peak"] * share
 
 
-def count(setting: Setting, rows: Rows) -> Conditionals:
-    """Tokens and pairs of real `rows` of the classes that are made: on the CPU, the same on all ranks."""
+def _counted(setting: Setting, rows: Rows) -> MaskedColumns:
+    """Tokens and pairs of real `rows` of the classes that are made."""
     representation = setting.representation
     codes = rows.positions - torch.tensor(representation.starts, dtype=torch.int64)
     sizes = representation.sizes
     if setting.condition_width:
         codes, sizes = torch.cat([codes, rows.classes[:, None]], dim=1), [*sizes, setting.condition_width]
     on_grid = [feature.step > 0 for feature in representation.numeric]
-    tokens = Tokens.fitted(rows.numbers.numpy(), codes.numpy(), on_grid, sizes)
+    tokens = Discretizer.fitted(rows.numbers.numpy(), codes.numpy(), on_grid, sizes)
     with setting.initial_weights():
-        conditionals = Conditionals(tokens)
+        conditionals = MaskedColumns(tokens)
     conditionals.count(tokens.of(rows.numbers, codes))
     return conditionals
 
 
-def uncounted(setting: Setting, sizes: Sequence[int]) -> Conditionals:
+def _uncounted(setting: Setting, sizes: list[int]) -> MaskedColumns:
     """Empty tables to be loaded, for columns of as many tokens as `sizes` says."""
     representation = setting.representation
     columns = [*representation.numeric, *representation.sizes, *([setting.classes] if setting.condition_width else [])]
     if len(sizes) != len(columns):
         raise DataError(f"has tokens of {len(sizes)} columns where its encoder has {len(columns)}")
     with setting.initial_weights():
-        return Conditionals(
-            Tokens(sizes, len(representation.numeric), max([*representation.sizes, setting.condition_width]))
+        return MaskedColumns(
+            Discretizer(sizes, len(representation.numeric), max([*representation.sizes, setting.condition_width]))
         )
 
 
@@ -213,7 +240,7 @@ def _drawn(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     return place.clamp(max=logits.shape[1] - 1)
 
 
-def _adam(network: Conditionals, learning_rate: float) -> torch.optim.AdamW:
+def _adam(network: MaskedColumns, learning_rate: float) -> torch.optim.AdamW:
     gates = {network.gates, network.reads, network.moves}
     matrices = {p for p in network.parameters() if p.dim() > 1} - gates
     vectors = set(network.parameters()) - gates - matrices

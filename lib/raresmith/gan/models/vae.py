@@ -1,15 +1,15 @@
 """The variational autoencoder of Kingma, Welling 2014 (arXiv:1312.6114), for rows of numbers and categories."""
 
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from raresmith.gan.models.base import Batch, Model, Rows, Setting
-from raresmith.gan.models.networks import Architecture
 from raresmith.gan.models.optimizer import adam
+from raresmith.generators import vae
 
 BETAS = (0.9, 0.999)
 _HIDDEN = {"small": (128, 64), "smotified": (512, 256, 128)}
@@ -25,21 +25,23 @@ class Vae(Model):
     standard normal distribution.
     """
 
+    spec: ClassVar = vae.Vae
     losses: ClassVar = ("reconstruction", "divergence")
     trained_alike: ClassVar = True
 
-    def __init__(self, setting: Setting, architecture: Architecture, learning_rate: float) -> None:
+    def __init__(self, setting: Setting, parameters: vae.Vae.Parameters) -> None:
         with setting.initial_weights():
             self.autoencoder = Autoencoder(
                 setting.representation.width,
                 setting.condition_width,
                 len(setting.representation.numeric),
-                _HIDDEN[architecture],
-                _PLACES[architecture],
+                _HIDDEN[parameters.architecture],
+                _PLACES[parameters.architecture],
             )
-        super().__init__(
-            setting, {"autoencoder": self.autoencoder}, lambda network: adam(network.parameters(), learning_rate, BETAS)
-        )
+        super().__init__(setting, {"autoencoder": self.autoencoder})
+
+    def optimizer(self, network: Any, learning_rate: float) -> torch.optim.AdamW:
+        return adam(network.parameters(), learning_rate, BETAS)
 
     def step(self, batch: Batch) -> torch.Tensor:
         """The autoencoder learns from the real rows of the batch."""

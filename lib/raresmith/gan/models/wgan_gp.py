@@ -9,6 +9,7 @@ from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
 from raresmith.gan.models.adversarial import Adversarial
 from raresmith.gan.models.base import Batch
+from raresmith.generators import wgan_gp
 
 PENALTY = 10.0
 CRITIC_STEPS = 5
@@ -18,6 +19,7 @@ CRITIC_STEPS = 5
 class WganGp(Adversarial):
     """A generator, and a critic whose mean over real and over made rows differ by about their Wasserstein distance."""
 
+    spec: ClassVar = wgan_gp.WganGp
     losses: ClassVar = ("critic", "generator")
     judged_by: ClassVar = "critic"
     betas: ClassVar = (0.0, 0.9)

@@ -1,33 +1,19 @@
-"""What differentially private training promises, and the noise that the promise asks for."""
+"""The noise that a promise of differential privacy asks for."""
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from raresmith.config.file import PrivacyConfig
 from raresmith.errors import ConfigError
+from raresmith.gan.models.guarantee import Guarantee
+
+if TYPE_CHECKING:
+    from raresmith.config import PrivacyConfig
 
 ORDERS = (*(1 + tenths / 10 for tenths in range(1, 100)), *range(12, 64), *(2**i for i in range(6, 11)))
 """Of the Rényi divergences among which the accountant takes the one that says most: Opacus's own, and larger ones for
 an ε below one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Guarantee:
-    """(ε, δ)-differential privacy (Dwork et al. 2006) of a training for each real row, and how it came about."""
-
-    epsilon: float
-    delta: float
-    noise_multiplier: float
-    """Standard deviation of the noise, as a multiple of `max_grad_norm`."""
-    max_grad_norm: float
-    sample_rate: float
-    """A real row's chance to be in the batch of a step; of several classes the largest."""
-    steps: int
-
-    def __str__(self) -> str:
-        return f"(ε, δ) = ({self.epsilon:.3g}, {self.delta:.3g})"
-
-
-def make_guarantee(privacy: PrivacyConfig, sample_rate: float, steps: int) -> Guarantee:
+def make_guarantee(privacy: "PrivacyConfig", sample_rate: float, steps: int) -> Guarantee:
     """What `steps` steps of the Poisson-sampled Gaussian mechanism promise with the least noise that keeps the budget.
 
     The ε is an upper bound by Rényi divergences (Mironov, Talwar, Zhang 2019, arXiv:1908.10530), at most

@@ -8,14 +8,14 @@ import torch
 from raresmith.errors import DataError
 from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
-from raresmith.gan.data.batches import Batches, parted
+from raresmith.gan.data.batches import StratifiedBatchSampler, parted
 
 
-class PoissonBatches(Batches):
-    """As `Batches`, but the real rows of a step are a Poisson sample, drawn by `secret`.
+class PoissonBatchSampler(StratifiedBatchSampler):
+    """As `StratifiedBatchSampler`, but the real rows of a step are a Poisson sample, drawn by `secret`.
 
-    In the mean it has as many rows of each class as `Batches` takes. Each rank draws from its own part of the real
-    rows; the sample is the same whatever the number of ranks.
+    In the mean it has as many rows of each class as that one takes. Each rank draws from its own part of the real rows;
+    the sample is the same whatever the number of ranks.
 
     Attributes
     ----------

@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 
 import torch
 
-from raresmith.config.file import RefineConfig
+from raresmith.config import RefineConfig
 from raresmith.errors import ConfigError
 from raresmith.gan import counter_rng
 from raresmith.gan.artifacts.checkpoint import Saved
 from raresmith.gan.counter_rng import Stream
-from raresmith.gan.data.batches import Batches
-from raresmith.gan.models.base import Batch, Model
+from raresmith.gan.data.batches import StratifiedBatchSampler
+from raresmith.gan.models.base import Batch
 from raresmith.gan.models.gan import Gan
 from raresmith.gan.privacy.accounting import make_guarantee
 from raresmith.gan.privacy.clipping import clipped_sum
-from raresmith.gan.privacy.poisson import PoissonBatches
-from raresmith.gan.ranks import Process
+from raresmith.gan.privacy.poisson import PoissonBatchSampler
+from raresmith.gan.ranks import Ranks
 
 
 class PrivateGan(Gan):
@@ -30,14 +30,14 @@ class PrivateGan(Gan):
     # The loss of the real rows would tell of them without noise.
     losses: ClassVar = ("discriminator of made rows", "generator")
 
-    def protect(self, process: Process, settings: RefineConfig, batches: PoissonBatches, secret: torch.Tensor) -> None:
+    def protect(self, ranks: Ranks, settings: RefineConfig, batches: PoissonBatchSampler, secret: torch.Tensor) -> None:
         """Learn the noise that all ranks add for `settings` on `batches`; `secret` is what they draw it by."""
         assert settings.privacy is not None
-        self._process, self._batch_size, self._secret = process, settings.batch_size, secret
+        self._ranks, self._batch_size, self._secret = ranks, settings.batch_size, secret
         self._noise_seed = int(secret)
         self.guarantee = make_guarantee(settings.privacy, batches.sample_rate, settings.steps)
         # The first rank's: the search for it may round otherwise on another machine.
-        sigma = process.share(torch.tensor(self.guarantee.noise_multiplier, dtype=torch.float64).to(process.device))
+        sigma = ranks.broadcast(torch.tensor(self.guarantee.noise_multiplier, dtype=torch.float64).to(ranks.device))
         self._deviation = float(sigma) * settings.privacy.max_grad_norm
 
     def train_discriminator(self, batch: Batch, made: Callable[[Batch], torch.Tensor]) -> torch.Tensor:
@@ -50,7 +50,7 @@ class PrivateGan(Gan):
         counts = torch.cat([batch.is_drawn, is_real.new_ones(len(fake))])
         gradient, losses = clipped_sum(self.judge, rows, is_real.to(rows.dtype), counts, self.guarantee.max_grad_norm)
 
-        gradient = self._process.sum(gradient).double()
+        gradient = self._ranks.all_reduce(gradient).double()
         places = torch.arange(len(gradient), device=self.device)
         noise = counter_rng.fine_normal(counter_rng.key(self._noise_seed, Stream.NOISE, batch.step), places)
         gradient = (gradient + self._deviation * noise) / self._batch_size
@@ -69,15 +69,16 @@ class PrivateGan(Gan):
 _SECRET = "secret"
 
 
-def make_batches(
-    process: Process,
+def make_batch_sampler(
+    ranks: Ranks,
     settings: RefineConfig,
-    model: Model,
+    model: Any,
     real: dict[int, int],
     synthetic: dict[int, int],
     saved: Saved | None,
-) -> Batches:
-    """The batches that `model` learns from, given the rows of each class; a private one is protected for them.
+) -> StratifiedBatchSampler:
+    """The batches that `model` learns from, given the rows of each class; a private one is protected for them, by its
+    `protect`, as that of `PrivateGan`.
 
     Raises
     ------
@@ -87,13 +88,12 @@ def make_batches(
     shares: dict[str, Any] = {
         "batch_size": settings.batch_size,
         "seed": model.seed,
-        "rank": process.rank,
-        "world_size": process.world_size,
-        "device": process.device,
+        "rank": ranks.rank,
+        "world_size": ranks.world_size,
+        "device": ranks.device,
     }
-    if not isinstance(model, PrivateGan):
-        return Batches(real, synthetic, accumulate=settings.accumulate, **shares)
-    assert settings.privacy is not None
+    if settings.privacy is None:
+        return StratifiedBatchSampler(real, synthetic, accumulate=settings.accumulate, **shares)
     n = sum(real.values())
     if settings.privacy.delta * n >= 1:
         raise ConfigError(
@@ -102,7 +102,7 @@ def make_batches(
         )
     # Not run.random_state, which the card names: who can draw the noise again can take it away.
     secret = saved[0][_SECRET] if saved else torch.tensor(int.from_bytes(os.urandom(8), signed=True))
-    secret = process.share(secret.to(process.device))
-    batches = PoissonBatches(real, synthetic, secret=int(secret), **shares)
-    model.protect(process, settings, batches, secret)
+    secret = ranks.broadcast(secret.to(ranks.device))
+    batches = PoissonBatchSampler(real, synthetic, secret=int(secret), **shares)
+    model.protect(ranks, settings, batches, secret)
     return batches

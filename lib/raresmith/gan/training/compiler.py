@@ -1,26 +1,28 @@
 """Whether torch.compile works here."""
 
-import sys
+import logging
 
 import torch
 
-from raresmith.gan.ranks import Process
+from raresmith.gan.ranks import Ranks
+
+logger = logging.getLogger(__name__)
 
 
-def can_compile(process: Process) -> bool:
-    """Whether all ranks can compile: it is tried. If not, the first one says so on stderr."""
+def can_compile(ranks: Ranks) -> bool:
+    """Whether all ranks can compile: it is tried. If not, the main one logs why."""
     reason = ""
-    numbers = torch.ones(8, device=process.device, requires_grad=True)
+    numbers = torch.ones(8, device=ranks.device, requires_grad=True)
     try:
         torch.compile(_probe)(numbers).backward()
     except Exception as error:  # of many kinds, all of them torch's own
         reason = str(error).strip().partition("\n")[0] or repr(error)
-    failures = int(process.sum(torch.tensor(int(bool(reason)), device=process.device)))
-    if failures and process.first:
-        print(
-            f"refine     torch.compile does not work here ({reason or 'on another rank'}); training is not compiled",
-            file=sys.stderr,
-            flush=True,
+    failures = int(ranks.all_reduce(torch.tensor(int(bool(reason)), device=ranks.device)))
+    if failures and ranks.is_main:
+        logger.warning(
+            "torch.compile does not work here (%s); training is not compiled",
+            reason or "on another rank",
+            extra={"stage": "refine"},
         )
     return failures == 0
 

@@ -1,6 +1,6 @@
-"""Looks at what a model makes while it is trained: the same sample of refined rows each time, judged in a thread."""
+"""Validation of a model while it is trained: the same sample of refined rows each time, judged in a thread."""
 
-import sys
+import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -13,8 +13,10 @@ from raresmith.gan.artifacts.checkpoint import Saved
 from raresmith.gan.models.base import Model, Rows
 from raresmith.gan.training.judge import Figures, Judge, Labelled
 
+logger = logging.getLogger(__name__)
 
-class Look(NamedTuple):
+
+class ValidationResult(NamedTuple):
     """What the rows of the model after `step` steps were like."""
 
     step: int
@@ -36,8 +38,8 @@ def cost(refined: Figures, synthetic: Figures) -> float:
     return abs(refined.auc - 0.5) + max(0.0, lost_precision) + max(0.0, lost_distance)
 
 
-class Looks:
-    """The looks so far, and the weights of the best.
+class Validation:
+    """The results so far, and the weights of the best.
 
     Parameters
     ----------
@@ -56,18 +58,18 @@ class Looks:
         as_they_are = self._labelled(model.representation.join(synthetic.numbers, synthetic.positions))
         self._synthetic = self._thread.submit(judge, as_they_are)
         self._under_way: tuple[int, dict[str, torch.Tensor], Future[Figures]] | None = None
-        self.done: list[Look] = []
+        self.done: list[ValidationResult] = []
         self.weights: dict[str, torch.Tensor] = {}
-        """Of the best look."""
+        """Of the best one."""
 
     @property
-    def best(self) -> Look | None:
+    def best(self) -> ValidationResult | None:
         """The first with the smallest cost."""
-        return min(self.done, key=lambda look: look.cost, default=None)
+        return min(self.done, key=lambda result: result.cost, default=None)
 
     @property
     def since_best(self) -> int:
-        """Looks that were made after the best."""
+        """Validations that came after the best."""
         return len(self.done) - 1 - self.done.index(self.best) if self.best else 0
 
     @property
@@ -87,30 +89,29 @@ class Looks:
             self._under_way = step, weights, self._thread.submit(self._judge, self._labelled(made))
 
     def settle(self) -> None:
-        """Wait for the look under way, if there is one, and keep its weights if it is the best."""
+        """Wait for the one under way, if there is one, and keep its weights if it is the best."""
         if self._under_way is None:
             return
-        step, weights, found = self._under_way
+        step, weights, judged = self._under_way
         self._under_way = None
-        figures = found.result()
-        look = Look(step, cost(figures, self.synthetic), *figures)
-        self.done.append(look)
-        if self.best is look:
+        figures = judged.result()
+        result = ValidationResult(step, cost(figures, self.synthetic), *figures)
+        self.done.append(result)
+        if self.best is result:
             self.weights = weights
-        print(
-            f"refine     look at step {step:,}: two-sample AUC {look.auc:.3f} · average precision "
-            f"{look.average_precision:.3f} · distance {look.distance:.3g}{' · best' if self.best is look else ''}",
-            file=sys.stderr,
-            flush=True,
+        found = (
+            f"look at step {step:,}: two-sample AUC {result.auc:.3f} · average precision "
+            f"{result.average_precision:.3f} · distance {result.distance:.3g}{' · best' if self.best is result else ''}"
         )
+        logger.info(found, extra={"stage": "refine"})
 
     def kept(self) -> Saved:
-        """The weights of the best look and its step."""
+        """The weights of the best result and its step."""
         assert self.best is not None
         return self.weights, {"step": self.best.step}
 
     def history(self, ended: str) -> dict[str, Any]:
-        """What is noted of the looks with the model; `ended` says why training was over early."""
+        """What is noted of the results with the model; `ended` says why training was over early."""
         assert self.best is not None
         best, before, n = self.best, self.synthetic, len(self.done)
         kept = (
@@ -122,7 +123,7 @@ class Looks:
         return {
             "step": best.step,
             "kept": kept,
-            "look_names": Look._fields,
+            "look_names": ValidationResult._fields,
             "looks": self.done,
             "synthetic": before,
         }

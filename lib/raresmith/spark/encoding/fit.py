@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config.file import Normalisation, PrepareConfig
+from raresmith.config import Normalisation, PrepareConfig
 from raresmith.encoding.decode import encoded_number
 from raresmith.encoding.encoder import (
     NULL,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config.file import EvaluateConfig
+from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
 from raresmith.evaluation.judgement import BASELINE, Settings, Trial, judge

@@ -1,6 +1,5 @@
 """What classifiers can be trained on: the baselines, the rows of an oversampler, the rows of a model."""
 
-from raresmith.errors import ConfigError
 from raresmith.evaluation.verdict import Strategy
 from raresmith.oversampling.registry import OVERSAMPLERS
 
@@ -18,16 +17,9 @@ BUILT_IN = {
 
 def strategy_of(name: str) -> Strategy:
     """The strategy called `name`: one of BUILT_IN, or the rows of the oversampler of that name."""
-    return BUILT_IN.get(name) or Strategy(name=name, kind="synthetic", explained=_explained(name))
+    return BUILT_IN.get(name) or Strategy(name=name, kind="synthetic", explained=OVERSAMPLERS[name].explained)
 
 
 def made_table(name: str) -> str:
     """The table of made rows that the strategy called `name` needs, or ""."""
     return strategy_of(name).made_table
-
-
-def _explained(method: str) -> str:
-    """What the report says of the rows of an oversampler."""
-    if method not in OVERSAMPLERS:
-        raise ConfigError(f"{method!r} is no strategy; expected one of {sorted({*BUILT_IN, *OVERSAMPLERS})}")
-    return OVERSAMPLERS[method].explained

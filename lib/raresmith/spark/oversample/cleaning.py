@@ -21,7 +21,7 @@ from raresmith.spark.oversample.undersample import is_kept
 from raresmith.spark.tables import col
 
 if TYPE_CHECKING:
-    from raresmith.config.file import OversampleConfig
+    from raresmith.config import OversampleConfig
 
 
 @dataclass(frozen=True, kw_only=True)

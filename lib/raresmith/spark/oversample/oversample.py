@@ -40,7 +40,7 @@ from raresmith.spark.oversample.whole_cells import rows_of_cells
 from raresmith.spark.tables import col
 
 if TYPE_CHECKING:
-    from raresmith.config.file import OversampleConfig
+    from raresmith.config import OversampleConfig
 
 
 @dataclass(frozen=True, kw_only=True)

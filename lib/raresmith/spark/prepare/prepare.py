@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder, Label
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import COMPLETE, LABEL, REASON, ROW_ID, SPLIT

@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.errors import DataError
 from raresmith.spark.columns import COMPLETE, REASON, ROW_ID
 from raresmith.spark.encoding.encode import FLOAT32_MAX, as_number

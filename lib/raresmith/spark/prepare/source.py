@@ -9,7 +9,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
 
-from raresmith.config.file import SourceConfig
+from raresmith.config import SourceConfig
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.files import exists, files_below
 from raresmith.spark.tables import col, current_version

@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config.file import SplitConfig
+from raresmith.config import SplitConfig
 from raresmith.spark.columns import LABEL, ROW_ID, SPLIT
 from raresmith.spark.tables import col
 

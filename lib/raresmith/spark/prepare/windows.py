@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from raresmith.config.file import WindowConfig
+from raresmith.config import WindowConfig
 from raresmith.errors import ConfigError
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.tables import col

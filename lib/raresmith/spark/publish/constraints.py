@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config.file import CombinationConfig, ConstraintsConfig, RangeConfig, SumConfig
+from raresmith.config import CombinationConfig, ConstraintsConfig, RangeConfig, SumConfig
 from raresmith.errors import ConfigError
 from raresmith.spark.columns import BASE
 from raresmith.spark.publish.literals import literal, parsed

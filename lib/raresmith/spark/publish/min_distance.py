@@ -29,7 +29,7 @@ from raresmith.spark.neighbors.feature_matrix import Arrays, FeatureColumns
 from raresmith.spark.neighbors.neighbor_search import NeighborSearch
 
 if TYPE_CHECKING:
-    from raresmith.config.file import OversampleConfig
+    from raresmith.config import OversampleConfig
 
 _MADE = -1
 """In place of a label, on the way to the cells of a class."""

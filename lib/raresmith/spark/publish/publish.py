@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.spark import incremental
 from raresmith.spark.columns import BASE, LABEL, ROW_ID

@@ -10,7 +10,7 @@ import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config.file import SimulateConfig
+from raresmith.config import SimulateConfig
 from raresmith.spark.simulate.draws import constants, draw, normals, permute, pick, uniform, whole
 
 IN_PERSON = {

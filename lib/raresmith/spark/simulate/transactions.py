@@ -16,7 +16,7 @@ from decimal import Decimal
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from raresmith.config.file import SimulateConfig
+from raresmith.config import SimulateConfig
 from raresmith.spark.simulate.draws import constants, draw, normals, pick, uniform, whole
 from raresmith.spark.simulate.entities import CATEGORIES, IN_PERSON, MIX_EARLY, MIX_LATE, ONLINE, chances
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pyspark.sql import SparkSession
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.spark.stages.evaluate import evaluate_stage
 from raresmith.spark.stages.oversample import oversample_stage
 from raresmith.spark.stages.preflight import check

@@ -8,7 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.spark import incremental, tables

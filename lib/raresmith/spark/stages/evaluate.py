@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.evaluation.verdict import Evaluation
 from raresmith.report.page import ReportData, render_report, write_report

@@ -5,7 +5,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.errors import DataError
 from raresmith.spark.oversample.oversample import oversample
 from raresmith.spark.stages import ledger

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.errors import ConfigError
 from raresmith.oversampling.registry import oversampler_of
 from raresmith.spark.files import exists

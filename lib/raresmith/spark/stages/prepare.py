@@ -8,7 +8,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.spark import incremental, tables
 from raresmith.spark.prepare.prepare import Prepared, prepare
 from raresmith.spark.prepare.source import is_unreadable, read_source, unreadable

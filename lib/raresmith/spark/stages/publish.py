@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark import tables
 from raresmith.spark.columns import ROW_ID

@@ -4,7 +4,7 @@ import time
 
 from pyspark.sql import SparkSession
 
-from raresmith.config.file import Config
+from raresmith.config import Config
 from raresmith.errors import ConfigError
 from raresmith.spark.files import exists
 from raresmith.spark.simulate.transactions import simulate

@@ -1,0 +1,40 @@
+"""`[source]`: the raw table."""
+
+import warnings
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from raresmith.config.section import Section
+from raresmith.errors import ConfigError
+
+with warnings.catch_warnings():
+    # pydantic's own `schema`, a method that has another name today, is not missed.
+    warnings.filterwarnings("ignore", 'Field name "schema"', UserWarning)
+
+    class SourceConfig(Section):
+        """`[source]`: the raw table."""
+
+        section: ClassVar[str] = "source"
+
+        path: str
+        """File, folder or URL; `${NAME}` and `${NAME:-default}` are taken from the environment, `{logical_date}` from
+        the run; a relative path counts from the configuration file."""
+        label: str
+        """Column that holds the class: text, boolean or whole numbers."""
+        format: Literal["parquet", "csv", "delta"] = "parquet"
+        """Format of the raw table."""
+        schema: str = ""  # type: ignore[assignment]
+        """Spark DDL of the columns that must be there, such as "amount DOUBLE, country TEXT"; empty takes those of the
+        table. For CSV it saves the pass that infers types. A missing, extra or retyped column is refused."""
+        key: tuple[str, ...] = ()
+        """Columns that identify a row; empty takes the whole row."""
+        timestamp: str = ""
+        """Column that says when the row happened; needed by a split in time, windows and calendar features."""
+        ignore: tuple[str, ...] = ()
+        """Columns that are no features: identifiers, and what gives the label away. Made rows carry those of their
+        base row."""
+
+        def mistakes(self) -> Iterator[ConfigError]:
+            """An empty name."""
+            if not self.label:
+                yield ConfigError("source.label must name the column of the class, got ''")

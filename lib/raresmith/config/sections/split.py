@@ -1,0 +1,78 @@
+"""`[split]`: which rows train, choose and judge."""
+
+import itertools
+from collections.abc import Iterator
+from datetime import date
+from typing import ClassVar, Literal
+
+from raresmith.config.section import Natural, Section
+from raresmith.errors import ConfigError
+
+
+class SplitConfig(Section):
+    """`[split]`: which rows train, choose and judge; decided before anything is learnt."""
+
+    section: ClassVar[str] = "split"
+
+    strategy: Literal["hash", "entity", "time"] = "hash"
+    """hash: stratified by class, by hash of row_id; entity: whole entities by hash; time: by dates."""
+    fractions: tuple[float, ...] = (0.6, 0.2, 0.2)
+    """Shares of train, validation and test for hash and entity; each in (0, 1), summing to 1."""
+    entity: str = ""
+    """Column whose values stay together (strategy "entity")."""
+    train: tuple[str, ...] = ()
+    """First and last day (both included, ISO dates) of the train rows (strategy "time"); the others alike."""
+    validation: tuple[str, ...] = ()
+    """First and last day of the validation rows."""
+    test: tuple[str, ...] = ()
+    """First and last day of the test rows."""
+    delay_days: Natural = 0
+    """Days until a label is known; the test days must start more than this many days after the last train day."""
+    known_entity: str = ""
+    """Column of the entity (card) that is taken out of the test day once its fraud is known: one labelled positive
+    between the first train day and `delay_days` + 1 days before the test day."""
+
+    def mistakes(self) -> Iterator[ConfigError]:
+        """Shares that are none, a column or days that are missing, and days by which the split would leak."""
+        shares = self.fractions
+        if len(shares) != 3 or not all(0 < share < 1 for share in shares) or abs(sum(shares) - 1) >= 1e-9:
+            yield ConfigError(f"split.fractions must be three shares in (0, 1) that sum to 1, got {list(shares)}")
+        if self.strategy == "entity" and not self.entity:
+            yield ConfigError('split.entity must name a column when split.strategy is "entity"')
+        if self.strategy == "time":
+            yield from self._mistakes_in_time()
+
+    def _mistakes_in_time(self) -> Iterator[ConfigError]:
+        days: dict[str, tuple[date, date]] = {}
+        for name in ("train", "validation", "test"):
+            try:
+                days[name] = self.days(name)
+            except ConfigError as error:
+                yield error
+        if len(days) < 3:
+            return
+        (_, last_train), (first_test, _) = days["train"], days["test"]
+        gap = (first_test - last_train).days - 1
+        if first_test <= last_train or gap < self.delay_days:
+            yield ConfigError(
+                f"split.test starts {first_test}, {gap} whole days after split.train ends; it must be at least "
+                f"split.delay_days = {self.delay_days} days later, or the model is judged on labels it could not know"
+            )
+        for (earlier, one), (later, two) in itertools.pairwise(sorted((span, name) for name, span in days.items())):
+            if earlier[1] >= later[0]:
+                yield ConfigError(f"split.{one} and split.{two} share days; each day has one split")
+        if days["validation"][1] >= first_test:
+            yield ConfigError(
+                "split.validation must end before split.test starts; thresholds may not be chosen in hindsight"
+            )
+
+    def days(self, name: str) -> tuple[date, date]:
+        """First and last day of the split `name` ("train", "validation" or "test")."""
+        value = getattr(self, name)
+        try:
+            first, last = (date.fromisoformat(day) for day in value)
+        except ValueError:
+            raise ConfigError(f"split.{name} must be a first and a last day as ISO dates, got {list(value)}") from None
+        if first > last:
+            raise ConfigError(f"split.{name} must not end before it starts, got {list(value)}")
+        return first, last
