@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
-from raresmith.errors import DataError
+from raresmith.errors import ConfigError, DataError
 
 
 class Generator(ABC):
@@ -67,12 +67,14 @@ class Generator(ABC):
         Raises
         ------
         DataError
-            If one is missing or of another kind; the message goes on from the model's place.
+            If one is missing, of another kind or refused; the message goes on from the model's place.
         """
         hints = get_type_hints(cls.Parameters)
-        return cls.Parameters(
-            **{f.name: _read(document.get(f.name), hints[f.name], f.name) for f in fields(cls.Parameters)}
-        )
+        found = {f.name: _read(document.get(f.name), hints[f.name], f.name) for f in fields(cls.Parameters)}
+        try:
+            return cls.Parameters(**found)
+        except ConfigError as error:
+            raise DataError(f"has settings that cannot be: {error}") from None
 
     @classmethod
     def called(cls, parameters: Any, latent: str) -> str:

@@ -11,7 +11,7 @@ from tests.gan.conftest import draw, make_encoder
 
 from raresmith.config import PrivacyConfig, RefineConfig
 from raresmith.encoding.encoder import Encoder
-from raresmith.errors import DataError
+from raresmith.errors import ConfigError, DataError
 from raresmith.gan.data.batches import BatchLoader, StratifiedBatchSampler
 from raresmith.gan.generation.copies import TrainRows
 from raresmith.gan.generation.generate import blocks
@@ -19,6 +19,7 @@ from raresmith.gan.models.base import Model, Rows, Setting
 from raresmith.gan.models.representation import Representation
 from raresmith.gan.privacy.private_gan import make_batch_sampler
 from raresmith.gan.ranks import Ranks
+from raresmith.generators.base import Generator
 from raresmith.generators.registry import GENERATORS
 
 CPU = torch.device("cpu")
@@ -95,6 +96,29 @@ def test_networks_and_what_is_known_of_them_name_each_other(name):
     for field in dataclasses.fields(parameters):
         with pytest.raises(DataError, match=f"has \\[None\\] as {field.name} where .* is expected"):
             spec.read_parameters({**dataclasses.asdict(parameters), field.name: [None]})
+
+
+def test_settings_in_a_card_are_of_their_types_and_pass_the_generators_own_check():
+    class Wide(Generator):
+        @dataclasses.dataclass(frozen=True, kw_only=True)
+        class Parameters:
+            sizes: tuple[int, ...] = (4, 2)
+            rate: float | None = None
+
+            def __post_init__(self) -> None:
+                if 0 in self.sizes:
+                    raise ConfigError("sizes must be above 0")
+
+    assert Wide.read_parameters({"sizes": [8, 4], "rate": None, "other": 1}) == Wide.Parameters(sizes=(8, 4))
+    assert Wide.read_parameters({"sizes": [], "rate": 0.5}) == Wide.Parameters(sizes=(), rate=0.5)
+    for document, sentence in (
+        ({"sizes": [8, True], "rate": None}, "has True as sizes where int is expected"),
+        ({"sizes": 8, "rate": None}, "has 8 as sizes"),
+        ({"sizes": [8], "rate": "x"}, "has 'x' as rate where one of"),
+        ({"sizes": [8, 0], "rate": None}, "has settings that cannot be: sizes must be above 0"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            Wide.read_parameters(document)
 
 
 @every_generator

@@ -84,55 +84,55 @@ class RowIndex:
 
 
 def read_row_index(source: RowSource) -> RowIndex:
-    """The order of the rows of `source`."""
+    """The index of the rows of `source`."""
     columns = source.read(())
     return RowIndex.of(columns["label"].astype(np.int32), columns["row_id"].astype(np.int64), source.table.table_uri)
 
 
 def read_rows(
-    source: RowSource, order: RowIndex, low: int, high: int, representation: Representation
+    source: RowSource, index: RowIndex, low: int, high: int, representation: Representation
 ) -> tuple[Rows, NDArray[np.int64]]:
-    """The rows of `source` at positions [low, high) of its `order`, and their ids.
+    """The rows of `source` at positions [low, high) of its `index`, and their ids.
 
     Only these rows are kept; Delta skips the files whose statistics rule them out.
     """
-    return read_stretches(source, order, [slice(low, high)], representation)
+    return read_stretches(source, index, [slice(low, high)], representation)
 
 
-def read_spread(source: RowSource, order: RowIndex, representation: Representation) -> Rows:
-    """At most MOST_SPREAD rows of `source`, in stretches at equal distances in `order`: the same on all ranks."""
-    n, stretch = len(order), MOST_SPREAD // _STRETCHES
+def read_spread(source: RowSource, index: RowIndex, representation: Representation) -> Rows:
+    """At most MOST_SPREAD rows of `source`, in stretches at equal distances in `index`: the same on all ranks."""
+    n, stretch = len(index), MOST_SPREAD // _STRETCHES
     parts = [slice(0, n)]
     if n > MOST_SPREAD:
         parts = [slice(start, start + stretch) for start in (np.arange(_STRETCHES) * n // _STRETCHES).tolist()]
-    return read_stretches(source, order, parts, representation)[0]
+    return read_stretches(source, index, parts, representation)[0]
 
 
 def read_stretches(
-    source: RowSource, order: RowIndex, parts: Sequence[slice], representation: Representation
+    source: RowSource, index: RowIndex, parts: Sequence[slice], representation: Representation
 ) -> tuple[Rows, NDArray[np.int64]]:
-    """As `read_rows`, of several stretches of `order`, one after the other."""
-    wanted = order.part(parts)
+    """As `read_rows`, of several stretches of `index`, one after the other."""
+    wanted = index.part(parts)
     numbers = torch.empty(len(wanted), len(representation.numeric))
     positions = torch.empty(len(wanted), len(representation.categorical), dtype=torch.int64)
-    for places, *values in scan(source, order, parts, representation):
+    for places, *values in scan(source, index, parts, representation):
         numbers[places], positions[places] = values
-    return Rows(numbers, positions, order.classes(wanted)), wanted.row_ids
+    return Rows(numbers, positions, index.classes(wanted)), wanted.row_ids
 
 
 def scan(
-    source: RowSource, order: RowIndex, parts: Sequence[slice], representation: Representation
+    source: RowSource, index: RowIndex, parts: Sequence[slice], representation: Representation
 ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
-    """The rows of `source` at some positions of its `order`, batch by batch as they come, for all at once would take
+    """The rows of `source` at some positions of its `index`, batch by batch as they come, for all at once would take
     several times their size: each one's place among these positions, then numbers and positions as in `Rows`.
 
     Raises
     ------
     DataError
-        If they are no longer those of `order`.
+        If they are no longer those of `index`.
     """
-    table, wanted, found = source.table.table_uri, order.part(parts), 0
-    condition = " OR ".join(order.condition(part.start, part.stop) for part in parts)
+    table, wanted, found = source.table.table_uri, index.part(parts), 0
+    condition = " OR ".join(index.condition(part.start, part.stop) for part in parts)
     with source.batches(representation.names, condition) as batches:
         for batch in batches:
             columns = {name: batch[name].to_numpy() for name in batch.schema.names}
@@ -150,10 +150,10 @@ def scan(
         raise DataError(f"{table} gave other rows on a second read; run the stage that wrote it again")
 
 
-def without_features(order: RowIndex, low: int, high: int) -> Rows:
+def without_features(index: RowIndex, low: int, high: int) -> Rows:
     """The classes of the rows at positions [low, high): all that a model needs which does not learn from them."""
     nothing = torch.empty(high - low, 0)
-    return Rows(nothing, nothing.long(), order.classes(order.part([slice(low, high)])))
+    return Rows(nothing, nothing.long(), index.classes(index.part([slice(low, high)])))
 
 
 def parted(total: int, parts: int, part: int) -> tuple[int, int]:

@@ -17,9 +17,9 @@ _GATHERED = 2**18
 
 
 def read_pieces(
-    source: RowSource, order: RowIndex, pieces: Sequence[tuple[int, int]], representation: Representation
+    source: RowSource, index: RowIndex, pieces: Sequence[tuple[int, int]], representation: Representation
 ) -> Iterator[tuple[Rows, NDArray[np.int64]]]:
-    """Each of some adjoining pieces [low, high) of `order` in turn, as `read_rows` gives it.
+    """Each of some adjoining pieces [low, high) of `index` in turn, as `read_rows` gives it.
 
     Row ids are hashes, so that a piece has rows in every file of the table: to read piece by piece would scan the table
     once for each. Of several pieces the rows wait for their turn in the folder for temporary files, in as many bytes as
@@ -27,7 +27,7 @@ def read_pieces(
     """
     if len(pieces) < 2:
         for low, high in pieces:
-            yield read_rows(source, order, low, high, representation)
+            yield read_rows(source, index, low, high, representation)
         return
     first, starts = pieces[0][0], np.array([low for low, _ in pieces])
     record = np.dtype(
@@ -51,7 +51,7 @@ def read_pieces(
                 records[of == i].tofile(file)
                 filled[i] += (of == i).sum()
 
-        for places, numbers, positions in scan(source, order, [slice(first, pieces[-1][1])], representation):
+        for places, numbers, positions in scan(source, index, [slice(first, pieces[-1][1])], representation):
             records = np.empty(len(places), record)
             records["place"], records["numbers"], records["positions"] = first + places, numbers, positions
             gathered.append(records)
@@ -63,6 +63,6 @@ def read_pieces(
             found = np.fromfile(file, record, high - low)
             records = np.empty(high - low, record)
             records[found["place"] - low] = found
-            wanted = order.part([slice(low, high)])
+            wanted = index.part([slice(low, high)])
             numbers, positions = (torch.tensor(records[name]) for name in ("numbers", "positions"))
-            yield Rows(numbers, positions.long(), order.classes(wanted)), wanted.row_ids
+            yield Rows(numbers, positions.long(), index.classes(wanted)), wanted.row_ids
