@@ -133,7 +133,7 @@ class ImblearnSampler(CellOversampler):
     def fewest_rows(self) -> int:
         """Rows of the class that a cell needs for the neighbours that the sampler looks for."""
         asked = [self.parameters.sampler_params.get(name, 0) for name in ("k_neighbors", "n_neighbors")]
-        return max(_FEWEST_OWN, self.parameters.k_neighbors + 1, *[int(k) + 1 for k in asked])
+        return max(_FEWEST_OWN, *[int(k) + 1 for k in (self.parameters.k_neighbors, *asked)])
 
     def measures(self) -> dict[str, Any]:
         """The sampler's name."""

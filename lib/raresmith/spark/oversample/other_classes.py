@@ -105,8 +105,9 @@ def made_of_bases(bases: DataFrame, features: FeatureColumns, plan: ClassPlan, n
         n_others=n_others,
         most_others=most_others,
     )
-    copies_of = plan.oversampler.choose_bases(found)
-    evenly = None if copies_of else even_copies(bases, n_bases, n_to_make, plan.random_state)
+    decides, copies_of = "n_others", plan.oversampler.choose_bases(found)
+    if copies_of is None:
+        decides, copies_of = "row_id", even_copies(bases, n_bases, n_to_make, plan.random_state)
     schema = to_arrow_schema(made_schema(features))
     sent_plan = bases.sparkSession.sparkContext.broadcast(plan)
 
@@ -115,7 +116,7 @@ def made_of_bases(bases: DataFrame, features: FeatureColumns, plan: ClassPlan, n
             if not batch.num_rows:
                 continue
             row_ids = batch.column("row_id").to_numpy()
-            copies = evenly(row_ids) if evenly else copies_of(batch.column("n_others").to_numpy())
+            copies = copies_of(batch.column(decides).to_numpy())
             near_rows = unpacked(batch.column("near_rows"), k * n_features, features.dtype)
             of_batch = from_neighbors(
                 sent_plan.value,

@@ -25,10 +25,10 @@ def recorded(ctx: Context, run: StageRun) -> dict[str, Any] | None:
     return None if row is None else {**row.asDict(), "row_counts": json.loads(row["row_counts"])}
 
 
-def unchanged(note: dict[str, Any], **told: str) -> StageReport:
+def unchanged(note: dict[str, Any], verdict: str = "") -> StageReport:
     """The report of a stage that was done before."""
     rows = {key: count for key, count in note["row_counts"].items() if isinstance(count, int)}
-    return StageReport(stage=note["stage"], rows=rows, unchanged=True, **told)
+    return StageReport(stage=note["stage"], rows=rows, unchanged=True, verdict=verdict)
 
 
 def done(ctx: Context, run: StageRun) -> StageReport | None:
@@ -59,7 +59,8 @@ def finish(
     *,
     reasons: dict[str, dict[str, int]] | None = None,
     measures: dict[str, Any] | None = None,
-    **told: str,
+    words: str = "",
+    verdict: str = "",
 ) -> StageReport:
     """Note in `runs` that the stage is done, and report.
 
@@ -69,8 +70,8 @@ def finish(
         What lies in the main table.
     rows, reasons
         By the keys of `raresmith.tables.row_counts`: numbers, and numbers by reason.
-    told
-        More of the report.
+    words, verdict
+        As in `StageReport`.
     """
     seconds = time.monotonic() - ctx.started
     contract = contracts.runs()
@@ -84,7 +85,7 @@ def finish(
     )
     note = ctx.spark.createDataFrame([tuple(row[c.name] for c in contract.columns)], tables.schema_of(contract))
     ctx.write(note, contract, run, f"run_id = '{run.run_id}' AND stage = '{run.stage}'")
-    return StageReport(stage=run.stage, rows=rows, seconds=seconds, **told)
+    return StageReport(stage=run.stage, rows=rows, seconds=seconds, words=words, verdict=verdict)
 
 
 def reasons_so_far(ctx: Context, run_id: str) -> dict[str, dict[str, int]]:
