@@ -10,13 +10,17 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check setup clean
+.PHONY: demo test test-fast check setup clean
 
 demo: $(READY)
 	@$(BIN)/raresmith run conf/local.toml
 
 test: check $(AIRFLOW_READY)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+
+# The tests that start neither Spark nor torchrun.
+test-fast: $(READY)
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder -m 'not jvm and not torchrun'
 
 check: $(READY)
 	$(BIN)/ruff check .

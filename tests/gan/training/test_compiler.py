@@ -51,6 +51,7 @@ def test_compiled_networks_train_as_they_do_uncompiled(model, warehouse, capsys)
         np.testing.assert_allclose(compiled[name], tensor, atol=2e-3, err_msg=name)
 
 
+@pytest.mark.torchrun
 def test_two_ranks_train_compiled_as_one_does(warehouse):
     houses = twins(warehouse, *2 * ['model = "gan"\ncompile = true'])
     for house, ranks in zip(houses, ("1", "2"), strict=True):
