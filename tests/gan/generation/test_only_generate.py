@@ -64,6 +64,7 @@ def test_two_ranks_make_the_same_rows_as_one_and_classes_may_be_fewer(ranks, tmp
     assert refined(houses[0]) == refined(houses[1])
 
 
+@pytest.mark.torchrun
 def test_what_cannot_be_generated_is_refused_in_a_sentence(warehouse, capsys):
     def said(house) -> str:
         for door in (main, lambda argv: raresmith(["refine", *argv])):
