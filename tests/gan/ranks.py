@@ -20,18 +20,20 @@ class Ranks:
 
     def __init__(self, world_size: int, folder: Path) -> None:
         self.logs = [folder / f"rank{rank}.log" for rank in range(world_size)]
-        self.processes = [
-            subprocess.Popen(
+        self.processes = [self._start(rank, log) for rank, log in enumerate(self.logs)]
+
+    def _start(self, rank: int, log: Path) -> subprocess.Popen[str]:
+        place = {"RANK": str(rank), "WORLD_SIZE": str(len(self.logs)), "MASTER_ADDR": "127.0.0.1"}
+        with log.open("w") as out:
+            return subprocess.Popen(
                 [sys.executable, "-m", __name__],
-                env={**environment(), "RANK": str(rank), "WORLD_SIZE": str(world_size), "MASTER_ADDR": "127.0.0.1"},
+                env={**environment(), **place},
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=log.open("w"),
+                stderr=out,
                 text=True,
             )
-            for rank, log in enumerate(self.logs)
-        ]
 
     def run(self, module: str, *argv: str | Path) -> str:
         """Let each rank call main of `module` with these words; it must end well. Returns what the first one says."""
@@ -62,6 +64,7 @@ class Ranks:
     def stop(self) -> None:
         for process in self.processes:
             process.kill()
+            process.wait()
 
 
 def serve() -> None:
