@@ -1,8 +1,9 @@
-"""The one Spark session of a process of tests."""
+"""The one Spark session of a process of tests, and what pytest is told of each test."""
 
-import subprocess
-import sys
+import fcntl
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
@@ -10,33 +11,43 @@ from pyspark.sql import SparkSession
 from raresmith.config import SparkConfig
 from raresmith.spark.session import COMPILE_ALL, get_spark
 
-FETCH = """
-from raresmith.config import SparkConfig
-from raresmith.spark.session import get_spark
-get_spark("fetch", SparkConfig(master="local[1]", conf={"spark.ui.enabled": "false"})).stop()
-"""
+MARKED = {"jvm": {"spark", "after_a_kill"}, "torchrun": {"torchrun", "ranks"}}
+"""By marker the fixtures that start what it stands for; `make test-fast` leaves these tests out."""
+
+SHARED = ("cluster", "finished_run", "ranks")
+"""Fixtures of a whole session that are dear: the tests that want one go to the same process."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Fetch Delta's jars before several processes want them at once: Ivy's cache has no lock."""
-    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
-        subprocess.run([sys.executable, "-c", FETCH], check=True, capture_output=True)
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        for marker, starters in MARKED.items():
+            if starters & set(fixtures):
+                item.add_marker(marker)
+        shared = [name for name in SHARED if name in fixtures]
+        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    warehouse = str(tmp_path_factory.mktemp("spark-warehouse"))
     config = SparkConfig(
         master="local[2]",
         driver_memory="2g",
         shuffle_partitions=4,
         conf={
             "spark.ui.enabled": "false",
-            "spark.sql.warehouse.dir": warehouse,
-            # Thousands of small jobs: Java's second compiler costs more than it gains.
-            "spark.driver.extraJavaOptions": f"{COMPILE_ALL} -XX:TieredStopAtLevel=1",
+            "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark-warehouse")),
+            # Thousands of small jobs: Java's second compiler costs more than it gains. Without it Java keeps 48 MB of
+            # machine code, which the tests fill, and what it drops to make room it must compile again.
+            "spark.driver.extraJavaOptions": (
+                f"{COMPILE_ALL} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
+            ),
         },
     )
-    session = get_spark("tests", config)
+    # One process after the other fetches Delta's jars: Ivy's cache has no lock.
+    with Path(tempfile.gettempdir(), "raresmith-tests-ivy.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        session = get_spark("tests", config)
     yield session
     session.stop()

@@ -23,7 +23,7 @@ DATE = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
 HOME = "{{ var.value.raresmith_home }}"
 CONFIG = "{{ params.config or var.value.raresmith_config }}"
 PACKAGE = f"{HOME}/dist/raresmith.zip"
-# The same as in pyproject.toml, which a scheduler cannot read; a test keeps them equal.
+# The same as in requirements.lock, which a scheduler cannot read; a test keeps them equal.
 DELTA = "io.delta:delta-spark_4.2_2.13:4.4.0"
 EXCLUDED = "org.apache.hadoop:hadoop-client-api,org.apache.hadoop:hadoop-client-runtime"
 

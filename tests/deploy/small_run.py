@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 
+DAY = "2025-03-01"
 TABLES = ("features", "quarantine", "encoder", "synthetic", "refined", "metrics", "augmented", "runs")
 
 CONFIG = """

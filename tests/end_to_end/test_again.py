@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from tests.deploy.small_run import TABLES
 
-from raresmith.cli import run_stages
+from raresmith.cli import main, run_stages
 from raresmith.config import Config
 from raresmith.spark.tables import read_table
 from raresmith.tables.stage_report import STAGES
@@ -38,7 +38,7 @@ max_depth = 3
 [spark]
 driver_memory = "1g"
 shuffle_partitions = 2
-conf = { "spark.ui.enabled" = "false" }
+conf = { "spark.ui.enabled" = "false", "spark.driver.extraJavaOptions" = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" }
 """
 
 
@@ -80,11 +80,9 @@ def test_every_parent_is_a_train_row_and_no_made_row_is_a_train_row(finished_run
     assert made.intersect(original).count() == 0
 
 
-def command(config: Path) -> list[str]:
-    return [sys.executable, "-m", "raresmith", "run", str(config)]
-
-
-def test_a_driver_killed_between_two_stages_loses_nothing(tmp_path: Path, spark: SparkSession) -> None:
+def test_a_driver_killed_between_two_stages_loses_nothing(
+    tmp_path: Path, spark: SparkSession, capsys: pytest.CaptureFixture[str]
+) -> None:
     df = spark.range(600).selectExpr(
         "id / 7.0D x", "concat('k', id % 5) s", "IF(id % 19 = 0, NULL, id % 23) n", "int(id % 8 = 0) y"
     )
@@ -92,7 +90,10 @@ def test_a_driver_killed_between_two_stages_loses_nothing(tmp_path: Path, spark:
         df.coalesce(1).write.parquet(str(tmp_path / name / "raw"))
         (tmp_path / name / "r.toml").write_text(CONFIG)
     killed = subprocess.Popen(
-        command(tmp_path / "killed" / "r.toml"), stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-m", "raresmith", "run", str(tmp_path / "killed" / "r.toml")],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert killed.stdout is not None
     for line in killed.stdout:
@@ -102,8 +103,8 @@ def test_a_driver_killed_between_two_stages_loses_nothing(tmp_path: Path, spark:
     killed.wait()
     out = {}
     for name in ("killed", "undisturbed"):
-        done = subprocess.run(command(tmp_path / name / "r.toml"), stdout=subprocess.PIPE, text=True, check=True)
-        out[name] = done.stdout
+        assert main(["run", str(tmp_path / name / "r.toml")]) == 0
+        out[name] = capsys.readouterr().out
     assert re.findall(r"^(\w+) .* nothing changed", out["killed"], re.MULTILINE) == ["prepare", "oversample"]
     assert "nothing changed" not in out["undisturbed"]
     warehouses = [tmp_path / name / "warehouse" for name in out]

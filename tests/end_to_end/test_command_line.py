@@ -1,5 +1,7 @@
 """What the command line refuses, it refuses in one sentence, with exit code 2 and nothing written."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,23 @@ def folder(
     path = tmp_path / "r.toml"
     path.write_text(CONFIG.replace('"smote"', f'"{method}"') + more)
     return path
+
+
+@pytest.fixture(scope="module")
+def prepared(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Like `folder`, where `prepare` has been; what several tests begin with is prepared once and copied."""
+    finished: dict[tuple[str, int], Path] = {}
+
+    def copy(tmp_path: Path, sql: str, rows: int = 40, more: str = "", method: str = "smote") -> Path:
+        if (sql, rows) not in finished:
+            path = folder(tmp_path_factory.mktemp("prepared"), spark, sql, rows)
+            assert main(["prepare", str(path)]) == 0
+            finished[sql, rows] = path
+        path = shutil.copytree(finished[sql, rows].parent, tmp_path / "copy") / "r.toml"
+        path.write_text(CONFIG.replace('"smote"', f'"{method}"') + more)
+        return path
+
+    return copy
 
 
 def said(capfd: pytest.CaptureFixture[str]) -> list[str]:
@@ -86,17 +105,17 @@ def test_an_empty_table_is_refused(tmp_path: Path, spark: SparkSession, capfd: p
 )
 def test_too_few_rows_or_too_low_a_target_are_refused_with_the_count(
     tmp_path: Path,
-    spark: SparkSession,
+    prepared: Callable[..., Path],
     capfd: pytest.CaptureFixture[str],
     minority: int,
     settings: str,
     sentence: str,
 ) -> None:
-    path = folder(tmp_path, spark, f"id * 2.0D x ; int(id < {minority}) y", more=f"[oversample]\n{settings}")
-    assert main(["prepare", str(path)]) == 0
+    path = prepared(tmp_path, f"id * 2.0D x ; int(id < {minority}) y", more=f"[oversample]\n{settings}")
     assert main(["oversample", str(path)]) == 2
     assert sentence in said(capfd)[0]
-    assert not (tmp_path / "warehouse" / "synthetic").exists()
+    assert (path.parent / "warehouse" / "features").exists()
+    assert not (path.parent / "warehouse" / "synthetic").exists()
 
 
 @pytest.mark.parametrize("sql", ["1.0D x ; int(id % 4 = 0) y", "id * 1.0D x ; 'a' s ; 7 c ; int(id % 4 = 0) y"])
@@ -135,22 +154,28 @@ def test_an_unknown_sampler_is_refused_before_anything_is_written(
     ],
 )
 def test_a_sampler_of_imbalanced_learn_goes_all_the_way_through_and_tells_what_it_refused(
-    tmp_path: Path, spark: SparkSession, capfd: pytest.CaptureFixture[str], sampler: str, told: str
+    tmp_path: Path,
+    prepared: Callable[..., Path],
+    spark: SparkSession,
+    capfd: pytest.CaptureFixture[str],
+    sampler: str,
+    told: str,
 ) -> None:
     settings = f"[oversample]\nmethod = 'imblearn'\nsampler = '{sampler}'\nsampling_strategy = {{ 1 = 180 }}\n"
     sql = "sin(id) x ; cos(3 * id) z ; int(id % 4 = 0) y"
-    path = folder(tmp_path, spark, sql, rows=400, more=settings, method="imblearn")
+    path = prepared(tmp_path, sql, rows=400, more=settings, method="imblearn")
+    capfd.readouterr()
     assert main(["plan", str(path)]) == 0
     assert f"; {sampler} of imbalanced-learn in at most about 1 cells of 240 rows or fewer" in capfd.readouterr().out
-    for stage in ("prepare", "oversample", "publish"):
+    for stage in ("oversample", "publish"):
         assert main([stage, str(path)]) == 0
     out = capfd.readouterr().out
     assert "120 synthetic" in out
     assert told in out
-    synthetic = spark.read.format("delta").load(str(tmp_path / "warehouse" / "synthetic"))
+    synthetic = spark.read.format("delta").load(str(path.parent / "warehouse" / "synthetic"))
     method = "smote" if "smote's" in told else "imblearn"
     assert [row[:] for row in synthetic.groupBy("method").count().collect()] == [(method, 120)]
-    augmented = spark.read.format("delta").load(str(tmp_path / "warehouse" / "augmented"))
+    augmented = spark.read.format("delta").load(str(path.parent / "warehouse" / "augmented"))
     assert augmented.where("origin = 'imblearn'").count() > 100
     capfd.readouterr()
     assert main(["oversample", str(path)]) == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from tests.deploy.small_run import DAY
 
 from raresmith.cli import main
 from raresmith.config import Config, load_config
@@ -17,7 +18,7 @@ def test_rows_have_the_raw_schema_and_are_those_of_refined_as_spark_decodes_them
     finished_run: Config, spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # By a GAN, which makes a row's numbers of its synthetic row alone.
-    folder, day = tmp_path / "run", ("--logical-date", "2025-03-01")
+    folder, day = tmp_path / "run", ("--logical-date", DAY)
     shutil.copytree(finished_run.path.parent, folder)
     config = folder / finished_run.path.name
     text = config.read_text().replace(str(finished_run.path.parent), str(folder))

@@ -102,7 +102,16 @@ def three_days(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) ->
         days.bring(day)
         days.run(day, JUDGED if day != DAYS[1] else STAGES)
         seen.append(days.of_days(day))
+        if day == DAYS[0]:
+            shutil.copytree(days.folder, days.folder.with_name("after one day"))
     return days, seen
+
+
+@pytest.fixture
+def after_one_day(three_days: tuple[Series, list[dict]], spark: SparkSession, tmp_path: Path) -> Series:
+    """The first day, done; to go on with."""
+    folder = three_days[0].folder.with_name("after one day")
+    return Series(spark, shutil.copytree(folder, tmp_path / "copy"))
 
 
 def test_each_day_adds_its_own_rows_and_leaves_those_of_other_days_alone(
@@ -166,10 +175,8 @@ def test_an_old_day_made_again_gives_the_rows_that_it_gave(
             assert copied.rows(name, day) == rows
 
 
-def test_rows_that_come_again_on_another_day_are_set_aside(series: Callable[..., Series], spark: SparkSession) -> None:
-    days = series()
-    days.bring(DAYS[0])
-    days.run(DAYS[0])
+def test_rows_that_come_again_on_another_day_are_set_aside(after_one_day: Series, spark: SparkSession) -> None:
+    days = after_one_day
     before = days.of_days(DAYS[0])
     again = days.raw(DAYS[0]).where("id < 30")
     corrected = days.raw(DAYS[0]).where("id = 30").withColumn("amount", F.lit(99.5))
@@ -191,12 +198,10 @@ def test_rows_that_come_again_on_another_day_are_set_aside(series: Callable[...,
 
 
 def test_a_day_without_the_minority_makes_none_and_says_so(
-    series: Callable[..., Series], spark: SparkSession, capfd: pytest.CaptureFixture[str]
+    after_one_day: Series, spark: SparkSession, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    days = series()
-    days.bring(DAYS[0])
+    days = after_one_day
     days.bring(DAYS[1], transactions(spark, 1000, fraud="false"))
-    days.run(DAYS[0])
     assert main(["plan", str(days.path), "--logical-date", DAYS[1]]) == 0
     planned = capfd.readouterr().out
     assert "200 rows (0: 200, 1: 0; positive '1')" in planned
@@ -228,11 +233,9 @@ def test_the_first_day_is_fitted_again_while_nothing_hangs_on_it(
 
 
 def test_a_day_that_does_not_fit_the_encoder_is_refused_in_one_sentence(
-    series: Callable[..., Series], spark: SparkSession
+    after_one_day: Series, spark: SparkSession
 ) -> None:
-    days = series()
-    days.bring(DAYS[0])
-    days.run(DAYS[0], ["prepare"])
+    days = after_one_day
     before = {name: days.rows(name) for name in ("features", "quarantine", "encoder", "runs")}
     rows = transactions(spark, 1000)
     wrong = {

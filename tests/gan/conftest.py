@@ -1,7 +1,9 @@
 """Small warehouses as prepare and oversample leave them, made by delta-rs: no JVM."""
 
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, write_deltalake
 from numpy.typing import NDArray
+from tests.gan.ranks import Ranks
 
 from raresmith.config import Config, load_config
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
 from raresmith.gan.data.tables import schema_of
+from raresmith.gan.launch import environment
 from raresmith.tables import contracts
 
 CODES = (0, 2, 3, 5)
@@ -150,3 +154,37 @@ def warehouse(tmp_path: Path) -> Callable[..., Warehouse]:
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], Ranks]]:
+    """As many processes as are asked for, that do one job after another."""
+    started: dict[int, Ranks] = {}
+
+    def of(world_size: int) -> Ranks:
+        if world_size not in started:
+            started[world_size] = Ranks(world_size, tmp_path_factory.mktemp("ranks"))
+        return started[world_size]
+
+    yield of
+    for group in started.values():
+        group.stop()
+
+
+@pytest.fixture(scope="session")
+def torchrun() -> Callable[..., subprocess.Popen[str]]:
+    """Start the trainer under a torchrun of its own."""
+
+    def start(warehouse: Warehouse, processes: int, restarts: int = 0) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)),
+                *("--max-restarts", str(restarts), "-m", "raresmith.gan.train", str(warehouse.config_path)),
+            ],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start

@@ -17,6 +17,8 @@ from tests.gan.conftest import Warehouse, make_encoder
 from raresmith.gan.launch import environment
 from raresmith.gan.train import main
 
+pytestmark = pytest.mark.torchrun
+
 # A vae, whose weights, unlike those of two networks that compete, forget that sums were rounded otherwise.
 SETTINGS = 'model = "vae"\ndevice = "cpu"\nsteps = 400\nvalidate_every = 0\ncheckpoint_every = 10\nbatch_size = 64'
 

@@ -20,6 +20,7 @@ def test_the_command_names_processes_restarts_and_day(warehouse):
     assert environment()["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] == "1"
 
 
+@pytest.mark.torchrun
 def test_launch_runs_the_trainer_and_a_second_time_finds_it_done(warehouse, capfd):
     house = warehouse("steps = 20")
     report = launch(house.config)
@@ -30,6 +31,7 @@ def test_launch_runs_the_trainer_and_a_second_time_finds_it_done(warehouse, capf
     assert "set to its end" in again.words
 
 
+@pytest.mark.torchrun
 def test_what_the_trainer_refuses_is_refused_once_and_in_its_words(warehouse, capfd):
     house = warehouse("steps = 20\nnproc_per_node = 2")
     columns = delta_rows(house.table("features"))

@@ -2,8 +2,8 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,6 @@ from tests.gan.conftest import CODES, Warehouse, make_encoder
 from raresmith.errors import ConfigError
 from raresmith.gan.artifacts import checkpoint
 from raresmith.gan.data.tables import RowSource
-from raresmith.gan.launch import environment
 from raresmith.gan.ranks import start
 from raresmith.gan.train import main
 from raresmith.generators.registry import GENERATORS
@@ -36,22 +35,6 @@ def weights(warehouse: Warehouse) -> dict[str, np.ndarray]:
 
 def card(warehouse: Warehouse) -> dict:
     return json.loads(Path(f"{warehouse.table('models')}/r/model.json").read_text())
-
-
-def torchrun(
-    warehouse: Warehouse, processes: int, restarts: int = 0, more: tuple[str, ...] = ()
-) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)),
-            *("--max-restarts", str(restarts), "-m", "raresmith.gan.train", str(warehouse.config_path)),
-            *more,
-        ],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def finished(process: subprocess.Popen[str]) -> tuple[str, str]:
@@ -72,7 +55,7 @@ def mixed(folder: Path) -> Warehouse:
 
 
 @pytest.fixture(scope="module")
-def on_two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+def on_two_ranks(tmp_path_factory: pytest.TempPathFactory, torchrun: Callable[..., subprocess.Popen[str]]) -> Warehouse:
     warehouse = mixed(tmp_path_factory.mktemp("two"))
     out, _ = finished(torchrun(warehouse, 2))
     assert "5,500 refined" in out
@@ -96,17 +79,17 @@ def test_every_synthetic_row_comes_back_valid_with_its_class_and_parent(on_two_r
 
 
 @pytest.mark.parametrize(
-    ("model", "accumulate", "ranks"),
+    ("model", "accumulate", "world_size"),
     [*((model, 1, 2) for model in GENERATORS), ("gan", 3, 2), ("wgan_gp", 3, 2), ("gan", 1, 4), ("redraw", 1, 4)],
 )
-def test_several_ranks_train_and_choose_as_one_does_on_the_same_batches(model, accumulate, ranks, tmp_path):
+def test_several_ranks_train_and_choose_as_one_does_on_the_same_batches(model, accumulate, world_size, ranks, tmp_path):
     # Sums over several ranks round differently, and a GAN enlarges the difference step by step: so not too many.
     settings = SETTINGS.replace("steps = 400", "steps = 40").replace("validate_every = 90", "validate_every = 30")
     houses = [mixed(tmp_path / name) for name in ("one", "several")]
     for house in houses:
         house.configure(f'{settings}\nmodel = "{model}"\naccumulate = {accumulate}')
     assert main([str(houses[0].config_path)]) == 0
-    finished(torchrun(houses[1], ranks))
+    ranks(world_size).run("raresmith.gan.train", houses[1].config_path)
     one, several = (card(house) for house in houses)
     assert one["loss_names"] == several["loss_names"] and len(one["losses"]) == 2
     np.testing.assert_allclose(one["losses"], several["losses"], rtol=1e-4)
@@ -119,7 +102,7 @@ def test_several_ranks_train_and_choose_as_one_does_on_the_same_batches(model, a
     assert rows["row_id"] == refined(houses[0])["row_id"]
 
 
-def test_a_killed_rank_goes_on_and_ends_with_the_same_weights_to_the_bit(on_two_ranks, tmp_path):
+def test_a_killed_rank_goes_on_and_ends_with_the_same_weights_to_the_bit(on_two_ranks, torchrun, tmp_path):
     warehouse = mixed(tmp_path)
     process = torchrun(warehouse, 2, restarts=3)
     models = Path(warehouse.table("models")) / "r"

@@ -7,7 +7,7 @@ import pytest
 from raresmith.config import parse_config
 from raresmith.errors import DataError
 from raresmith.spark.plan import plan
-from raresmith.spark.stages import SPARK_STAGES, location
+from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.tables import read_table
 
 N_ROWS, N_RARE = 120_000, 50_000
@@ -38,7 +38,7 @@ def test_exact_neighbors_are_announced_where_the_run_finds_them_and_refused_wher
     config = configured(spark, tmp_path, whole, neighbors="exact")
     told = plan(spark, config)
     SPARK_STAGES["prepare"](spark, config)
-    assert dict(read_table(spark, location(config, "features")).dtypes)["w"] == storage
+    assert dict(read_table(spark, f"{config.run.warehouse}/features").dtypes)["w"] == storage
     if refused:
         assert "which the run would refuse: class '1' has 30000 train rows of 4 features, 1200000 bytes, but" in told
         with pytest.raises(DataError, match=r"class '1' has \d+ train rows of 4 features, \d+ bytes, but"):

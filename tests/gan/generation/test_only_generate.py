@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from deltalake import DeltaTable
 from tests.delta_rows import delta_rows
-from tests.gan.test_train import SETTINGS, finished, mixed, refined, torchrun
+from tests.gan.test_train import SETTINGS, mixed, refined
 
 from raresmith.cli import main as raresmith
 from raresmith.gan.train import main
@@ -49,7 +49,7 @@ def test_a_second_time_nothing_changes_and_it_is_said(warehouse, capsys):
         assert DeltaTable(house.table("refined")).version() == version
 
 
-def test_two_ranks_make_the_same_rows_as_one_and_classes_may_be_fewer(tmp_path):
+def test_two_ranks_make_the_same_rows_as_one_and_classes_may_be_fewer(ranks, tmp_path):
     houses = [mixed(tmp_path / name) for name in ("one", "two")]
     for house in houses:
         house.configure(SETTINGS.replace("steps = 400", "steps = 20"))
@@ -58,12 +58,13 @@ def test_two_ranks_make_the_same_rows_as_one_and_classes_may_be_fewer(tmp_path):
     for house in houses:
         house.write_synthetic({2: 5000})  # of the two classes that the model makes the second
     assert main([str(houses[0].config_path), "--only-generate"]) == 0
-    out, _ = finished(torchrun(houses[1], 2, more=("--only-generate",)))
+    out = ranks(2).run("raresmith.gan.train", houses[1].config_path, "--only-generate")
     assert "5,000 refined" in out
     assert set(refined(houses[0])["label"].to_pylist()) == {2}
     assert refined(houses[0]) == refined(houses[1])
 
 
+@pytest.mark.torchrun
 def test_what_cannot_be_generated_is_refused_in_a_sentence(warehouse, capsys):
     def said(house) -> str:
         for door in (main, lambda argv: raresmith(["refine", *argv])):

@@ -1,6 +1,4 @@
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,6 @@ from raresmith.gan.folder import Disk
 from raresmith.gan.generation.generate import BLOCK
 from raresmith.gan.generation.output import write_output
 from raresmith.gan.generation.sampler import Sampler
-from raresmith.gan.launch import environment
 from raresmith.gan.train import main as refine
 from raresmith.generators.registry import GENERATORS
 
@@ -186,19 +183,14 @@ def test_a_row_is_a_function_of_the_seed_and_its_number_alone(warehouse):
         assert part == whole[first * BLOCK :][:100]
 
 
-def test_two_processes_make_the_same_file_as_one(tmp_path):
+def test_two_processes_make_the_same_file_as_one(ranks, tmp_path):
     house = mixed(tmp_path / "house")
     house.configure('model = "redraw"\nsteps = 5\nlatent = "noise"\ndevice = "cpu"')
     assert refine([str(house.config_path)]) == 0
     words = ["generate", folder_of(house), "--num-samples", "10000", "--output"]
     assert main([*words, str(tmp_path / "one.csv")]) == 0
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    done = subprocess.run(
-        [*torchrun, "raresmith", *words, str(tmp_path / "two.csv")],
-        env=environment(), capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("10,000 made") == 1
+    said = ranks(2).run("raresmith.cli", *words, tmp_path / "two.csv")
+    assert said.count("10,000 made") == 1
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
     assert not list(tmp_path.glob("*.parts/*"))
 

@@ -77,6 +77,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.torchrun
 def test_two_ranks_normalise_unequal_shares_as_one_does_all_rows_also_far_from_zero(tmp_path):
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(32, 3, generator=generator) * torch.tensor([1.0, 0.5, 3.0]) + torch.tensor([0.0, 2000.0, -5e3])

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 from tests.gan.conftest import Warehouse, make_encoder
-from tests.gan.test_train import card, finished, refined, torchrun, weights
+from tests.gan.test_train import card, finished, refined, weights
 
 from raresmith.config import PrivacyConfig, RefineConfig
 from raresmith.gan.artifacts import checkpoint
@@ -78,7 +78,7 @@ def test_a_run_that_dies_goes_on_with_the_same_noise_to_the_bit(mixed, tmp_path,
         assert card(broken)[noted] == card(whole)[noted]
 
 
-def test_two_ranks_train_as_one_does_and_the_secret_is_the_first_ones(mixed, tmp_path, monkeypatch):
+def test_two_ranks_train_as_one_does_and_the_secret_is_the_first_ones(mixed, torchrun, tmp_path, monkeypatch):
     one = mixed(private(40))
     two = copied(one, tmp_path / "two")
     # Each rank's own randomness, made known: rank 0 has that of the run of one process.

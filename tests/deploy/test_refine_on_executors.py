@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 from deltalake import write_deltalake
-from tests.cluster.standalone import ROOT, Cluster, Command, wait_for
 from tests.delta_rows import delta_rows
+from tests.deploy.standalone import Cluster, Command, wait_for
 from tests.gan.conftest import Warehouse, make_encoder
 
 from raresmith.gan.launch import launch
@@ -29,8 +29,7 @@ def refined(warehouse: Warehouse) -> pa.Table:
 
 
 def on_executors(cluster: Cluster, warehouse: Warehouse) -> Command:
-    recipe = ROOT / "deploy" / "spark-submit" / "submit.sh"
-    return cluster.run(recipe, "refine_on_executors", warehouse.config_path, *SHIPPED)
+    return cluster.submit("refine_on_executors", warehouse.config_path, *SHIPPED)
 
 
 def test_executors_of_which_one_dies_refine_as_torchrun_does(cluster: Cluster, tmp_path: Path) -> None:
@@ -38,7 +37,7 @@ def test_executors_of_which_one_dies_refine_as_torchrun_does(cluster: Cluster, t
     command = on_executors(cluster, there)
     models = Path(there.table("models")) / "r"
     wait_for(lambda: [*models.glob("checkpoint-*.json")] or command.process.poll() is not None, "a checkpoint")
-    os.kill(cluster.executors_of(cluster.groups[-2])[0], signal.SIGKILL)  # of the worker that came last
+    os.kill(cluster.executors_of(cluster.workers[-1])[0], signal.SIGKILL)
     out = command.finish()
     assert "500 refined" in out
     assert "goes on from the checkpoint at step" in out, "the executor died too late to matter"

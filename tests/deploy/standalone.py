@@ -55,7 +55,7 @@ def python_without_raresmith(folder: Path) -> Path:
 class Cluster:
     """A master and its workers; each worker and its executors are a process group."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, delta_jars: str) -> None:
         self.folder = folder
         self.python = python_without_raresmith(folder / "python")
         (folder / "conf").mkdir()
@@ -68,6 +68,7 @@ class Cluster:
         )
         assert shipped.returncode == 0, shipped.stderr
         self.package = Path(shipped.stdout.strip())
+        self.delta_jars = delta_jars
         self.groups: list[subprocess.Popen[bytes]] = []
         self.commands = 0
         self.master_log = folder / "master.log"
@@ -90,6 +91,7 @@ class Cluster:
             "PYTHON": str(self.python),
             "PYSPARK_PYTHON": str(self.python),
             "RARESMITH_PACKAGE": str(self.package),
+            "RARESMITH_DELTA_JARS": self.delta_jars,
         }
 
     def start(self) -> None:
@@ -97,8 +99,7 @@ class Cluster:
         pattern = r"Starting Spark master at (spark://\S+)"
         wait_for(lambda: re.search(pattern, self.master_log.read_text()), "the master")
         self.url = re.findall(pattern, self.master_log.read_text())[-1]
-        for number in (1, 2):
-            self.start_worker(number)
+        self.workers = [self.start_worker(number) for number in (1, 2)]
 
     def start_worker(self, number: int) -> subprocess.Popen[bytes]:
         before = self._registered()
@@ -135,19 +136,18 @@ class Cluster:
         executors = set(self.executors_of(worker))
         return any(parent in executors and "pyspark.daemon" in words for _, parent, _, words in processes())
 
-    def submit(self, stage: str, config: Path) -> "Command":
-        """Start the recipe of `stage`."""
-        recipe = "torchrun/refine.sh" if stage == "refine" else "spark-submit/submit.sh"
-        return self.run(ROOT / "deploy" / recipe, *([] if stage == "refine" else [stage]), config)
+    def submit(self, stage: str, config: Path, *options: str, **environment: str) -> "Command":
+        """Start the recipe of a Spark stage."""
+        return self.run(ROOT / "deploy" / "spark-submit" / "submit.sh", stage, config, *options, **environment)
 
-    def run(self, *command: str | Path) -> "Command":
+    def run(self, *command: str | Path, **environment: str) -> "Command":
         """Start `command` where it finds the cluster, the package to ship, and nothing of this checkout."""
         self.commands += 1
         log = self.folder / f"command{self.commands}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
                 command,
-                env={**self.environment, "SPARK_MASTER": self.url},
+                env={**self.environment, "SPARK_MASTER": self.url, **environment},
                 cwd=self.folder,  # Python looks in the working folder too
                 stdout=out,
                 stderr=subprocess.STDOUT,

@@ -7,27 +7,18 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from tests.cluster.standalone import ROOT, Cluster, kill_group, wait_for
-from tests.deploy.small_run import noted_stages, write_config
+from tests.deploy.small_run import DAY, noted_stages, write_config
+from tests.deploy.standalone import ROOT, Cluster, kill_group, wait_for
 
 from raresmith.cli import run_stages
 from raresmith.config import load_config
 
 
 def _probe(cluster: Cluster, *options: str | Path, argument: str = "") -> dict[str, Any]:
-    job = ROOT / "tests" / "cluster" / "probe.py"
+    job = ROOT / "tests" / "deploy" / "probe.py"
     out = cluster.run("spark-submit", "--master", cluster.url, *options, job, argument).finish()
     answer: dict[str, Any] = json.loads(out.split("probe: ")[1].splitlines()[0])
     return answer
-
-
-@pytest.fixture(scope="module")
-def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The configuration of a run that went through undisturbed."""
-    config = write_config(tmp_path_factory.mktemp("undisturbed"))
-    for stage in ("simulate", "prepare", "oversample", "refine", "evaluate", "publish"):
-        cluster.submit(stage, config).finish()
-    return config
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +74,9 @@ def test_a_worker_that_dies_during_oversample_changes_no_row(
     cluster: Cluster, finished: Path, spark: SparkSession, tmp_path: Path, method: str
 ) -> None:
     undisturbed, disturbed = (oversampling_by(method, finished, tmp_path / name) for name in ("one process", "cluster"))
-    run_stages(load_config(undisturbed), ["oversample"])
+    run_stages(load_config(undisturbed, DAY), ["oversample"])
     doomed = cluster.start_worker(3)
-    oversampling = cluster.submit("oversample", disturbed)
+    oversampling = cluster.submit("oversample", disturbed, LOGICAL_DATE=DAY)
     wait_for(lambda: cluster.runs_python_on(doomed) or oversampling.process.poll() is not None, "rows being made")
     kill_group(doomed)
     assert "Lost executor" in oversampling.finish(), "the worker died too late to matter"
