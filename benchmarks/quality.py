@@ -229,12 +229,12 @@ class Encoded:
         from raresmith.config import RefineConfig
         from raresmith.gan.artifacts.checkpoint import Checkpoints
         from raresmith.gan.data.batches import BatchLoader
+        from raresmith.gan.data.representation import Representation
+        from raresmith.gan.data.rows import Rows as Tensors
         from raresmith.gan.folder import open_folder
         from raresmith.gan.generation.copies import TrainRows
         from raresmith.gan.generation.generate import blocks
-        from raresmith.gan.models.base import Rows as Tensors
         from raresmith.gan.models.base import Setting
-        from raresmith.gan.models.representation import Representation
         from raresmith.gan.privacy.private_gan import make_batch_sampler
         from raresmith.gan.ranks import Ranks
         from raresmith.gan.train import train

@@ -62,9 +62,10 @@ def train_ours(settings: dict[str, Any]) -> None:
     from raresmith.config import RefineConfig
     from raresmith.gan.artifacts.checkpoint import Checkpoints
     from raresmith.gan.data.batches import BatchLoader, StratifiedBatchSampler
+    from raresmith.gan.data.representation import Representation
+    from raresmith.gan.data.rows import Rows
     from raresmith.gan.folder import open_folder
-    from raresmith.gan.models.base import Rows, Setting
-    from raresmith.gan.models.representation import Representation
+    from raresmith.gan.models.base import Setting
     from raresmith.gan.ranks import finish, start
     from raresmith.gan.train import train
     from raresmith.gan.training.early_stopping import EarlyStopping

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from raresmith.config import Config
 from raresmith.errors import DataError
 from raresmith.gan.data import tables
-from raresmith.gan.training import stage
+from raresmith.gan.stage import ledger
 from raresmith.spark.jobs import run_job
 from raresmith.tables.stage_report import StageReport
 
@@ -21,10 +21,10 @@ from raresmith.tables.stage_report import StageReport
 def refine_on_executors(_: SparkSession, config: Config) -> StageReport:
     """Do the stage by the trainer itself, one process for a task, all in one barrier stage."""
     if config.run.incremental:
-        return StageReport(stage="refine", words=stage.LEFT_OUT)
+        return StageReport(stage="refine", words=ledger.LEFT_OUT)
     run = tables.refine_run(config)
-    if stage.is_finished(config, run):
-        return stage.report(config, run, unchanged=True)
+    if ledger.is_finished(config, run):
+        return ledger.report(config, run, unchanged=True)
     distributor = TorchDistributor(
         num_processes=config.refine.nproc_per_node, local_mode=False, use_gpu=config.refine.device == "cuda"
     )
@@ -38,12 +38,12 @@ def refine_on_executors(_: SparkSession, config: Config) -> StageReport:
             if left == 0:
                 raise
     # It says nothing of processes that failed.
-    if not stage.is_finished(config, run):
+    if not ledger.is_finished(config, run):
         raise DataError(
             "the trainer ended before its rows were written; its own words stand above. If it refused nothing, submit "
             "it again: it goes on from its newest checkpoint"
         )
-    return stage.report(config, run)
+    return ledger.report(config, run)
 
 
 if __name__ == "__main__":

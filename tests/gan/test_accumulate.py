@@ -8,8 +8,9 @@ from torch.optim import SGD
 
 from raresmith.errors import ConfigError
 from raresmith.gan.data.batches import StratifiedBatchSampler
-from raresmith.gan.models.base import Batch, Model, Rows, Setting
-from raresmith.gan.models.representation import Representation
+from raresmith.gan.data.representation import Representation
+from raresmith.gan.data.rows import Batch, Rows
+from raresmith.gan.models.base import Model, Setting
 from raresmith.generators.registry import GENERATORS
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from raresmith.config import Config
 from raresmith.errors import RaresmithError
 from raresmith.gan import refusal
 from raresmith.gan.data import tables
-from raresmith.gan.training import stage
+from raresmith.gan.stage import ledger
 from raresmith.tables.stage_report import MARGIN, StageReport
 
 _OURS = f"{'refine':<{MARGIN}}"
@@ -59,11 +59,11 @@ def launch(config: Config, *, only_generate: bool = False) -> StageReport:
         The trainer's own, where it refuses; RuntimeError with its last lines where it crashed.
     """
     if config.run.incremental:
-        return StageReport(stage="refine", words=stage.LEFT_OUT)
+        return StageReport(stage="refine", words=ledger.LEFT_OUT)
     identity = tables.generate_run if only_generate else tables.refine_run
     run = identity(config)
-    if stage.is_finished(config, run):
-        return stage.report(config, run, unchanged=True)
+    if ledger.is_finished(config, run):
+        return ledger.report(config, run, unchanged=True)
     with tempfile.TemporaryDirectory(prefix="raresmith-") as folder:
         # torchrun gives each process a file for its error, below this folder.
         words = command(config, "--log-dir", folder, only_generate=only_generate)
@@ -72,7 +72,7 @@ def launch(config: Config, *, only_generate: bool = False) -> StageReport:
         raise refused
     if code != 0:
         raise RuntimeError(f"the trainer ended with code {code}; its last lines:\n{last}")
-    return stage.report(config, identity(config))
+    return ledger.report(config, identity(config))
 
 
 def _watched(words: list[str], folder: Path) -> tuple[RaresmithError | None, int, str]:

@@ -23,18 +23,18 @@ from raresmith.gan.artifacts.checkpoint import Checkpoints
 from raresmith.gan.artifacts.saved_model import save_model
 from raresmith.gan.data import tables
 from raresmith.gan.data.batches import BatchLoader, RowIndex, read_row_index, read_rows, read_spread, without_features
+from raresmith.gan.data.representation import Representation
 from raresmith.gan.data.tables import RowSource
 from raresmith.gan.generation.only_generate import only_generate
 from raresmith.gan.generation.refined_table import write_refined
 from raresmith.gan.models.base import Model, Setting
-from raresmith.gan.models.representation import Representation
-from raresmith.gan.on_ranks import Stage
 from raresmith.gan.privacy.private_gan import make_batch_sampler
 from raresmith.gan.ranks import Ranks, finish, start
+from raresmith.gan.stage.ledger import LEFT_OUT
+from raresmith.gan.stage.on_ranks import Stage
 from raresmith.gan.training.compiler import can_compile
 from raresmith.gan.training.early_stopping import EarlyStopping, make_early_stopping
 from raresmith.gan.training.progress import Progress
-from raresmith.gan.training.stage import LEFT_OUT
 from raresmith.log import RESULT, show
 from raresmith.tables.stage_report import ONLY_GENERATE, StageReport
 

@@ -18,11 +18,11 @@ from tests.gan.conftest import Warehouse, make_encoder
 from raresmith.errors import DataError
 from raresmith.gan.artifacts.checkpoint import _digest, write_tensors
 from raresmith.gan.artifacts.saved_model import load_model
+from raresmith.gan.data.rows import Rows
 from raresmith.gan.data.tables import RowSource, read_table, train_rows
 from raresmith.gan.folder import Disk
 from raresmith.gan.generation.copies import read_train_rows
 from raresmith.gan.generation.generate import blocks
-from raresmith.gan.models.base import Rows
 from raresmith.gan.train import main
 from raresmith.generators.registry import GENERATORS
 

@@ -10,9 +10,9 @@ from raresmith.errors import DataError
 from raresmith.gan.data import external_sort
 from raresmith.gan.data.batches import read_row_index, read_rows
 from raresmith.gan.data.external_sort import read_pieces
+from raresmith.gan.data.representation import Representation
 from raresmith.gan.data.tables import RowSource, train_rows
 from raresmith.gan.generation import generate
-from raresmith.gan.models.representation import Representation
 from raresmith.gan.train import main
 
 

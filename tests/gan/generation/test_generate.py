@@ -6,10 +6,11 @@ import torch
 from tests.gan.conftest import CODES, make_encoder
 
 from raresmith.encoding.encoder import Encoder
+from raresmith.gan.data.representation import Representation
+from raresmith.gan.data.rows import Rows
 from raresmith.gan.generation.copies import TrainRows
 from raresmith.gan.generation.generate import BLOCK, PIECE, blocks, pieces, refined_row_ids
-from raresmith.gan.models.base import Model, Rows, Setting
-from raresmith.gan.models.representation import Representation
+from raresmith.gan.models.base import Model, Setting
 from raresmith.generators.registry import GENERATORS
 
 CPU = torch.device("cpu")

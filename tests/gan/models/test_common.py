@@ -13,10 +13,11 @@ from raresmith.config import PrivacyConfig, RefineConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
 from raresmith.gan.data.batches import BatchLoader, StratifiedBatchSampler
+from raresmith.gan.data.representation import Representation
+from raresmith.gan.data.rows import Rows
 from raresmith.gan.generation.copies import TrainRows
 from raresmith.gan.generation.generate import blocks
-from raresmith.gan.models.base import Model, Rows, Setting
-from raresmith.gan.models.representation import Representation
+from raresmith.gan.models.base import Model, Setting
 from raresmith.gan.privacy.private_gan import make_batch_sampler
 from raresmith.gan.ranks import Ranks
 from raresmith.generators.base import Generator

@@ -8,11 +8,12 @@ from deltalake import write_deltalake
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import make_encoder
 
-from raresmith.gan.models.base import Batch, Rows, Setting
+from raresmith.gan.data.representation import Representation
+from raresmith.gan.data.rows import Batch, Rows
+from raresmith.gan.models.base import Setting
 from raresmith.gan.models.discretizer import Discretizer
 from raresmith.gan.models.masked_columns import MaskedColumns
 from raresmith.gan.models.redraw import Redraw, _drawn
-from raresmith.gan.models.representation import Representation
 from raresmith.gan.train import main
 
 CPU = torch.device("cpu")

@@ -15,8 +15,9 @@ from tests.gan.test_train import card, finished, refined, weights
 from raresmith.config import PrivacyConfig, RefineConfig
 from raresmith.gan.artifacts import checkpoint
 from raresmith.gan.artifacts.saved_model import load_model
-from raresmith.gan.models.base import Batch, Rows, Setting
-from raresmith.gan.models.representation import Representation
+from raresmith.gan.data.representation import Representation
+from raresmith.gan.data.rows import Batch, Rows
+from raresmith.gan.models.base import Setting
 from raresmith.gan.privacy.clipping import clipped_sum
 from raresmith.gan.privacy.private_gan import PrivateGan, make_batch_sampler
 from raresmith.gan.ranks import Ranks

@@ -14,14 +14,14 @@ from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan.artifacts.checkpoint import read_tensors, write_tensors
 from raresmith.gan.artifacts.model_card import as_text, privacy
+from raresmith.gan.data.representation import Representation
 from raresmith.gan.folder import Readable, open_folder
 from raresmith.gan.models.base import Latent, Model, Setting
-from raresmith.gan.models.representation import Representation
 from raresmith.generators.registry import GENERATORS
 from raresmith.tables.stage_run import library_versions
 
 if TYPE_CHECKING:  # a task of a cluster's job reads a model, and has no use for configuration
-    from raresmith.gan.on_ranks import Stage
+    from raresmith.gan.stage.on_ranks import Stage
 
 FORMAT = 1
 """Of model.json; a reader of another format refuses it."""

@@ -18,9 +18,9 @@ from raresmith.errors import ConfigError, DataError
 from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
 from raresmith.gan.data.hashes import are_at
+from raresmith.gan.data.representation import Representation
+from raresmith.gan.data.rows import Batch, Rows
 from raresmith.gan.data.tables import RowSource
-from raresmith.gan.models.base import Batch, Rows
-from raresmith.gan.models.representation import Representation
 
 MOST_SPREAD = 2**16
 """Rows that every rank reads, whatever its share, to count them."""

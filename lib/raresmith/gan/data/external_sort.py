@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from raresmith.gan.data.batches import RowIndex, read_rows, scan
+from raresmith.gan.data.representation import Representation
+from raresmith.gan.data.rows import Rows
 from raresmith.gan.data.tables import RowSource
-from raresmith.gan.models.base import Rows
-from raresmith.gan.models.representation import Representation
 
 _GATHERED = 2**18
 """Rows that are held before they are parted, so that many of a piece are written at a time."""

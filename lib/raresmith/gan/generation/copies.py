@@ -11,8 +11,9 @@ from raresmith.encoding.encoder import Encoder
 from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
 from raresmith.gan.data.hashes import are_at, row_hash
+from raresmith.gan.data.rows import Rows
 from raresmith.gan.data.tables import RowSource, query, quoted
-from raresmith.gan.models.base import Model, Rows
+from raresmith.gan.models.base import Model
 
 TIMES = 10
 """That a row is made anew before it is left as it is."""

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from raresmith.counter_rng import Stream, hash64
 from raresmith.errors import DataError
 from raresmith.gan.data.batches import parted
+from raresmith.gan.data.rows import Rows
 from raresmith.gan.data.tables import schema_of
 from raresmith.gan.folder import Folder
 from raresmith.gan.generation.copies import TrainRows, made_anew
-from raresmith.gan.models.base import Model, Rows
+from raresmith.gan.models.base import Model
 from raresmith.tables.contracts import Table
 
 BLOCK = 4096

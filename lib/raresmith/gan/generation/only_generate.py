@@ -6,9 +6,9 @@ from raresmith.errors import DataError
 from raresmith.gan.artifacts.saved_model import load_model
 from raresmith.gan.data import tables
 from raresmith.gan.generation.refined_table import write_refined
-from raresmith.gan.on_ranks import Stage
 from raresmith.gan.ranks import Ranks
-from raresmith.gan.training.stage import LEFT_OUT
+from raresmith.gan.stage.ledger import LEFT_OUT
+from raresmith.gan.stage.on_ranks import Stage
 from raresmith.tables.stage_report import StageReport
 
 

@@ -8,14 +8,14 @@ import torch
 
 from raresmith.gan.data import tables
 from raresmith.gan.data.external_sort import read_pieces
-from raresmith.gan.data.start_rows import start_of
 from raresmith.gan.data.tables import schema_of
 from raresmith.gan.folder import open_folder
 from raresmith.gan.generation.copies import read_train_rows
 from raresmith.gan.generation.generate import pieces, write_shard
 from raresmith.gan.generation.output import read_parts
 from raresmith.gan.models.base import Model
-from raresmith.gan.on_ranks import Stage
+from raresmith.gan.stage.on_ranks import Stage
+from raresmith.gan.training.start_rows import start_of
 from raresmith.tables import contracts
 
 

@@ -9,7 +9,6 @@ from raresmith.config.sample_request import SampleRequest
 from raresmith.errors import ConfigError, DataError
 from raresmith.gan.artifacts.saved_model import load_model
 from raresmith.gan.data import tables
-from raresmith.gan.data.start_rows import MOST, StartRows, start_of
 from raresmith.gan.data.tables import RowSource
 from raresmith.gan.folder import open_folder
 from raresmith.gan.generation.copies import read_train_rows
@@ -18,6 +17,7 @@ from raresmith.gan.generation.only_generate import check_encoder
 from raresmith.gan.generation.output import check_output, read_parts, write_output, write_part
 from raresmith.gan.generation.sampler import Sampler, class_of
 from raresmith.gan.ranks import Ranks
+from raresmith.gan.training.start_rows import MOST, StartRows, start_of
 from raresmith.tables.stage_report import StageReport
 
 

@@ -15,11 +15,11 @@ from raresmith.errors import DataError
 from raresmith.gan import counter_rng
 from raresmith.gan.artifacts.saved_model import SavedModel, read_model
 from raresmith.gan.counter_rng import Stream
-from raresmith.gan.data.start_rows import StartRows
+from raresmith.gan.data.rows import Rows
 from raresmith.gan.folder import Copied
 from raresmith.gan.generation.copies import TrainRows, made_anew
 from raresmith.gan.generation.generate import BLOCK
-from raresmith.gan.models.base import Rows
+from raresmith.gan.training.start_rows import StartRows
 from raresmith.generators.registry import GENERATORS
 
 

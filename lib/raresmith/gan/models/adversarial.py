@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from raresmith.gan.models.base import Batch, Model, Rows, Setting
+from raresmith.gan.data.rows import Batch, Rows
+from raresmith.gan.models.base import Model, Setting
 from raresmith.gan.models.networks import Discriminator, Generator
 from raresmith.gan.models.optimizer import adam
 from raresmith.generators.gan import Gan

@@ -2,9 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -15,66 +15,14 @@ from torch.optim import AdamW
 
 from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
+from raresmith.gan.data.representation import Representation
+from raresmith.gan.data.rows import Batch, Rows
 from raresmith.gan.models.guarantee import Guarantee
 from raresmith.gan.models.networks import GlobalBatchNorm
 from raresmith.gan.models.optimizer import adam_state
-from raresmith.gan.models.representation import Representation
 from raresmith.generators.base import Generator
 
 Latent = Literal["synthetic", "noise"]
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows on the device: numbers and inputs of categories as `Representation.split` gives them, and the class as a
-    position among the made classes."""
-
-    numbers: torch.Tensor
-    positions: torch.Tensor
-    classes: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    def to(self, device: torch.device) -> "Rows":
-        return Rows(self.numbers.to(device), self.positions.to(device), self.classes.to(device))
-
-    def take(self, indices: torch.Tensor) -> "Rows":
-        return Rows(self.numbers[indices], self.positions[indices], self.classes[indices])
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """This rank's rows of a step."""
-
-    step: int
-    real: Rows
-    """Of shape (half,)."""
-    is_drawn: torch.Tensor
-    """Which of `real` belong to the batch: the others fill up a sample whose size varies."""
-    smote: Rows
-    """Of shape (2 * half,)."""
-    slots: torch.Tensor
-    """The places of the SMOTE rows in the batch of all ranks: what is drawn for a row belongs to its slot."""
-    scale: float
-    """What makes a mean of a sum over this rank's rows, once DDP has taken the mean of the ranks: ranks hold unequal
-    shares where the batch does not divide. For as many rows as `smote`; twice that for as many as `real`."""
-    cuts: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
-    """Of each part that the batch is taken in, which of `real` and of `smote` it has; none where it is taken whole."""
-
-    def parts(self) -> Iterator["Batch"]:
-        """The parts, one after the other; what is a sum over rows adds up over them."""
-        if not self.cuts:
-            yield self
-        for real, smote in self.cuts:
-            yield replace(
-                self,
-                real=self.real.take(real),
-                is_drawn=self.is_drawn[real],
-                smote=self.smote.take(smote),
-                slots=self.slots[smote],
-                cuts=(),
-            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -7,8 +7,8 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
+from raresmith.gan.data.rows import Batch
 from raresmith.gan.models.adversarial import Adversarial
-from raresmith.gan.models.base import Batch
 from raresmith.generators import gan
 
 

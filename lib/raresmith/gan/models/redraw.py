@@ -15,7 +15,8 @@ from raresmith.encoding.encoder import Feature
 from raresmith.errors import DataError
 from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
-from raresmith.gan.models.base import Batch, Model, Rows, Setting
+from raresmith.gan.data.rows import Batch, Rows
+from raresmith.gan.models.base import Model, Setting
 from raresmith.gan.models.discretizer import Discretizer
 from raresmith.gan.models.masked_columns import HIDDEN, MaskedColumns
 from raresmith.gan.models.optimizer import adam

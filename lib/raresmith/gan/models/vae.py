@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from raresmith.gan.models.base import Batch, Model, Rows, Setting
+from raresmith.gan.data.rows import Batch, Rows
+from raresmith.gan.models.base import Model, Setting
 from raresmith.gan.models.optimizer import adam
 from raresmith.generators import vae
 

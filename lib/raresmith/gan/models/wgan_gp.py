@@ -7,8 +7,8 @@ import torch
 
 from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
+from raresmith.gan.data.rows import Batch
 from raresmith.gan.models.adversarial import Adversarial
-from raresmith.gan.models.base import Batch
 from raresmith.generators import wgan_gp
 
 PENALTY = 10.0

@@ -16,7 +16,7 @@ from raresmith.gan import counter_rng
 from raresmith.gan.artifacts.checkpoint import Saved
 from raresmith.gan.counter_rng import Stream
 from raresmith.gan.data.batches import StratifiedBatchSampler
-from raresmith.gan.models.base import Batch
+from raresmith.gan.data.rows import Batch
 from raresmith.gan.models.gan import Gan
 from raresmith.gan.privacy.accounting import make_guarantee
 from raresmith.gan.privacy.clipping import clipped_sum

@@ -12,11 +12,11 @@ import numpy as np
 
 from raresmith.gan.artifacts.checkpoint import Saved, restore
 from raresmith.gan.data.batches import RowIndex, read_stretches
-from raresmith.gan.data.start_rows import start_of
 from raresmith.gan.models.base import Model
-from raresmith.gan.on_ranks import Stage
 from raresmith.gan.ranks import Ranks
+from raresmith.gan.stage.on_ranks import Stage
 from raresmith.gan.training.judge import FEWEST, MOST_MADE, read_judge
+from raresmith.gan.training.start_rows import start_of
 from raresmith.gan.training.validation import Validation, ValidationResult
 
 _BEST = "best."

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from raresmith.gan.artifacts.checkpoint import Saved
-from raresmith.gan.models.base import Model, Rows
+from raresmith.gan.data.rows import Rows
+from raresmith.gan.models.base import Model
 from raresmith.gan.training.judge import Figures, Judge, Labelled
 
 logger = logging.getLogger(__name__)

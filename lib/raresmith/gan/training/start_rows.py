@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from deltalake import DeltaTable
 
+from raresmith.gan.data.rows import Rows
 from raresmith.gan.data.tables import RowSource, train_rows
-from raresmith.gan.models.base import Model, Rows
+from raresmith.gan.models.base import Model
 
 MOST = 2**20
 """Of more synthetic rows these many are started from."""

@@ -17,7 +17,7 @@ from raresmith.gan.data.hashes import content_hash
 from raresmith.gan.data.tables import RowSource
 from raresmith.gan.folder import Folder, open_folder
 from raresmith.gan.ranks import Ranks
-from raresmith.gan.training import stage
+from raresmith.gan.stage import ledger
 from raresmith.generators.base import Generator
 from raresmith.generators.registry import GENERATORS
 from raresmith.tables.stage_report import StageReport
@@ -44,24 +44,24 @@ class Stage:
 
     def done_before(self) -> StageReport | None:
         """The report, if the rows are there already."""
-        if not self.ranks.agree(self.ranks.is_main and stage.is_done(self.config, self.run)):
+        if not self.ranks.agree(self.ranks.is_main and ledger.is_done(self.config, self.run)):
             return None
         if self.ranks.is_main and tables.recorded(self.config, self.run) is None:
             # The process ended between the table's commit and the note of it: only the note is missing.
             self._note()
         self.ranks.barrier()
-        return stage.report(self.config, self.run, unchanged=True)
+        return ledger.report(self.config, self.run, unchanged=True)
 
     def done_now(self) -> StageReport:
         """Note that the rows are there now; return the report."""
         if self.ranks.is_main:
             self._note()
         self.ranks.barrier()
-        return stage.report(self.config, self.run)
+        return ledger.report(self.config, self.run)
 
     def _note(self) -> None:
         refined = tables.read_table(tables.location(self.config, "refined"))
-        stage.note_done(self.config, self.run, content_hash(tables.query(refined, "SELECT * FROM t")), self.started)
+        ledger.note_done(self.config, self.run, content_hash(tables.query(refined, "SELECT * FROM t")), self.started)
 
     @property
     def spec(self) -> type[Generator]:

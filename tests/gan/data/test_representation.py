@@ -4,7 +4,7 @@ import torch
 
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import DataError
-from raresmith.gan.models.representation import Representation
+from raresmith.gan.data.representation import Representation
 
 LABEL = Label(name="class", type="string", classes=("good", "bad"), positive="bad")
 
