@@ -67,3 +67,11 @@ def test_the_lock_file_holds_what_is_asked_for() -> None:
         if requirement.name != PROJECT["name"]:
             version = locked.get(canonicalize_name(requirement.name), "nothing")
             assert requirement.specifier.contains(version), f"{requirement} is locked at {version}; run `make lock`"
+
+
+def test_tests_that_share_a_dear_fixture_go_to_the_same_process() -> None:
+    """Else each process starts a cluster of its own, and nothing but the clock would tell."""
+    together = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadgroup", "-v"]
+    done = subprocess.run([*together, "tests/test_errors.py"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert len(set(re.findall(r"\[(gw\d)\].*PASSED", done.stdout))) == 1, done.stdout
