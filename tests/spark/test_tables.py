@@ -119,6 +119,21 @@ def test_replacing_the_rows_of_one_run_keeps_the_others(spark: SparkSession, tmp
     assert rows == [(0, 0.5), (1, 0.5), (2, 0.5), (3, 0.25)]
 
 
+@pytest.mark.parametrize("condition", ["", "id = 9"])
+def test_a_constraint_that_changed_holds_from_the_next_write_on(
+    spark: SparkSession, tmp_path: Path, condition: str
+) -> None:
+    location = str(tmp_path / "t")
+    write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run())
+    wider = replace(TABLE, checks={"gap_in_unit_interval": "gap >= 0 AND gap < 2"})
+    late = spark.range(9, 10).selectExpr("id", "1.5D gap")
+    write_table(late, wider, location, run(config_hash="h2"), replace_where=condition)
+    assert read_table(spark, location).where("gap > 1").count() == 1
+    assert read_table(spark, location).count() == (4 if condition else 1)
+    with pytest.raises((Py4JJavaError, PySparkException), match="gap_in_unit_interval"):
+        write_table(spark.range(1).selectExpr("id", "2.5D gap"), wider, location, run(config_hash="h3"))
+
+
 def test_files_hold_ranges_and_dictionaries_only_where_they_are_of_use(spark: SparkSession, tmp_path: Path) -> None:
     names = ("id", "gap", "kind")
     columns = tuple(Column(name=n, type="bigint", comment="c", repeats=n == "kind") for n in names)

@@ -153,8 +153,9 @@ def write_table(
 ) -> Written:
     """Replace the rows of `table` at `location` in one commit that names `run`, and read them back.
 
-    The table is made with its comments and constraints when it is not there; when its columns changed, the new
-    columns come in the same commit as the rows. Two at once end as one: the slower finds the other's commit.
+    The table is made with its comments and constraints when it is not there; when its columns or constraints changed,
+    the new ones come in the same commit as the rows, or before it where other rows stay. Two at once end as one: the
+    slower finds the other's commit.
 
     Parameters
     ----------
@@ -180,11 +181,15 @@ def write_table(
     }
     found = spark.read.format("delta").load(location).schema
     changed = [(f.name, f.dataType) for f in found] != [(f.name, f.dataType) for f in df.schema]
+    stale = {} if created else _stale_checks(spark, table, location)
     try:
         with _no_dictionary(spark, [c.name for c in table.columns if not c.repeats]):
-            if changed and not (replace_where and _holds_others(spark, location, replace_where)):
+            if (changed or stale) and not (replace_where and _holds_others(spark, location, replace_where)):
                 _replace(df, table, location, options)
             else:
+                for name, condition in stale.items():
+                    spark.sql(f"ALTER TABLE delta.{quoted(location)} DROP CONSTRAINT IF EXISTS {name}")
+                    spark.sql(f"ALTER TABLE delta.{quoted(location)} ADD CONSTRAINT {name} CHECK ({condition})")
                 writer = df.write.format("delta").mode("overwrite").options(**options)
                 if replace_where:
                     # Rows that stay keep their columns, and are null in new ones.
@@ -284,8 +289,18 @@ def _replace(df: DataFrame, table: contracts.Table, location: str, options: dict
     writer.tableProperty("comment", table.comment).createOrReplace()
 
 
+def _stale_checks(spark: SparkSession, table: contracts.Table, location: str) -> dict[str, str]:
+    """The constraints of `table` that are others at `location`: those that name methods follow what is installed."""
+    found = _properties_of(spark, location)
+    return {name: check for name, check in table.checks.items() if found.get(f"delta.constraints.{name}") != check}
+
+
+def _properties_of(spark: SparkSession, location: str) -> dict[str, str]:
+    detail = DeltaTable.forPath(spark, location).detail().select("properties").first()
+    assert detail is not None
+    return dict(detail["properties"])
+
+
 def _name_run(spark: SparkSession, location: str, run: StageRun) -> None:
-    properties = DeltaTable.forPath(spark, location).detail().select("properties").first()
-    assert properties is not None
-    if properties["properties"].get("raresmith.run_id") != run.run_id:
+    if _properties_of(spark, location).get("raresmith.run_id") != run.run_id:
         spark.sql(f"ALTER TABLE delta.{quoted(location)} SET TBLPROPERTIES ('raresmith.run_id' = '{run.run_id}')")
