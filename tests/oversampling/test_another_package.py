@@ -34,6 +34,55 @@ made = Midpoint.load("stage").fit_resample(df)
 print("stage", made.count())
 """
 
+A_RUN = """
+[run]
+name = "another"
+warehouse = "warehouse"
+
+[source]
+path = "raw"
+label = "y"
+key = ["id"]
+
+[oversample]
+method = "midpoint"
+sampling_strategy = 0.5
+share = 0.25
+
+[evaluate]
+strategies = ["none", "midpoint"]
+bootstrap = 20
+
+[evaluate.classifiers.random_forest]
+num_trees = 3
+max_depth = 3
+
+[publish]
+source = "midpoint"
+"""
+
+END_TO_END = """
+from pathlib import Path
+
+from raresmith.cli import main
+from raresmith.config import SparkConfig
+from raresmith.spark.session import get_spark
+from raresmith.spark.tables import read_table
+
+spark = get_spark("another package", SparkConfig(master="local[2]", shuffle_partitions=2))
+columns = ("id", "sin(id) * 3 + int(id % 9 = 0) x", "cos(id * 0.7) z", "int(id % 9 = 0) y")
+spark.range(900).selectExpr(*columns).write.parquet("raw")
+for stage in ("plan", "prepare", "oversample", "evaluate", "publish"):
+    assert main([stage, "run.toml"]) == 0, stage
+print("gaps", {row["gap"] for row in read_table(spark, "warehouse/synthetic").select("gap").collect()})
+origins = read_table(spark, "warehouse/augmented").groupBy("origin").count().collect()
+print("augmented", sorted((row["origin"], row["count"]) for row in origins))
+print("report", "with rows between two rows" in Path("warehouse/report/another.html").read_text())
+run = Path("run.toml")
+run.write_text(run.read_text().replace("share = 0.25", "share = 2"))
+print("exit", main(["oversample", "run.toml"]))
+"""
+
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
@@ -54,6 +103,21 @@ def test_the_suite_of_all_oversamplers_passes_on_its_own(environment):
     )
     assert done.returncode == 0, done.stdout
     assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 40
+
+
+def test_a_run_goes_from_the_raw_table_to_the_augmented_one_by_its_name(environment, tmp_path):
+    (tmp_path / "run.toml").write_text(A_RUN)
+    done = subprocess.run(
+        [sys.executable, "-c", END_TO_END], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    *_, gaps, augmented, report, code = done.stdout.splitlines()
+    assert gaps == "gaps {0.25}"
+    made = int(re.search(r"\('midpoint', (\d+)\), \('original', 900\)", augmented)[1])
+    assert made > 100
+    assert report == "report True"
+    assert code == "exit 2"
+    assert re.search(r"oversample\.share.*got 2", done.stderr), done.stderr
 
 
 def test_spark_makes_its_rows_by_name_and_has_a_stage_of_it(environment, tmp_path):

@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 from tests.spark.evaluate.encoders import categorical, encoder_of, numeric
 
 from raresmith.spark.evaluate.bins import Bins, fit_bins, place_cuts, with_vectors
+from raresmith.spark.evaluate.classifiers.base import FEATURES
 
 
 def test_few_values_get_a_cut_between_any_two():
@@ -45,15 +46,15 @@ def test_the_sample_for_the_cuts_does_not_depend_on_the_partitions(spark, monkey
 
 
 def test_vectors_hold_bins_and_codes_and_say_which_is_which(spark):
-    encoder = encoder_of(numeric("a"), categorical("c", 3), numeric("flat"))
+    encoder = encoder_of(numeric("x"), categorical("c", 3), numeric("weight"))
     rows = spark.createDataFrame(
-        [(1, 0, 0.5, 4.0, 9.0), (2, 1, 2.5, 2.0, 9.0)], "row_id long, label int, a float, c float, flat float"
+        [(1, 0, 0.5, 4.0, 9.0), (2, 1, 2.5, 2.0, 9.0)], "row_id long, label int, x float, c float, weight float"
     )
-    vectors = with_vectors(rows, encoder, Bins(cuts={"a": (0.5, 1.0), "flat": ()}))
-    assert vectors.columns == [*rows.columns, "x"]
-    assert [list(row["x"]) for row in vectors.orderBy("row_id").collect()] == [[1.0, 4.0, 0.0], [2.0, 2.0, 0.0]]
-    attributes = vectors.schema["x"].metadata["ml_attr"]["attrs"]
-    assert attributes["numeric"] == [{"idx": 0, "name": "a"}, {"idx": 2, "name": "flat"}]
+    vectors = with_vectors(rows, encoder, Bins(cuts={"x": (0.5, 1.0), "weight": ()}))
+    assert vectors.columns == [*rows.columns, FEATURES]
+    assert [list(row[FEATURES]) for row in vectors.orderBy("row_id").collect()] == [[1.0, 4.0, 0.0], [2.0, 2.0, 0.0]]
+    attributes = vectors.schema[FEATURES].metadata["ml_attr"]["attrs"]
+    assert attributes["numeric"] == [{"idx": 0, "name": "x"}, {"idx": 2, "name": "weight"}]
     assert attributes["nominal"] == [{"idx": 1, "name": "c", "num_vals": 5}]
 
 

@@ -8,6 +8,7 @@ from pyspark.ml.linalg import Vectors
 from pyspark.sql import functions as F
 from sklearn.utils.class_weight import compute_class_weight
 
+from raresmith.spark.evaluate.classifiers.base import FEATURES, WEIGHT
 from raresmith.spark.evaluate.strategies import strategy_of
 from raresmith.spark.evaluate.train_rows import TrainRows, balanced_weights, in_fixed_order, repeated_rows
 
@@ -15,7 +16,7 @@ from raresmith.spark.evaluate.train_rows import TrainRows, balanced_weights, in_
 @pytest.fixture(scope="module")
 def train(spark):
     rows = [(i, 1 if i < 7 else 2 if i < 10 else 0, Vectors.dense([float(i)])) for i in range(40)]
-    return spark.createDataFrame(rows, ["row_id", "label", "x"])
+    return spark.createDataFrame(rows, ["row_id", "label", FEATURES])
 
 
 COUNTS = {0: 30, 1: 7, 2: 3}
@@ -49,14 +50,14 @@ def test_each_strategy_has_its_rows_and_weights(spark, train):
         assert Counter(row["label"] for row in found) == rows_of.counts(strategy_of(name))
         return found
 
-    assert {row["weight"] for row in rows("none")} == {1.0} and len(rows("none")) == 40
+    assert {row[WEIGHT] for row in rows("none")} == {1.0} and len(rows("none")) == 40
     assert sum(row["row_id"] >= 100 for row in rows("smote")) == 5
     assert not {36, 37, 38, 39} & {row["row_id"] for name in ("smote", "reduced") for row in rows(name)}
     assert len(rows("reduced")) == 36
     assert len(rows("random")) == 45 and max(row["row_id"] for row in rows("random")) < 100
     weights = Counter()
     for row in rows("class_weight"):
-        weights[row["label"]] += row["weight"]
+        weights[row["label"]] += row[WEIGHT]
     assert list(weights.values()) == pytest.approx([40 / 3] * 3, abs=1e-3)
 
 

@@ -94,7 +94,7 @@ def _cuts_at_quantiles(values: NDArray[np.float64], distinct: NDArray[np.float64
 
 
 def with_vectors(df: DataFrame, encoder: Encoder, bins: Bins) -> DataFrame:
-    """`df`, which holds the feature columns, with one vector `x` of bin numbers and category codes, named and typed.
+    """`df`, which holds the feature columns, with one vector FEATURES of bin numbers and codes, named and typed.
 
     Columns without cuts are nominal: MLlib splits them by sets of categories. A categorical column with more than
     max_bins codes cannot be, so `fit_bins` cut it like a number.

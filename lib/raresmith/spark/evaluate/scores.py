@@ -21,7 +21,7 @@ from raresmith.evaluation.metrics import card_precision
 
 
 def with_probability(df: DataFrame, model: ProbabilisticClassificationModel, positive: int, column: str) -> DataFrame:
-    """`df`, which holds `x`, with the bigint `column`: the probability of class `positive` in millionths."""
+    """`df`, which holds FEATURES, with the bigint `column`: the probability of class `positive` in millionths."""
     probability = f"__probability_{column}"
     scored = model.copy().setRawPredictionCol("").setPredictionCol("").setProbabilityCol(probability).transform(df)
     millionths = F.floor(vector_to_array(F.col(probability))[positive] * SCORE_STEPS + 0.5)

@@ -25,7 +25,7 @@ class TrainRows:
     """All that strategies choose from."""
 
     real: DataFrame
-    """The real train rows: row_id, label and the features, or the vector `x` of them."""
+    """The real train rows: row_id, label and the features, or the vector FEATURES of them."""
     made: Mapping[str, DataFrame]
     """The made rows by table, with the same columns."""
     removed: DataFrame | None
@@ -42,7 +42,7 @@ class TrainRows:
         return replace(self, real=seen(self.real), made={name: seen(df) for name, df in self.made.items()})
 
     def under(self, strategy: Strategy) -> DataFrame:
-        """row_id, label, the vector `x` and the weight of the rows, in a fixed order."""
+        """row_id, label, the vector FEATURES and the weight of the rows, in a fixed order."""
         weights = balanced_weights(self.class_rows["train"]) if strategy.kind == "class_weight" else {}
         weight = F.lit(1.0)
         for label, value in weights.items():

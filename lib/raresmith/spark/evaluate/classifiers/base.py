@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from raresmith.encoding.encoder import Encoder
 
-FEATURES, WEIGHT = "x", "weight"
+FEATURES, WEIGHT = "__features", "__weight"
 """Columns of the rows that a classifier learns from, beside row_id and label."""
 
 
@@ -60,18 +60,18 @@ class Classifier(ABC):
         Returns
         -------
         callable
-            Adds the vector column `x` to any DataFrame with the feature columns.
+            Adds the vector column FEATURES to any DataFrame with the feature columns.
         """
 
     @abstractmethod
     def fit(self, train: DataFrame, encoder: Encoder, seed: int) -> Any:
-        """A model of the columns `x`, `label` (int) and `weight` of `train`.
+        """A model of the columns FEATURES, `label` (int) and WEIGHT of `train`.
 
         `train` is persisted, and its order and partitions follow from the rows' ids alone.
         """
 
     def score(self, df: DataFrame, model: Any, positive: int, column: str) -> DataFrame:
-        """`df`, which holds `x`, with the bigint `column`: the probability of class `positive` in millionths.
+        """`df`, which holds FEATURES, with the bigint `column`: the probability of class `positive` in millionths.
 
         As it stands for every model of MLlib that has probabilities.
         """
