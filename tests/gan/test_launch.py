@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,13 @@ def test_the_command_names_processes_restarts_and_day(warehouse):
 
 
 @pytest.mark.torchrun
-def test_launch_runs_the_trainer_and_a_second_time_finds_it_done(warehouse, capfd):
+def test_launch_runs_the_trainer_and_a_second_time_finds_it_done(warehouse, caplog):
     house = warehouse("steps = 20")
-    report = launch(house.config)
+    with caplog.at_level(logging.INFO, "raresmith"):
+        report = launch(house.config)
     assert report.rows == {"refined": 100} and not report.unchanged
-    assert "step 20/20" in capfd.readouterr().err
+    (last,) = [record for record in caplog.records if "step 20/20" in record.message]
+    assert (last.name, last.levelname, last.stage) == ("raresmith.gan.training.progress", "INFO", "refine")
     again = launch(house.config)
     assert again.unchanged and again.rows == {"refined": 100}
     assert "set to its end" in again.words
@@ -50,6 +53,7 @@ if "RANK" in os.environ:
 """
 
 
+@pytest.mark.torchrun
 def test_a_refusal_ends_all_processes_at_once_and_is_the_same_error(warehouse, tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(COUNTED)
     starts: Path = tmp_path / "starts"

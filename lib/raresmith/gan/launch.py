@@ -1,5 +1,6 @@
 """Start the trainer under torchrun and tell how it went."""
 
+import json
 import logging
 import os
 import subprocess
@@ -13,9 +14,7 @@ from raresmith.errors import RaresmithError
 from raresmith.gan import refusal
 from raresmith.gan.data import tables
 from raresmith.gan.stage import ledger
-from raresmith.tables.stage_report import MARGIN, StageReport
-
-_OURS = f"{'refine':<{MARGIN}}"
+from raresmith.tables.stage_report import StageReport
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ def _watched(words: list[str], folder: Path) -> tuple[RaresmithError | None, int
     refused = None
     with subprocess.Popen(
         words,
-        env=environment() | {refusal.WATCHED: "1", "RARESMITH_LOG": "text"},
+        env=environment() | {refusal.WATCHED: "1", "RARESMITH_LOG": "json"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -91,8 +90,7 @@ def _watched(words: list[str], folder: Path) -> tuple[RaresmithError | None, int
         try:
             for line in torchrun.stderr:
                 last.append(line)
-                if line.startswith(_OURS):
-                    logger.info(line.removeprefix(_OURS).rstrip(), extra={"stage": "refine"})
+                _say_again(line)
                 # A process that refuses writes its error first and then says it.
                 if refused is None and (refused := refusal.read(folder)) is not None:
                     torchrun.terminate()  # or it would try the same again
@@ -100,3 +98,14 @@ def _watched(words: list[str], folder: Path) -> tuple[RaresmithError | None, int
             torchrun.terminate()
             raise
     return refused, torchrun.returncode, "".join(last)
+
+
+def _say_again(line: str) -> None:
+    """Log what one of the processes logs of its stage; all else on stderr is torchrun's and torch's."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return
+    if isinstance(record, dict) and "stage" in record:
+        level = logging.getLevelNamesMapping()[record["level"]]
+        logging.getLogger(record["logger"]).log(level, "%s", record["message"], extra={"stage": record["stage"]})
