@@ -277,9 +277,10 @@ def test_a_warehouse_of_runs_that_replace_each_other_is_refused(series: Callable
 def test_an_incremental_run_without_its_day_is_refused(
     series: Callable[..., Series], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["run", str(series().path)]) == 2
-    sentence = "raresmith: run.incremental needs the day that it is run for; name it by --logical-date YYYY-MM-DD"
-    assert capfd.readouterr().err.splitlines() == [sentence]
+    path = series().path
+    assert main(["run", str(path)]) == 2
+    sentence = "run.incremental needs the day that it is run for; name it by --logical-date YYYY-MM-DD"
+    assert capfd.readouterr().err.splitlines() == [f"raresmith: {path}: {sentence}"]
 
 
 def test_an_entity_stays_on_its_side_over_the_days(series: Callable[..., Series], spark: SparkSession) -> None:

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -65,3 +67,10 @@ def test_a_process_waits_to_be_ended_where_it_is_watched(is_watched, monkeypatch
         monkeypatch.setenv(refusal.WATCHED, "1")
     refusal.await_end()
     assert len(waited) == is_watched
+
+
+def test_the_trainer_by_itself_says_one_sentence_and_ends_with_2(tmp_path):
+    command = [sys.executable, "-m", "raresmith.gan.train", str(tmp_path / "no.toml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"raresmith: there is no configuration file {tmp_path / 'no.toml'}\n"

@@ -43,7 +43,7 @@ NOT_FINITE = (
     "choose another of prepare.normalise for columns with huge values"
 )
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("raresmith.gan.train")  # not by __name__, which is __main__ in the processes of torchrun
 
 
 def refine(config: Config, ranks: Ranks) -> StageReport:

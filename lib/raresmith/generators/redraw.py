@@ -15,5 +15,5 @@ class Redraw(Generator):
     # Each step takes other columns, and would be compiled anew.
     can_compile: ClassVar = False
     can_condition: ClassVar = True
-    # Values of one real row belong together, where SMOTE and crossover have blurred or parted them.
+    # Values of one real row belong together, where oversampling has blurred or parted them.
     starts_from_base: ClassVar = True
