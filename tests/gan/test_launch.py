@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -5,12 +6,13 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from tests.delta_rows import delta_rows
+from tests.gan.conftest import Warehouse
 
 from raresmith.errors import DataError
 from raresmith.gan.launch import command, environment, launch
 
 
-def test_the_command_names_processes_restarts_and_day(warehouse):
+def test_the_command_names_processes_restarts_and_day(warehouse: Callable[..., Warehouse]) -> None:
     house = warehouse("nproc_per_node = 3\nmax_restarts = 5")
     words = command(house.config)
     assert words[1:4] == ["-m", "torch.distributed.run", "--standalone"]
@@ -21,7 +23,9 @@ def test_the_command_names_processes_restarts_and_day(warehouse):
 
 
 @pytest.mark.torchrun
-def test_launch_runs_the_trainer_and_a_second_time_finds_it_done(warehouse, capfd):
+def test_launch_runs_the_trainer_and_a_second_time_finds_it_done(
+    warehouse: Callable[..., Warehouse], capfd: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse("steps = 20")
     report = launch(house.config)
     assert report.rows == {"refined": 100} and not report.unchanged
@@ -32,7 +36,9 @@ def test_launch_runs_the_trainer_and_a_second_time_finds_it_done(warehouse, capf
 
 
 @pytest.mark.torchrun
-def test_what_the_trainer_refuses_is_refused_once_and_in_its_words(warehouse, capfd):
+def test_what_the_trainer_refuses_is_refused_once_and_in_its_words(
+    warehouse: Callable[..., Warehouse], capfd: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse("steps = 20\nnproc_per_node = 2")
     columns = delta_rows(house.table("features"))
     bad = pa.array(np.full(len(columns), np.inf), pa.float32())
@@ -50,7 +56,9 @@ if "RANK" in os.environ:
 """
 
 
-def test_a_refusal_ends_all_processes_at_once_and_is_the_same_error(warehouse, tmp_path, monkeypatch):
+def test_a_refusal_ends_all_processes_at_once_and_is_the_same_error(
+    warehouse: Callable[..., Warehouse], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(COUNTED)
     starts: Path = tmp_path / "starts"
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

@@ -36,7 +36,7 @@ print("stage", made.count())
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Where the distribution is installed, beside all else."""
     folder = tmp_path_factory.mktemp("another_package")
     shutil.copytree(Path(__file__).parent / "another_package", folder / "source")
@@ -47,16 +47,17 @@ def environment(tmp_path_factory):
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(ROOT)])}
 
 
-def test_the_suite_of_all_oversamplers_passes_on_its_own(environment):
+def test_the_suite_of_all_oversamplers_passes_on_its_own(environment: dict[str, str]) -> None:
     suite = ["tests/oversampling/test_common.py", "-k", "midpoint or jitter", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *suite], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
-    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 40
+    (passed,) = re.findall(r"(\d+) passed", done.stdout)
+    assert int(passed) >= 40
 
 
-def test_spark_makes_its_rows_by_name_and_has_a_stage_of_it(environment, tmp_path):
+def test_spark_makes_its_rows_by_name_and_has_a_stage_of_it(environment: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BY_NAME], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
