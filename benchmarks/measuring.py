@@ -42,11 +42,17 @@ def measure(spark: SparkSession, work: Callable[[], Any]) -> Measured:
     return Measured(seconds=seconds, cpu_seconds=None if cpu is None or after is None else after - cpu)
 
 
+def _jvm(spark: SparkSession) -> int:
+    gateway = spark.sparkContext._gateway
+    assert gateway is not None
+    return int(gateway.proc.pid)
+
+
 def _cpu_seconds(spark: SparkSession) -> float | None:
     """Seconds of processor time so far: on a machine with other work the wall alone says little."""
     own = os.times()
     try:
-        stat = Path(f"/proc/{spark.sparkContext._gateway.proc.pid}/stat").read_text()
+        stat = Path(f"/proc/{_jvm(spark)}/stat").read_text()
     except OSError:
         return None
     user, system = stat.rpartition(")")[2].split()[11:13]
@@ -57,7 +63,7 @@ def _cpu_seconds(spark: SparkSession) -> float | None:
 def worker_memory(spark: SparkSession) -> Iterator[list[float]]:
     """Megabytes that any Python worker of the session held at its peak, as the last of a list once the block ends."""
     peaks, done = [0.0], threading.Event()
-    jvm = spark.sparkContext._gateway.proc.pid
+    jvm = _jvm(spark)
     for worker in _workers(jvm):
         (worker / "clear_refs").write_text("5")  # the peak starts anew
 

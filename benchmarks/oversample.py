@@ -19,8 +19,9 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -70,7 +71,8 @@ def all_rows(plan: ClassPlan) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
     with ThreadPoolExecutor(THREADS) as pool:
         parts = list(pool.map(lambda a, b: plan.rows(np.arange(a, b)), edges[:-1].tolist(), edges[1:].tolist()))
     made = np.concatenate([part.columns for part in parts], axis=1)
-    return made.T, *(np.concatenate([getattr(p, name) for p in parts]) for name in ("base_row_id", "neighbor_row_id"))
+    bases = np.concatenate([part.base_row_id for part in parts])
+    return made.T, bases, np.concatenate([part.neighbor_row_id for part in parts])
 
 
 def ours(rows: NDArray[Any], label: NDArray[Any], n_to_make: int, method: str, neighbors: str, kind: str) -> Any:
@@ -159,7 +161,7 @@ MEMORY = [
 
 def memory_part(turns: int) -> list[dict[str, Any]]:
     """Each sampler in a process of its own, turn about."""
-    results = []
+    results: list[dict[str, Any]] = []
     for title, method, kind, n_minority, n_majority, n_to_make, ways in MEMORY:
         taken: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
         for _ in range(turns):
@@ -202,8 +204,8 @@ def write_features(path: Path, n_minority: int, n_majority: int) -> None:
     path.mkdir()
     pieces = 8
     for piece in range(pieces):
-        sizes = [n // pieces + (piece < n % pieces) for n in (n_minority, n_majority)]
-        rows, label = table("curved", *sizes, seed=piece)
+        rare, others = (n // pieces + (piece < n % pieces) for n in (n_minority, n_majority))
+        rows, label = table("curved", rare, others, seed=piece)
         order = np.random.default_rng(piece).permutation(len(rows))
         columns = {
             "row_id": np.arange(len(rows)) * pieces + piece,
@@ -231,7 +233,8 @@ def _matrix(rows: pa.Table) -> NDArray[Any]:
     return np.stack([rows[f"v{i}"].to_numpy() for i in range(FEATURES)], axis=1)
 
 
-SPARK = [
+Case = tuple[str, int, int, int, Literal["auto", "exact", "cells"], float]
+SPARK: list[Case] = [
     # method, minority and majority rows, rows to make, neighbors, least recall
     ("smote", 5_000, 500_000, 495_000, "exact", 0.95),
     ("smote", 20_000, 20_000, 40_000, "exact", 0.95),
@@ -242,7 +245,7 @@ SPARK = [
     ("borderline-1", 400_000, 2_000_000, 800_000, "cells", 0.95),
     ("imblearn", 100_000, 300_000, 200_000, "cells", 0.95),
 ]
-LARGE = ("smote", 4_000_000, 20_000, 8_000_000, "auto", 0.95)
+LARGE: Case = ("smote", 4_000_000, 20_000, 8_000_000, "auto", 0.95)
 
 
 def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
@@ -259,12 +262,13 @@ def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
             method, n_minority, n_majority, n_to_make, neighbors, min_recall = asked
             source = folder / f"features-{case}"
             write_features(source, n_minority, n_majority)
+            own: dict[str, Any] = {"sampler": "BorderlineSMOTE"} if method == "imblearn" else {}
             config = OversampleConfig(
                 method=method,
                 sampling_strategy={"1": n_minority + n_to_make},
                 neighbors=neighbors,
                 min_recall=min_recall,
-                **({"sampler": "BorderlineSMOTE"} if method == "imblearn" else {}),
+                **own,
             )
             told: dict[str, Any] = {}
 
@@ -286,9 +290,9 @@ def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
             with worker_memory(spark) as megabytes:
                 for turn in range(turns if n_minority < 10**6 else 1):
                     target = folder / f"made-{case}-{turn}"
-                    measured["ours"].append(measure(spark, lambda t=target: make(t)))
+                    measured["ours"].append(measure(spark, partial(make, target)))
                     rows = folder / f"warm-{case}"
-                    measured["scan"].append(measure(spark, lambda t=target, r=rows: scan(t.with_suffix(".scan"), r)))
+                    measured["scan"].append(measure(spark, partial(scan, target.with_suffix(".scan"), rows)))
             result = {
                 "task": f"{method}, {n_minority:,} of {n_minority + n_majority:,} rows, {n_to_make:,} more",
                 **told,

@@ -12,6 +12,7 @@ import statistics
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def main() -> None:
         for turn in range(arguments.turns):
             for name, way in ways.items():
                 target = folder / f"{name}-{turn}"
-                took = measure(spark, lambda w=way, t=target: w(spark, source, t))
+                took = measure(spark, partial(way, spark, source, target))
                 # The quarantine and the encoder are of no size; the features are what the next stage reads.
                 measured[name].append({**asdict(took), "bytes": folder_bytes(target)})
                 print(f"turn {turn + 1} {name}: {took.seconds:.1f} s", flush=True)

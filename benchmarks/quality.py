@@ -28,7 +28,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -45,8 +45,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
-from raresmith.oversampling.smote import MadeRows, smote
+from raresmith.oversampling.base import Features, MadeRows
+from raresmith.oversampling.crossover import Crossover
+from raresmith.oversampling.plan import plan_class
 
+Latent = Literal["synthetic", "noise"]
 Rows = NDArray[np.float32]
 """(n, columns), numbers as they are and categories as codes."""
 ROOT = Path(__file__).parents[1]
@@ -135,7 +138,7 @@ def crossover(given: Given) -> Rows:
     return encoded.decoded(encoded.crossover(5).columns)
 
 
-def model(name: str, latent: str = "synthetic", **settings: Any) -> Callable[[Given], Rows]:
+def model(name: str, latent: Latent = "synthetic", **settings: Any) -> Callable[[Given], Rows]:
     """Our trainer's model `name`, from synthetic rows or from noise.
 
     `redraw` starts from the given rows themselves, as `oversample.method = "random"` leaves them, others from crossover
@@ -160,7 +163,8 @@ def peer(name: str) -> Callable[[Given], Rows]:
                 [PEERS, script, "make", name, told, str(given.n_rows), str(given.seed), made],
                 check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
-            return np.load(made)
+            rows: Rows = np.load(made)
+        return rows
 
     return make
 
@@ -216,13 +220,14 @@ class Encoded:
 
     def crossover(self, n_neighbors: int) -> MadeRows:
         is_categorical = np.array([feature.kind == "categorical" for feature in self.features])
-        plan = smote(
-            np.arange(len(self.given.minority)), self.columns, is_categorical, self.given.n_rows,
-            min(n_neighbors, len(self.given.minority) - 1), self.given.seed, "crossover",
+        n = len(self.given.minority)
+        plan = plan_class(
+            Crossover(), np.arange(n), self.columns, Features(is_categorical), self.given.n_rows,
+            min(n_neighbors, n - 1), self.given.seed,
         )  # fmt: skip
         return plan.rows(np.arange(self.given.n_rows))
 
-    def refined(self, name: str, latent: str, settings: dict[str, Any]) -> Rows:
+    def refined(self, name: str, latent: Latent, settings: dict[str, Any]) -> Rows:
         """Rows of the model `name`, trained and generated as the stage does it."""
         import torch
 
@@ -314,7 +319,8 @@ def judge(table: Table, way: Callable[[Given], Rows], seed: int) -> dict[str, fl
     scaler = StandardScaler().fit(minority[:, ~is_categorical])
 
     def standardised(x: Rows) -> NDArray[Any]:
-        return np.c_[scaler.transform(x[:, ~is_categorical]), x[:, is_categorical]]
+        both: NDArray[Any] = np.c_[scaler.transform(x[:, ~is_categorical]), x[:, is_categorical]]
+        return both
 
     closest = NearestNeighbors(n_neighbors=1).fit(standardised(minority))
     real = table.x[held]

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -252,7 +253,7 @@ def main() -> None:
         return
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        parts = {
+        parts: dict[str, Callable[[], Any]] = {
             "step": lambda: step_part(arguments.turns, Path(temporary)),
             "rows": lambda: rows_part(arguments.turns, Path(temporary)),
             "ranks": lambda: ranks_part(arguments.turns),

@@ -9,6 +9,7 @@ windows computed in pandas; its average precision ought to be far above the shar
 import argparse
 import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,13 @@ def speed(spark: SparkSession, rows: int, folder: Path) -> list[dict[str, Any]]:
     simulate(spark, SimulateConfig(rows=100_000), 0).write.parquet(str(folder / "warm"))
     config = SimulateConfig(rows=rows, customers=max(1, rows // 200), terminals=max(1, rows // 100))
     results = []
+
+    def write(kind: str, target: Path) -> None:
+        simulate(spark, config, 0).write.format(kind).save(str(target))
+
     for kind in ("parquet", "delta"):
         target = folder / kind
-        measured = measure(spark, lambda t=target, k=kind: simulate(spark, config, 0).write.format(k).save(str(t)))
+        measured = measure(spark, partial(write, kind, target))
         results.append({"format": kind, "rows": rows, **asdict(measured), "bytes": folder_bytes(target)})
     return results
 

@@ -1,11 +1,14 @@
 """Every method on rows that are small, flat, wide or out of proportion."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.oversampling.plans import counts_of, oversampler, smote, surrounded
 
 from raresmith.oversampling.base import CellOversampler
-from raresmith.oversampling.plan import in_cells
+from raresmith.oversampling.plan import ClassPlan, in_cells
 from raresmith.oversampling.registry import OVERSAMPLERS
 
 METHODS = [
@@ -16,17 +19,19 @@ METHODS = [
 """Those that take numbers and make new rows of them; of whole cells see test_imblearn_adapter."""
 
 
-def mixture(n_rare=40, n_other=200, n_features=5, seed=0):
+def mixture(
+    n_rare: int = 40, n_other: int = 200, n_features: int = 5, seed: int = 0
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Two classes in the same place, so that rare rows are in danger; rows of shape (n_rows, n_features)."""
     rows = np.random.default_rng(seed).standard_normal((n_rare + n_other, n_features))
     return rows, np.repeat([1, 0], [n_rare, n_other])
 
 
-def few():
+def few() -> tuple[NDArray[Any], NDArray[np.int64]]:
     return mixture(n_rare=3, n_other=60)
 
 
-def equal():
+def equal() -> tuple[NDArray[Any], NDArray[np.int64]]:
     rows, y = mixture()
     # Every rare row and some of the other class; equal ones are ordered by row_id, so the classes alternate.
     rows[y == 1] = 0.0
@@ -35,23 +40,23 @@ def equal():
     return rows[order], y[order]
 
 
-def constant():
+def constant() -> tuple[NDArray[Any], NDArray[np.int64]]:
     rows, y = mixture()
     rows[:, 1:] = [7.0, -1e9, 0.0, 1e-9]
     return rows, y
 
 
-def wide():
+def wide() -> tuple[NDArray[Any], NDArray[np.int64]]:
     return mixture(n_features=500)
 
 
-def scales():
+def scales() -> tuple[NDArray[Any], NDArray[np.int64]]:
     rows, y = mixture()
     rows *= 10.0 ** np.array([-9, -4, 0, 4, 9])
     return rows, y
 
 
-def many_categories():
+def many_categories() -> tuple[NDArray[Any], NDArray[np.int64]]:
     rows, y = mixture()
     rows[:, 4] = np.random.default_rng(1).permutation(100_000)[: len(rows)] + 2
     return rows, y
@@ -60,7 +65,9 @@ def many_categories():
 CASES = {case.__name__: case for case in (few, equal, constant, wide, scales, many_categories)}
 
 
-def planned(rows, y, method, is_categorical, n_to_make=500):
+def planned(
+    rows: NDArray[Any], y: NDArray[np.int64], method: str, is_categorical: NDArray[np.bool_], n_to_make: int = 500
+) -> ClassPlan:
     columns, rare = np.ascontiguousarray(rows.T), y == 1
     row_ids = np.arange(len(rows)) * 3 - 50
     k = oversampler(method).usable_neighbors(int(rare.sum()), "fraud")
@@ -72,7 +79,7 @@ def planned(rows, y, method, is_categorical, n_to_make=500):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_makes_valid_rows_of_hostile_ones(method, case, dtype):
+def test_every_method_makes_valid_rows_of_hostile_ones(method: str, case: str, dtype: type[np.floating[Any]]) -> None:
     rows, y = CASES[case]()
     rows = rows.astype(dtype)
     is_categorical = np.zeros(rows.shape[1], bool)
@@ -99,7 +106,7 @@ def test_every_method_makes_valid_rows_of_hostile_ones(method, case, dtype):
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("method", [name for name in METHODS if not OVERSAMPLERS[name].needs_other_classes])
-def test_cells_hold_enough_neighbors_of_hostile_rows(method, case):
+def test_cells_hold_enough_neighbors_of_hostile_rows(method: str, case: str) -> None:
     rows, y = CASES[case]()
     plan = planned(rows.astype(np.float32), y, method, np.zeros(rows.shape[1], bool))
     parted, fit = in_cells(plan, "cells", 0.95)
@@ -107,7 +114,7 @@ def test_cells_hold_enough_neighbors_of_hostile_rows(method, case):
     assert parted.rows(np.arange(500)).columns.shape == (rows.shape[1], 500)
 
 
-def codes_of(case):
+def codes_of(case: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Codes of shape (n_rows, n_features) and classes."""
     rng = np.random.default_rng(2)
     sizes = {"few": 4, "equal": 1, "constant": 1, "wide": 3, "many_categories": 100_000}
@@ -119,7 +126,7 @@ def codes_of(case):
 
 
 @pytest.mark.parametrize("case", ["few", "equal", "constant", "wide", "many_categories"])
-def test_smoten_makes_valid_rows_of_hostile_ones(case):
+def test_smoten_makes_valid_rows_of_hostile_ones(case: str) -> None:
     codes, rare = codes_of(case)
     columns = np.ascontiguousarray(codes[rare].T.astype(np.float32))
     k = oversampler("smoten").usable_neighbors(int(rare.sum()), "fraud")

@@ -35,7 +35,7 @@ def pickles(source: str) -> list[str]:
 @pytest.mark.parametrize(
     "path", sorted([*ROOT.glob("lib/**/*.py"), *ROOT.glob("jobs/*.py")]), ids=lambda path: path.stem
 )
-def test_no_file_reads_or_writes_pickles(path):
+def test_no_file_reads_or_writes_pickles(path: Path) -> None:
     assert pickles(path.read_text()) == []
 
 
@@ -54,5 +54,5 @@ def test_no_file_reads_or_writes_pickles(path):
         "df.to_pickle('x')",
     ],
 )
-def test_it_would_be_found(source):
+def test_it_would_be_found(source: str) -> None:
     assert pickles(source)

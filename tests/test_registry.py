@@ -2,6 +2,9 @@
 
 import sys
 import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +31,7 @@ POINTS = """
 
 
 @pytest.fixture
-def shapes(tmp_path, monkeypatch):
+def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry[Any]]:
     (tmp_path / "shapes").mkdir()
     for name, text in {"__init__": "", "base": BASE, "square": SQUARE}.items():
         (tmp_path / "shapes" / f"{name}.py").write_text(text)
@@ -44,32 +47,32 @@ def shapes(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def test_a_module_of_the_package_is_enough(shapes):
+def test_a_module_of_the_package_is_enough(shapes: Registry[Any]) -> None:
     assert shapes["square"].__module__ == "shapes.square"
 
 
-def test_entry_points_are_listed_without_being_imported(shapes):
+def test_entry_points_are_listed_without_being_imported(shapes: Registry[Any]) -> None:
     assert list(shapes) == ["circle", "gone", "misnamed", "square"]
     assert "others" not in sys.modules
     assert shapes["circle"].__module__ == "others"
 
 
-def test_an_unknown_name_is_answered_with_the_nearest(shapes):
+def test_an_unknown_name_is_answered_with_the_nearest(shapes: Registry[Any]) -> None:
     with pytest.raises(ConfigError, match=r"'sqare' is none of \['circle', .*did you mean 'square'\?"):
         shapes["sqare"]
 
 
-def test_a_package_that_cannot_be_imported_is_named(shapes):
+def test_a_package_that_cannot_be_imported_is_named(shapes: Registry[Any]) -> None:
     with pytest.raises(ConfigError, match=r"'gone', an entry point of test\.shapes, cannot be imported"):
         shapes["gone"]
 
 
-def test_an_entry_point_must_be_what_it_says(shapes):
+def test_an_entry_point_must_be_what_it_says(shapes: Registry[Any]) -> None:
     with pytest.raises(ConfigError, match="must be a subclass of Shape whose name is 'misnamed'"):
         shapes["misnamed"]
 
 
-def test_a_name_of_our_own_cannot_be_taken(shapes, tmp_path):
+def test_a_name_of_our_own_cannot_be_taken(shapes: Registry[Any], tmp_path: Path) -> None:
     points = tmp_path / "others-1.dist-info" / "entry_points.txt"
     points.write_text("[test.shapes]\nsquare = others:Circle\n")
     with pytest.raises(ConfigError, match=r"\['square'\] of test.shapes have names of raresmith's own"):

@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from raresmith.config import ConfigErrors, OversampleConfig, PublishConfig, RefineConfig, parse_config
 from raresmith.errors import Key
 from raresmith.oversampling.registry import OVERSAMPLERS
+from raresmith.oversampling.smote import SMOTE
 
 CONF = Path(__file__).resolve().parent.parent.parent / "conf"
 WRONG = {
@@ -20,6 +22,11 @@ WRONG = {
     "publish": {"constraints": {"ranges": {"amount": {}}, "sums": [{"columns": ["a"], "total": "a"}]}},
     "report": {},
 }
+
+
+def oversample_config(**settings: Any) -> OversampleConfig:
+    """A section with the own keys of its method, which are no fields of it."""
+    return OversampleConfig(**settings)
 
 
 def test_all_mistakes_of_all_sections_are_told_at_once() -> None:
@@ -60,7 +67,7 @@ def test_one_mistake_is_one_line_that_names_the_file() -> None:
 
 def test_a_door_spells_the_keys_of_every_mistake() -> None:
     with pytest.raises(ConfigErrors) as raised:
-        OversampleConfig(k_neighbors=0, min_recall=0.0)
+        oversample_config(k_neighbors=0, min_recall=0.0)
     told = raised.value.told(lambda key: Key(f"<{key.rpartition('.')[2]}>"))
     assert "<k_neighbors> must be at least 1, got 0" in told
     assert "<min_recall> must be in (0, 1], got 0.0" in told
@@ -75,13 +82,13 @@ def test_a_section_is_replaced_by_a_checked_copy() -> None:
 
 
 def test_the_own_keys_of_a_method_stand_beside_the_others_and_go_with_it() -> None:
-    config = OversampleConfig(k_neighbors=7, neighbors="cells")
-    assert config.parameters == OVERSAMPLERS["smote"].Parameters(k_neighbors=7)
+    config = oversample_config(k_neighbors=7, neighbors="cells")
+    assert config.parameters == SMOTE.Parameters(k_neighbors=7)
     assert config.replaced(min_recall=0.5).parameters == config.parameters
-    assert config.replaced(k_neighbors=8).parameters == OVERSAMPLERS["smote"].Parameters(k_neighbors=8)
+    assert config.replaced(k_neighbors=8).parameters == SMOTE.Parameters(k_neighbors=8)
     other = config.replaced(method="random")
     assert other.parameters == OVERSAMPLERS["random"].Parameters() and other.neighbors == "cells"
-    assert config == OversampleConfig(parameters=OVERSAMPLERS["smote"].Parameters(k_neighbors=7), neighbors="cells")
+    assert config == OversampleConfig(parameters=SMOTE.Parameters(k_neighbors=7), neighbors="cells")
     assert config.document()["k_neighbors"] == 7 and "k_neighbors" not in other.document()
 
 

@@ -1,6 +1,7 @@
 import datetime as dt
 import json
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,35 +10,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raresmith.encoding.decode import RawUnits, encoded_number
-from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, NumericFeature
+from raresmith.encoding.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
 from raresmith.errors import DataError
 
 LABEL = Label(name="y", type="integer", classes=("3", "7"), positive="7")
 
 
-def number(name: str, kind: str = "double", **more) -> NumericFeature:
+def number(name: str, kind: str = "double", **more: Any) -> NumericFeature:
     scale = {"transform": "linear", "center": 10.0, "scale": 5.0, "low": 0.0, "high": 100.0, "step": 0.0}
     stored = {"impute": 0.0, "storage": "double", "encoded_low": -2.0, "encoded_high": 18.0}
     return NumericFeature(name=name, source=name, type=kind, **{**scale, **stored, **more})
 
 
-def encoder_of(*features, kinds: dict[str, object] | None = None) -> Encoder:
+def encoder_of(*features: Feature, kinds: dict[str, object] | None = None) -> Encoder:
     raw = {f.source: f.type for f in features if f.source} | (kinds or {}) | {"y": "integer"}
     fields = [{"name": name, "type": kind, "nullable": True, "metadata": {}} for name, kind in raw.items()]
     return Encoder(features=features, label=LABEL, raw_schema=json.dumps({"type": "struct", "fields": fields}))
 
 
-def category(name: str, kind: str = "string", categories=("a", "b"), seen=(1, 2, 3), **more) -> CategoricalFeature:
+def category(
+    name: str,
+    kind: str = "string",
+    categories: tuple[str, ...] = ("a", "b"),
+    seen: tuple[int, ...] = (1, 2, 3),
+    **more: Any,
+) -> CategoricalFeature:
     return CategoricalFeature(name=name, source=name, type=kind, categories=categories, seen=seen, **more)
 
 
-def decoded(encoder: Encoder, **features: list[float]) -> dict[str, list]:
+def decoded(encoder: Encoder, **features: list[float]) -> dict[str, list[Any]]:
     n = len(next(iter(features.values())))
     columns = {name: np.array(values) for name, values in features.items()}
-    return RawUnits(encoder, ["key"]).rows(columns, np.zeros(n, np.int32)).to_pydict()
+    rows: dict[str, list[Any]] = RawUnits(encoder, ["key"]).rows(columns, np.zeros(n, np.int32)).to_pydict()
+    return rows
 
 
-def test_numbers_come_back_in_raw_units_on_their_grid_and_in_range():
+def test_numbers_come_back_in_raw_units_on_their_grid_and_in_range() -> None:
     encoder = encoder_of(number("x"), number("n", "integer", step=1.0), number("cents", step=0.01))
     rows = decoded(encoder, x=[0.5, -9.0, 99.0], n=[0.31, -9.0, 99.0], cents=[0.0246, -9.0, 99.0])
     assert rows["x"] == [12.5, 0.0, 100.0]
@@ -45,7 +53,7 @@ def test_numbers_come_back_in_raw_units_on_their_grid_and_in_range():
     assert rows["cents"] == [10.12, 0.0, 100.0]
 
 
-def test_every_type_comes_back_exactly():
+def test_every_type_comes_back_exactly() -> None:
     day = {"transform": "linear", "center": 0.0, "scale": 1.0, "low": -1e18, "high": 1e18, "step": 1.0}
     encoder = encoder_of(
         number("t", "timestamp", **day), number("u", "timestamp_ntz", **day), number("d", "date", **day),
@@ -61,13 +69,13 @@ def test_every_type_comes_back_exactly():
 
 
 @given(st.lists(st.integers(-(2**51), 2**51), min_size=1, max_size=20))
-def test_decimals_keep_every_digit(cents):
+def test_decimals_keep_every_digit(cents: list[int]) -> None:
     wide = {"center": 0.0, "scale": 1.0, "low": -1e14, "high": 1e14, "step": 0.01}
     encoder = encoder_of(number("m", "decimal(18,2)", **wide))
     assert decoded(encoder, m=[x / 100 for x in cents])["m"] == [Decimal(x) / 100 for x in cents]
 
 
-def test_a_null_comes_back_where_its_indicator_says_so_and_codes_as_their_categories():
+def test_a_null_comes_back_where_its_indicator_says_so_and_codes_as_their_categories() -> None:
     indicator = CategoricalFeature(
         name="x_is_null", source="", type="boolean", categories=("false", "true"), seen=(2, 3), made=True
     )
@@ -90,14 +98,14 @@ def test_a_null_comes_back_where_its_indicator_says_so_and_codes_as_their_catego
 
 @pytest.mark.parametrize("transform", ["linear", "log", "quantile"])
 @given(x=st.floats(-1000, 1000))
-def test_encoding_and_decoding_undo_each_other(transform, x):
-    knots = {"knots": (-1000.0, 0.0, 1.0, 500.0, 1000.0), "scores": (-3.0, -1.0, 0.5, 1.0, 3.0)}
+def test_encoding_and_decoding_undo_each_other(transform: str, x: float) -> None:
+    knots: dict[str, Any] = {"knots": (-1000.0, 0.0, 1.0, 500.0, 1000.0), "scores": (-3.0, -1.0, 0.5, 1.0, 3.0)}
     feature = number("x", transform=transform, center=1.0, scale=3.0, low=-1000.0, high=1000.0, **knots)
     (back,) = decoded(encoder_of(feature), x=[encoded_number(feature, x)])["x"]
     assert back == pytest.approx(x, abs=1e-9)
 
 
-def test_rows_are_compared_as_they_are_in_raw_units():
+def test_rows_are_compared_as_they_are_in_raw_units() -> None:
     indicator = CategoricalFeature(
         name="x_is_null", source="", type="boolean", categories=("false", "true"), seen=(2, 3), made=True
     )
@@ -118,7 +126,7 @@ def test_rows_are_compared_as_they_are_in_raw_units():
     assert [different.index(row) for row in different] == [0, 0, 0, 3, 4, 5, 6, 6]
 
 
-def test_a_given_value_is_what_the_features_would_be():
+def test_a_given_value_is_what_the_features_would_be() -> None:
     indicator = CategoricalFeature(
         name="x_is_null", source="", type="boolean", categories=("false", "true"), seen=(2, 3), made=True
     )
@@ -147,14 +155,14 @@ def test_a_given_value_is_what_the_features_would_be():
         ("c", "q", r"column 'c' has no category 'q' in the train rows; some that it has are \['a', 'b'\]"),
     ],
 )
-def test_a_value_that_no_train_row_could_have_is_refused(column, text, sentence):
-    features = [number("x"), number("n", "integer", step=1.0), category("c")]
+def test_a_value_that_no_train_row_could_have_is_refused(column: str, text: str, sentence: str) -> None:
+    features: list[Feature] = [number("x"), number("n", "integer", step=1.0), category("c")]
     more = [number("s", step=0.01)] if column == "s" else []
     with pytest.raises(DataError, match=sentence):
         RawUnits(encoder_of(*features, *more), []).given(column, text)
 
 
-def test_a_raw_schema_that_does_not_fit_the_features_is_refused():
+def test_a_raw_schema_that_does_not_fit_the_features_is_refused() -> None:
     good = encoder_of(number("x"))
     for text, found in (
         ("{}", "fields"),

@@ -39,6 +39,8 @@ DAYS = ("2026-11-20", "2026-11-21", "2026-11-22")
 STAGES = ("prepare", "oversample", "publish")
 JUDGED = (*STAGES, "evaluate")
 DAILY = ("features", "quarantine", "synthetic", "augmented")
+Days = dict[tuple[str, str], list[str]]
+"""Rows by table and day."""
 
 
 class Series:
@@ -68,7 +70,7 @@ class Series:
         df = self.table(name)
         return texts(df.where(f"run_id = 'cards-{day}'") if day else df)
 
-    def of_days(self, *days: str) -> dict[tuple[str, str], list[str]]:
+    def of_days(self, *days: str) -> Days:
         return {(name, day): self.rows(name, day) for name in DAILY for day in days}
 
 
@@ -94,7 +96,7 @@ def series(spark: SparkSession, tmp_path: Path) -> Callable[..., Series]:
 
 
 @pytest.fixture(scope="module")
-def three_days(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Series, list[dict]]:
+def three_days(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Series, list[Days]]:
     """Three days one after the other, and the rows of each day as they were when it was done."""
     days = Series(spark, tmp_path_factory.mktemp("three") / "days")
     seen = []
@@ -108,14 +110,14 @@ def three_days(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def after_one_day(three_days: tuple[Series, list[dict]], spark: SparkSession, tmp_path: Path) -> Series:
+def after_one_day(three_days: tuple[Series, list[Days]], spark: SparkSession, tmp_path: Path) -> Series:
     """The first day, done; to go on with."""
     folder = three_days[0].folder.with_name("after one day")
     return Series(spark, shutil.copytree(folder, tmp_path / "copy"))
 
 
 def test_each_day_adds_its_own_rows_and_leaves_those_of_other_days_alone(
-    three_days: tuple[Series, list[dict]],
+    three_days: tuple[Series, list[Days]],
 ) -> None:
     days, seen = three_days
     for found in seen:
@@ -127,7 +129,7 @@ def test_each_day_adds_its_own_rows_and_leaves_those_of_other_days_alone(
     assert {row["run_id"]: row["count"] for row in originals} == {f"cards-{day}": 200 for day in DAYS}
 
 
-def test_as_many_rows_are_made_as_the_day_itself_wants(three_days: tuple[Series, list[dict]]) -> None:
+def test_as_many_rows_are_made_as_the_day_itself_wants(three_days: tuple[Series, list[Days]]) -> None:
     days, _ = three_days
     train = days.table("features").where("split = 'train'").groupBy("run_id", "label").count().collect()
     counts = {(row["run_id"], row["label"]): row["count"] for row in train}
@@ -135,7 +137,7 @@ def test_as_many_rows_are_made_as_the_day_itself_wants(three_days: tuple[Series,
     assert made == {run: counts[run, 0] // 2 - counts[run, 1] for run in (f"cards-{day}" for day in DAYS)}
 
 
-def test_bases_are_the_days_own_and_neighbors_come_from_all_days_so_far(three_days: tuple[Series, list[dict]]) -> None:
+def test_bases_are_the_days_own_and_neighbors_come_from_all_days_so_far(three_days: tuple[Series, list[Days]]) -> None:
     days, _ = three_days
     train = days.table("features").where("split = 'train' AND label = 1").select("row_id", "run_id")
     of = {row["row_id"]: row["run_id"] for row in train.collect()}
@@ -145,12 +147,12 @@ def test_bases_are_the_days_own_and_neighbors_come_from_all_days_so_far(three_da
     assert pairs == {("20", "20"), ("21", "20"), ("21", "21"), ("22", "20"), ("22", "21"), ("22", "22")}
 
 
-def test_every_day_is_encoded_by_the_encoder_of_the_first(three_days: tuple[Series, list[dict]]) -> None:
+def test_every_day_is_encoded_by_the_encoder_of_the_first(three_days: tuple[Series, list[Days]]) -> None:
     days, _ = three_days
     assert [row["run_id"] for row in days.table("encoder").collect()] == [f"cards-{DAYS[0]}"]
 
 
-def test_an_old_day_run_again_changes_nothing_and_says_so(three_days: tuple[Series, list[dict]]) -> None:
+def test_an_old_day_run_again_changes_nothing_and_says_so(three_days: tuple[Series, list[Days]]) -> None:
     days, _ = three_days
     names = (*DAILY, "metrics", "runs", "encoder")
     before = {name: (days.table(name).inputFiles(), days.rows(name)) for name in names}
@@ -160,7 +162,7 @@ def test_an_old_day_run_again_changes_nothing_and_says_so(three_days: tuple[Seri
 
 
 def test_an_old_day_made_again_gives_the_rows_that_it_gave(
-    three_days: tuple[Series, list[dict]], spark: SparkSession, tmp_path: Path
+    three_days: tuple[Series, list[Days]], spark: SparkSession, tmp_path: Path
 ) -> None:
     days, seen = three_days
     copied = Series(spark, tmp_path / "copy")
@@ -229,7 +231,7 @@ def test_the_first_day_is_fitted_again_while_nothing_hangs_on_it(
     for name in ("features", "synthetic"):
         assert "more" in days.table(name).columns
         assert len(days.rows(name)) == len(days.rows(name, DAYS[0]))
-    assert days.table("features").agg(F.max("amount")).first()[0] <= 2
+    assert days.table("features").agg(F.max("amount")).collect()[0][0] <= 2
 
 
 def test_a_day_that_does_not_fit_the_encoder_is_refused_in_one_sentence(

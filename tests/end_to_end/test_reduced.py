@@ -3,20 +3,22 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
-from raresmith.config import parse_config
+from raresmith.config import Config, parse_config
 from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.tables import read_table
 from raresmith.tables.row_counts import TAKEN_OUT
+from raresmith.tables.stage_report import StageReport
 from raresmith.tables.stage_run import stage_run
 
 STAGES = ("prepare", "oversample", "evaluate", "publish")
 
 
 @pytest.fixture(scope="module")
-def config(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory):
+def config(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, dict[str, StageReport]]:
     folder = tmp_path_factory.mktemp("reduced")
     df = spark.range(900).selectExpr("id", "sin(id) * 3 + int(id % 9 = 0) x", "cos(id * 0.7) z", "int(id % 9 = 0) y")
     df.write.parquet(str(folder / "raw"))
@@ -38,12 +40,14 @@ def config(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="module")
-def tables(spark, config):
+def tables(spark: SparkSession, config: tuple[Config, dict[str, StageReport]]) -> dict[str, pd.DataFrame]:
     names = ("features", "synthetic", "removed", "augmented", "metrics", "runs")
     return {name: read_table(spark, f"{config[0].run.warehouse}/{name}").toPandas() for name in names}
 
 
-def test_what_is_left_is_what_was_asked_for(tables, config):
+def test_what_is_left_is_what_was_asked_for(
+    tables: dict[str, pd.DataFrame], config: tuple[Config, dict[str, StageReport]]
+) -> None:
     train = tables["features"].query("split == 'train'")
     synthetic, removed = tables["synthetic"], tables["removed"]
     assert set(removed["row_id"]) <= set(train["row_id"])
@@ -56,7 +60,9 @@ def test_what_is_left_is_what_was_asked_for(tables, config):
     assert json.loads(noted["measures"])["cleaning"] == {"neighbors": "exact", "recall": 1.0}
 
 
-def test_the_augmented_table_has_the_rows_that_are_left_and_the_copies_that_random_made(tables, config):
+def test_the_augmented_table_has_the_rows_that_are_left_and_the_copies_that_random_made(
+    tables: dict[str, pd.DataFrame], config: tuple[Config, dict[str, StageReport]]
+) -> None:
     augmented, removed = tables["augmented"], set(tables["removed"]["row_id"])
     originals = augmented.query("origin == 'original'")
     assert set(originals["id"]) == set(tables["features"]["row_id"]) - removed
@@ -66,7 +72,9 @@ def test_the_augmented_table_has_the_rows_that_are_left_and_the_copies_that_rand
     assert made["id"].isna().all()
 
 
-def test_the_forests_without_and_with_made_rows_leave_out_what_was_removed(tables, config):
+def test_the_forests_without_and_with_made_rows_leave_out_what_was_removed(
+    tables: dict[str, pd.DataFrame], config: tuple[Config, dict[str, StageReport]]
+) -> None:
     metrics = tables["metrics"]
     assert set(metrics["strategy"]) == {"none", "reduced", "random"}
     on_test = metrics.query("split == 'test'").groupby("strategy")["value"].apply(list)
@@ -74,11 +82,13 @@ def test_the_forests_without_and_with_made_rows_leave_out_what_was_removed(table
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_second_run_changes_nothing(spark, config, stage):
+def test_a_second_run_changes_nothing(
+    spark: SparkSession, config: tuple[Config, dict[str, StageReport]], stage: str
+) -> None:
     assert SPARK_STAGES[stage](spark, config[0]).unchanged
 
 
-def test_taking_out_other_rows_is_another_run(config):
+def test_taking_out_other_rows_is_another_run(config: tuple[Config, dict[str, StageReport]]) -> None:
     less = config[0].oversample.replaced(cleaning="none")
     other = config[0].replaced(oversample=less)
     one, two = (stage_run(c, "oversample", {}).fingerprint for c in (config[0], other))

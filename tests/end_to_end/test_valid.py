@@ -2,17 +2,19 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 from tests.end_to_end.test_incremental import CONFIG, DAYS, Series
 
-from raresmith.config import parse_config
+from raresmith.config import Config, parse_config
 from raresmith.errors import ConfigError
 from raresmith.spark.plan import plan
 from raresmith.spark.stages import SPARK_STAGES, check
 from raresmith.spark.tables import read_table
 from raresmith.tables.row_counts import LEFT_OUT, TOO_CLOSE, UNREPAIRED
+from raresmith.tables.stage_report import StageReport
 from raresmith.tables.stage_run import stage_run
 
 STAGES = ("prepare", "oversample", "publish")
@@ -32,7 +34,7 @@ BROKEN = {
 }
 
 
-def document(folder: Path) -> dict:
+def document(folder: Path) -> dict[str, Any]:
     return {
         "run": {"name": "valid", "warehouse": str(folder / "warehouse")},
         "source": {"path": str(folder / "raw"), "label": "y", "key": ["id"]},
@@ -42,7 +44,7 @@ def document(folder: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def finished(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory):
+def finished(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, StageReport]:
     folder = tmp_path_factory.mktemp("valid")
     noise = [f"pmod(xxhash64(id, {salt}), 1009)" for salt in range(6)]
     spark.range(900).selectExpr(
@@ -63,7 +65,9 @@ def finished(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory):
     return config, reports["publish"]
 
 
-def test_every_made_row_keeps_all_constraints_and_each_is_counted(spark, finished):
+def test_every_made_row_keeps_all_constraints_and_each_is_counted(
+    spark: SparkSession, finished: tuple[Config, StageReport]
+) -> None:
     config, report = finished
     augmented = read_table(spark, f"{config.run.warehouse}/augmented")
     made = augmented.where("origin = 'crossover'")
@@ -83,11 +87,13 @@ def test_every_made_row_keeps_all_constraints_and_each_is_counted(spark, finishe
     assert json.loads(noted["row_counts"])[UNREPAIRED] == report.rows[UNREPAIRED]
 
 
-def test_the_plan_tells_how_many_distances_are_looked_at(spark, finished):
+def test_the_plan_tells_how_many_distances_are_looked_at(
+    spark: SparkSession, finished: tuple[Config, StageReport]
+) -> None:
     assert "made rows nearer than 0.3 units to a train row are left out: at most " in plan(spark, finished[0])
 
 
-def test_made_rows_that_are_left_out_are_all_told(spark, finished):
+def test_made_rows_that_are_left_out_are_all_told(spark: SparkSession, finished: tuple[Config, StageReport]) -> None:
     config, report = finished
     synthetic = read_table(spark, f"{config.run.warehouse}/synthetic").count()
     left_out = sum(rows for name, rows in report.rows.items() if name in LEFT_OUT)
@@ -95,7 +101,9 @@ def test_made_rows_that_are_left_out_are_all_told(spark, finished):
     assert report.rows[TOO_CLOSE] > 0
 
 
-def test_a_second_run_changes_nothing_and_another_constraint_is_another_run(spark, finished):
+def test_a_second_run_changes_nothing_and_another_constraint_is_another_run(
+    spark: SparkSession, finished: tuple[Config, StageReport]
+) -> None:
     config, _ = finished
     assert SPARK_STAGES["publish"](spark, config).unchanged
     fewer = config.publish.constraints.replaced(sums=())
@@ -104,7 +112,9 @@ def test_a_second_run_changes_nothing_and_another_constraint_is_another_run(spar
     assert one != two
 
 
-def test_a_column_that_is_not_there_is_refused_before_anything_is_done(spark, finished):
+def test_a_column_that_is_not_there_is_refused_before_anything_is_done(
+    spark: SparkSession, finished: tuple[Config, StageReport]
+) -> None:
     config, _ = finished
     wrong = document(Path(config.path).parent)
     wrong["publish"] = {"source": "crossover", "constraints": {"orders": [["opened", "shut"]]}}
@@ -112,7 +122,7 @@ def test_a_column_that_is_not_there_is_refused_before_anything_is_done(spark, fi
         check(spark, parse_config(wrong, config.path))
 
 
-def test_each_day_keeps_the_constraints_and_leaves_other_days_alone(spark, tmp_path):
+def test_each_day_keeps_the_constraints_and_leaves_other_days_alone(spark: SparkSession, tmp_path: Path) -> None:
     rules = """
 [publish]
 min_distance = 0.2

@@ -11,13 +11,13 @@ from raresmith.evaluation.counts import PairCounts, score_counts
 from raresmith.evaluation.metrics import AT_THRESHOLD, RANKING, exact_figures
 
 
-def test_intervals_are_those_of_a_bootstrap_over_rows():
+def test_intervals_are_those_of_a_bootstrap_over_rows() -> None:
     counts = example()
     found = intervals.bootstrap_intervals(counts, {"": 700_000}, n_resamples=2000, random_state=1)
     label = np.repeat([1, 0], [counts.n_positive, counts.n_negative])
     score = np.concatenate([np.repeat(counts.score, counts.positive), np.repeat(counts.score, counts.negative)])
     generator = np.random.default_rng(9)
-    draws = {"average_precision": [], "f1": []}
+    draws: dict[str, list[float]] = {"average_precision": [], "f1": []}
     for _ in range(600):
         taken = generator.integers(0, len(label), len(label))
         draws["average_precision"].append(reference.average_precision_score(label[taken], score[taken]))
@@ -30,14 +30,14 @@ def test_intervals_are_those_of_a_bootstrap_over_rows():
         assert found[name].low < found[name].value < found[name].high
 
 
-def test_intervals_name_the_thresholds():
+def test_intervals_name_the_thresholds() -> None:
     found = intervals.bootstrap_intervals(example(), {"": 700_000, "_at_0.5": 500_000}, 20, random_state=0)
     assert list(found) == [*RANKING, *AT_THRESHOLD, *(f"{name}_at_0.5" for name in AT_THRESHOLD)]
     assert {"roc_auc", "average_precision", "accuracy", "precision", "recall", "f1"} <= found.keys()
     assert found["recall_at_0.5"].value == exact_figures(example(), {"": 500_000})["recall"]
 
 
-def test_intervals_do_not_depend_on_the_size_of_a_chunk(monkeypatch):
+def test_intervals_do_not_depend_on_the_size_of_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = example()
     whole = intervals.bootstrap_intervals(counts, {"": 700_000}, n_resamples=50, random_state=3)
     monkeypatch.setattr(intervals, "_CHUNK_CELLS", 7 * len(counts.score))
@@ -45,7 +45,7 @@ def test_intervals_do_not_depend_on_the_size_of_a_chunk(monkeypatch):
     assert intervals.bootstrap_intervals(counts, {"": 700_000}, n_resamples=50, random_state=4) != whole
 
 
-def test_a_single_positive_row_still_gives_an_interval():
+def test_a_single_positive_row_still_gives_an_interval() -> None:
     counts = score_counts([900_000, 100_000], [1, 0], [2, 50])
     found = intervals.bootstrap_intervals(counts, {"": 900_000}, n_resamples=100, random_state=0)
     assert found["average_precision"].value == pytest.approx(1 / 3)
@@ -55,16 +55,16 @@ def test_a_single_positive_row_still_gives_an_interval():
 def paired(first: np.ndarray, second: np.ndarray, label: np.ndarray) -> PairCounts:
     frame = pd.DataFrame({"first": first, "second": second, "positive": label, "negative": 1 - label})
     cells = frame.groupby(["first", "second"], as_index=False).sum()
-    return PairCounts(**{name: cells[name].to_numpy(dtype=np.int64) for name in cells})
+    return PairCounts(**{str(name): cells[name].to_numpy(dtype=np.int64) for name in cells})
 
 
-def test_equal_classifiers_differ_by_nothing():
+def test_equal_classifiers_differ_by_nothing() -> None:
     generator = np.random.default_rng(0)
     score, label = generator.integers(0, 50, 500), generator.integers(0, 2, 500)
     assert not intervals.paired_differences(paired(score, score, label), 100, random_state=0).any()
 
 
-def test_paired_differences_are_those_of_a_bootstrap_over_rows():
+def test_paired_differences_are_those_of_a_bootstrap_over_rows() -> None:
     generator = np.random.default_rng(5)
     label = (generator.random(4000) < 0.05).astype(int)
     signal = label * 30 + generator.normal(0, 20, 4000)

@@ -1,6 +1,7 @@
 """Figures, comparisons and verdicts are of one classifier each."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,14 +37,14 @@ FOREST_TRIALS = [trial("forest", "none", 30), trial("forest", "smote", 10, basel
 LOGISTIC_TRIALS = [trial("logistic", "none", 10), trial("logistic", "smote", 30, baseline_noise=10)]
 
 
-def test_each_classifier_is_compared_with_itself():
+def test_each_classifier_is_compared_with_itself() -> None:
     _, found = judge([*FOREST_TRIALS, *LOGISTIC_TRIALS], [FOREST, LOGISTIC], SETTINGS)
     assert [of.comparisons[0].finding for of in found.values()] == ["gain", "loss"]
     assert found["forest"].verdict.startswith("Gain: smote is clearly better")
     assert found["logistic"].verdict.startswith("Loss: ")
 
 
-def test_a_second_classifier_changes_nothing_of_the_first():
+def test_a_second_classifier_changes_nothing_of_the_first() -> None:
     alone, found_alone = judge(FOREST_TRIALS, [FOREST], SETTINGS)
     both, found_both = judge([*FOREST_TRIALS, *LOGISTIC_TRIALS], [FOREST, LOGISTIC], SETTINGS)
     assert tuple(row for row in both if row.classifier == "forest") == alone
@@ -52,7 +53,7 @@ def test_a_second_classifier_changes_nothing_of_the_first():
     assert value_of(both, "forest", "none", "test", "f1") == value_of(alone, "forest", "none", "test", "f1")
 
 
-def test_the_difference_is_that_of_the_same_seed():
+def test_the_difference_is_that_of_the_same_seed() -> None:
     trials = [
         trial("forest", "none", 30, seed=1),
         trial("forest", "none", 20, seed=2),
@@ -66,14 +67,15 @@ def test_the_difference_is_that_of_the_same_seed():
     assert found["forest"].comparisons[0].difference.value == pytest.approx(np.mean(list(differences.values())))
 
 
-def test_importances_are_means_over_the_seeds_and_absent_where_a_classifier_has_none():
+def test_importances_are_means_over_the_seeds_and_absent_where_a_classifier_has_none() -> None:
     other = replace(trial("forest", "none", 30, seed=1), importances={"a": 0.45, "b": 0.55})
     _, found = judge([FOREST_TRIALS[0], other, *LOGISTIC_TRIALS], [FOREST, LOGISTIC], SETTINGS)
-    assert list(found["forest"].importances["none"].items()) == [("b", pytest.approx(0.65)), ("a", pytest.approx(0.35))]
+    means: list[tuple[str, Any]] = [("b", pytest.approx(0.65)), ("a", pytest.approx(0.35))]
+    assert list(found["forest"].importances["none"].items()) == means
     assert found["logistic"].importances == {}
 
 
-def test_every_row_names_its_figure_once():
+def test_every_row_names_its_figure_once() -> None:
     rows, _ = judge([*FOREST_TRIALS, *LOGISTIC_TRIALS], [FOREST, LOGISTIC], SETTINGS)
     keys = [row[1:5] for row in rows]
     assert len(set(keys)) == len(keys)

@@ -24,7 +24,7 @@ def comparison(strategy: str, low: float, high: float) -> Comparison:
         (0.0, 0.0, "no clear difference"),
     ],
 )
-def test_a_finding_needs_an_interval_that_leaves_out_zero(low, high, finding):
+def test_a_finding_needs_an_interval_that_leaves_out_zero(low: float, high: float, finding: str) -> None:
     assert comparison("smote", low, high).finding == finding
 
 
@@ -50,12 +50,12 @@ def test_a_finding_needs_an_interval_that_leaves_out_zero(low, high, finding):
         ),
     ],
 )
-def test_the_verdict_opens_with_the_whole(intervals, opening):
+def test_the_verdict_opens_with_the_whole(intervals: list[tuple[float, float]], opening: str) -> None:
     comparisons = [comparison(s, *i) for s, i in zip(("smote", "refined", "random"), intervals, strict=False)]
     assert say_verdict(NONE, comparisons, 385, 58264).split("\n")[0] == opening
 
 
-def test_the_verdict_names_the_ground_and_every_strategy():
+def test_the_verdict_names_the_ground_and_every_strategy() -> None:
     text = say_verdict(NONE, [comparison("smote", -0.01, 0.03)], 385, 58264)
     assert text.split("\n")[1:] == [
         "Average precision on 58,264 test rows, 385 of them positive, "
@@ -65,12 +65,12 @@ def test_the_verdict_names_the_ground_and_every_strategy():
     ]
 
 
-def test_without_a_baseline_there_is_no_verdict():
+def test_without_a_baseline_there_is_no_verdict() -> None:
     assert say_verdict(None, [], 5, 50).startswith('No comparison: evaluate.strategies lacks "none"')
     assert say_verdict(NONE, [], 5, 50).startswith("No comparison: only the rows as they are were tried")
 
 
-def test_a_figure_is_the_mean_over_the_seeds_with_the_widest_interval():
+def test_a_figure_is_the_mean_over_the_seeds_with_the_widest_interval() -> None:
     rows = [
         MetricRow("r", "none", "forest", "test", "f1", 0.4, 0.3, 0.5, 0),
         MetricRow("r", "none", "forest", "test", "f1", 0.6, 0.5, 0.8, 1),
@@ -82,7 +82,7 @@ def test_a_figure_is_the_mean_over_the_seeds_with_the_widest_interval():
     assert np.isnan(value_of(rows, "forest", "smote", "test", "f1").value)
 
 
-def test_a_figure_is_of_one_classifier():
+def test_a_figure_is_of_one_classifier() -> None:
     rows = [
         MetricRow("r", "none", "forest", "test", "f1", 0.4, 0.3, 0.5, 0),
         MetricRow("r", "none", "logistic", "test", "f1", 0.8, 0.7, 0.9, 0),

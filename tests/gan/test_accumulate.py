@@ -1,5 +1,7 @@
 """A batch taken in parts: what adds up, and what a part is."""
 
+from typing import Any
+
 import pytest
 import torch
 from tests.gan.conftest import CODES, make_encoder
@@ -62,7 +64,7 @@ def fix_batch_norm(model: Model) -> None:
 
 @pytest.mark.parametrize("accumulate", [2, 5])
 @pytest.mark.parametrize("name", GENERATORS)
-def test_the_gradients_of_the_parts_add_up_to_that_of_the_batch(name, accumulate):
+def test_the_gradients_of_the_parts_add_up_to_that_of_the_batch(name: str, accumulate: int) -> None:
     models, losses = [], []
     for parts in (1, accumulate):
         model = untrained(name)
@@ -82,8 +84,9 @@ def test_the_gradients_of_the_parts_add_up_to_that_of_the_batch(name, accumulate
 
 
 @pytest.mark.parametrize("name", GENERATORS)
-def test_no_network_sees_more_than_a_part_at_a_time(name):
-    model, seen = untrained(name), {}
+def test_no_network_sees_more_than_a_part_at_a_time(name: str) -> None:
+    model = untrained(name)
+    seen: dict[Any, list[int]] = {}
     for network in model.networks.values():
         network.register_forward_pre_hook(lambda network, given: seen.setdefault(network, []).append(len(given[0])))
     for step in range(5):
@@ -93,7 +96,7 @@ def test_no_network_sees_more_than_a_part_at_a_time(name):
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])
-def test_a_part_has_the_same_rows_for_any_number_of_ranks(world_size):
+def test_a_part_has_the_same_rows_for_any_number_of_ranks(world_size: int) -> None:
     parts = [
         [part.slots.tolist() for part in batch_of(0, batches(4, rank=rank, world_size=world_size)).parts()]
         for rank in range(world_size)
@@ -104,7 +107,7 @@ def test_a_part_has_the_same_rows_for_any_number_of_ranks(world_size):
         assert all(of_rank for of_rank in of_ranks)
 
 
-def test_more_parts_than_rows_are_refused():
+def test_more_parts_than_rows_are_refused() -> None:
     assert len(batches(8, world_size=2).cuts) == 8
     with pytest.raises(ConfigError, match=r"accumulate = 9 but a process has 8 real rows .* at least 36"):
         batches(9, world_size=2)

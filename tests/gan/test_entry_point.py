@@ -1,16 +1,20 @@
 """A generator that another distribution brings: one file with what is known of it and its networks."""
 
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from tests.delta_rows import delta_rows
+from tests.gan.conftest import Warehouse
 
 from raresmith.config.sample_request import SampleRequest
 from raresmith.gan.artifacts.saved_model import load_model
 from raresmith.gan.generation.sampler import Sampler
 from raresmith.gan.ranks import Ranks
 from raresmith.gan.train import refine
+from raresmith.generators.base import Generator
 from raresmith.generators.registry import GENERATORS
 
 CPU = torch.device("cpu")
@@ -75,7 +79,7 @@ class Networks(Model):
 
 
 @pytest.fixture
-def bells(tmp_path, monkeypatch):
+def bells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Generator]]:
     (tmp_path / "bells.py").write_text(BELLS)
     (tmp_path / "bells-1.dist-info").mkdir()
     (tmp_path / "bells-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: bells\nVersion: 1\n")
@@ -88,7 +92,9 @@ def bells(tmp_path, monkeypatch):
     sys.modules.pop("bells", None)
 
 
-def test_it_is_trained_saved_and_sampled_by_its_name(bells, warehouse):
+def test_it_is_trained_saved_and_sampled_by_its_name(
+    bells: type[Generator], warehouse: Callable[..., Warehouse]
+) -> None:
     house = warehouse('steps = 200\ndevice = "cpu"\nvalidate_every = 0', categorical=1)
     config = house.config.replaced(refine=house.config.refine.replaced(model="bells"))
     assert refine(config, Ranks(0, 1, CPU)).rows == {"refined": 100}

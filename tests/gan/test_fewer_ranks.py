@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tests.gan.conftest import Warehouse, make_encoder
 
@@ -82,7 +84,9 @@ def expect_near(warehouse: Warehouse, undisturbed: dict[str, np.ndarray]) -> Non
         np.testing.assert_allclose(tensor, undisturbed[name], atol=2e-3, err_msg=name)
 
 
-def test_one_rank_finishes_what_two_began(undisturbed, tmp_path, capsys):
+def test_one_rank_finishes_what_two_began(
+    undisturbed: dict[str, NDArray[Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     warehouse = house(tmp_path)
     warehouse.configure(f"{SETTINGS}\nnproc_per_node = 2")
     two = agent(warehouse, "--standalone", "--nproc-per-node", "2")
@@ -94,7 +98,7 @@ def test_one_rank_finishes_what_two_began(undisturbed, tmp_path, capsys):
     expect_near(warehouse, undisturbed)
 
 
-def test_a_node_that_is_lost_is_done_without(undisturbed, tmp_path):
+def test_a_node_that_is_lost_is_done_without(undisturbed: dict[str, NDArray[Any]], tmp_path: Path) -> None:
     warehouse = house(tmp_path)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

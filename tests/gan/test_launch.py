@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -6,12 +7,13 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from tests.delta_rows import delta_rows
+from tests.gan.conftest import Warehouse
 
 from raresmith.errors import DataError
 from raresmith.gan.launch import command, environment, launch
 
 
-def test_the_command_names_processes_restarts_and_day(warehouse):
+def test_the_command_names_processes_restarts_and_day(warehouse: Callable[..., Warehouse]) -> None:
     house = warehouse("nproc_per_node = 3\nmax_restarts = 5")
     words = command(house.config)
     assert words[1:4] == ["-m", "torch.distributed.run", "--standalone"]
@@ -22,20 +24,24 @@ def test_the_command_names_processes_restarts_and_day(warehouse):
 
 
 @pytest.mark.torchrun
-def test_launch_runs_the_trainer_and_a_second_time_finds_it_done(warehouse, caplog):
+def test_launch_runs_the_trainer_and_a_second_time_finds_it_done(
+    warehouse: Callable[..., Warehouse], caplog: pytest.LogCaptureFixture
+) -> None:
     house = warehouse("steps = 20")
     with caplog.at_level(logging.INFO, "raresmith"):
         report = launch(house.config)
     assert report.rows == {"refined": 100} and not report.unchanged
     (last,) = [record for record in caplog.records if "step 20/20" in record.message]
-    assert (last.name, last.levelname, last.stage) == ("raresmith.gan.training.progress", "INFO", "refine")
+    assert (last.name, last.levelname, vars(last)["stage"]) == ("raresmith.gan.training.progress", "INFO", "refine")
     again = launch(house.config)
     assert again.unchanged and again.rows == {"refined": 100}
     assert "set to its end" in again.words
 
 
 @pytest.mark.torchrun
-def test_what_the_trainer_refuses_is_refused_once_and_in_its_words(warehouse, capfd):
+def test_what_the_trainer_refuses_is_refused_once_and_in_its_words(
+    warehouse: Callable[..., Warehouse], capfd: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse("steps = 20\nnproc_per_node = 2")
     columns = delta_rows(house.table("features"))
     bad = pa.array(np.full(len(columns), np.inf), pa.float32())
@@ -54,7 +60,9 @@ if "RANK" in os.environ:
 
 
 @pytest.mark.torchrun
-def test_a_refusal_ends_all_processes_at_once_and_is_the_same_error(warehouse, tmp_path, monkeypatch):
+def test_a_refusal_ends_all_processes_at_once_and_is_the_same_error(
+    warehouse: Callable[..., Warehouse], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(COUNTED)
     starts: Path = tmp_path / "starts"
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

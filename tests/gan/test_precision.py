@@ -1,6 +1,7 @@
 """Training in bfloat16."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ def trained(house: Warehouse) -> tuple[dict[str, torch.Tensor], np.ndarray]:
 
 
 @pytest.mark.parametrize("model", GENERATORS)
-def test_bfloat16_trains_nearly_as_float32_does_and_its_weights_and_rows_are_float32(model, warehouse):
+def test_bfloat16_trains_nearly_as_float32_does_and_its_weights_and_rows_are_float32(
+    model: str, warehouse: Callable[..., Warehouse]
+) -> None:
     settings = f'model = "{model}"\nsteps = 60\ncheckpoint_every = 20'
     houses = [
         warehouse(f'{settings}\nprecision = "{precision}"', categorical=1, name=precision)

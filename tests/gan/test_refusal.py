@@ -1,8 +1,11 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from tests.gan.conftest import Warehouse
 
 from raresmith.config import ConfigErrors, RefineConfig
 from raresmith.errors import ConfigError, DataError, Key
@@ -10,7 +13,9 @@ from raresmith.gan import refusal
 from raresmith.gan.train import main
 
 
-def test_an_error_comes_back_from_its_file_with_type_message_and_fields(tmp_path, monkeypatch):
+def test_an_error_comes_back_from_its_file_with_type_message_and_fields(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "attempt_0" / "1" / "error.json"
     file.parent.mkdir(parents=True)
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(file))
@@ -24,7 +29,9 @@ def test_an_error_comes_back_from_its_file_with_type_message_and_fields(tmp_path
     assert message["message"] == "ConfigError: refine.steps is 3" and int(message["extraInfo"]["timestamp"]) > 0
 
 
-def test_several_mistakes_of_a_configuration_come_back_as_one_text(tmp_path, monkeypatch):
+def test_several_mistakes_of_a_configuration_come_back_as_one_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
     with pytest.raises(ConfigErrors) as raised:
         RefineConfig(steps=0, patience=0)
@@ -34,7 +41,7 @@ def test_several_mistakes_of_a_configuration_come_back_as_one_text(tmp_path, mon
     assert "refine.steps must be" in str(back) and "refine.patience must be" in str(back)
 
 
-def test_the_file_of_an_error_that_is_none_of_ours_is_passed_over(tmp_path):
+def test_the_file_of_an_error_that_is_none_of_ours_is_passed_over(tmp_path: Path) -> None:
     for name, message in (("a", "died"), ("b", {"message": "ValueError: no", "extraInfo": {"timestamp": "1"}})):
         (tmp_path / name).mkdir()
         (tmp_path / name / "error.json").write_text(json.dumps({"message": message}))
@@ -42,8 +49,11 @@ def test_the_file_of_an_error_that_is_none_of_ours_is_passed_over(tmp_path):
 
 
 def test_what_the_trainer_refuses_stands_in_torchruns_file_and_is_said_in_a_sentence(
-    warehouse, tmp_path, monkeypatch, capsys
-):
+    warehouse: Callable[..., Warehouse],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
     house = warehouse(real={0: 30}, synthetic={1: 5})
     assert main([str(house.config_path)]) == 2
@@ -52,7 +62,7 @@ def test_what_the_trainer_refuses_stands_in_torchruns_file_and_is_said_in_a_sent
     assert capsys.readouterr().err == f"raresmith: {found}\n"
 
 
-def test_without_torchrun_no_file_is_written(monkeypatch, tmp_path):
+def test_without_torchrun_no_file_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("TORCHELASTIC_ERROR_FILE", raising=False)
     monkeypatch.chdir(tmp_path)
     refusal.write(DataError("no"))
@@ -60,8 +70,8 @@ def test_without_torchrun_no_file_is_written(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("is_watched", [True, False])
-def test_a_process_waits_to_be_ended_where_it_is_watched(is_watched, monkeypatch):
-    waited = []
+def test_a_process_waits_to_be_ended_where_it_is_watched(is_watched: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
     monkeypatch.setattr("time.sleep", waited.append)
     if is_watched:
         monkeypatch.setenv(refusal.WATCHED, "1")
@@ -69,7 +79,7 @@ def test_a_process_waits_to_be_ended_where_it_is_watched(is_watched, monkeypatch
     assert len(waited) == is_watched
 
 
-def test_the_trainer_by_itself_says_one_sentence_and_ends_with_2(tmp_path):
+def test_the_trainer_by_itself_says_one_sentence_and_ends_with_2(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "raresmith.gan.train", str(tmp_path / "no.toml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")

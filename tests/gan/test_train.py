@@ -3,8 +3,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 from safetensors.numpy import load_file
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import CODES, Warehouse, make_encoder
+from tests.gan.ranks import Ranks
 
 from raresmith.errors import ConfigError
 from raresmith.gan.artifacts import checkpoint
@@ -33,8 +35,9 @@ def weights(warehouse: Warehouse) -> dict[str, np.ndarray]:
     return dict(load_file(f"{warehouse.table('models')}/r/model.safetensors"))
 
 
-def card(warehouse: Warehouse) -> dict:
-    return json.loads(Path(f"{warehouse.table('models')}/r/model.json").read_text())
+def card(warehouse: Warehouse) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(f"{warehouse.table('models')}/r/model.json").read_text())
+    return found
 
 
 def finished(process: subprocess.Popen[str]) -> tuple[str, str]:
@@ -62,7 +65,7 @@ def on_two_ranks(tmp_path_factory: pytest.TempPathFactory, torchrun: Callable[..
     return warehouse
 
 
-def test_every_synthetic_row_comes_back_valid_with_its_class_and_parent(on_two_ranks):
+def test_every_synthetic_row_comes_back_valid_with_its_class_and_parent(on_two_ranks: Warehouse) -> None:
     rows, parents = refined(on_two_ranks), delta_rows(on_two_ranks.table("synthetic")).to_pandas()
     assert len(rows) == 5500
     by_parent = rows.to_pandas().set_index("synthetic_row_id")
@@ -82,7 +85,9 @@ def test_every_synthetic_row_comes_back_valid_with_its_class_and_parent(on_two_r
     ("model", "accumulate", "world_size"),
     [*((model, 1, 2) for model in GENERATORS), ("gan", 3, 2), ("wgan_gp", 3, 2), ("gan", 1, 4), ("redraw", 1, 4)],
 )
-def test_several_ranks_train_and_choose_as_one_does_on_the_same_batches(model, accumulate, world_size, ranks, tmp_path):
+def test_several_ranks_train_and_choose_as_one_does_on_the_same_batches(
+    model: str, accumulate: int, world_size: int, ranks: Callable[[int], Ranks], tmp_path: Path
+) -> None:
     # Sums over several ranks round differently, and a GAN enlarges the difference step by step: so not too many.
     settings = SETTINGS.replace("steps = 400", "steps = 40").replace("validate_every = 90", "validate_every = 30")
     houses = [mixed(tmp_path / name) for name in ("one", "several")]
@@ -102,7 +107,9 @@ def test_several_ranks_train_and_choose_as_one_does_on_the_same_batches(model, a
     assert rows["row_id"] == refined(houses[0])["row_id"]
 
 
-def test_a_killed_rank_goes_on_and_ends_with_the_same_weights_to_the_bit(on_two_ranks, torchrun, tmp_path):
+def test_a_killed_rank_goes_on_and_ends_with_the_same_weights_to_the_bit(
+    on_two_ranks: Warehouse, torchrun: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     warehouse = mixed(tmp_path)
     process = torchrun(warehouse, 2, restarts=3)
     models = Path(warehouse.table("models")) / "r"
@@ -125,14 +132,18 @@ def test_a_killed_rank_goes_on_and_ends_with_the_same_weights_to_the_bit(on_two_
 @pytest.mark.parametrize("validate_every", [0, 4, 5])
 @pytest.mark.parametrize("model", GENERATORS)
 def test_a_run_that_dies_after_each_checkpoint_ends_with_the_same_weights_and_looks(
-    model, validate_every, warehouse, monkeypatch, capsys
-):
+    model: str,
+    validate_every: int,
+    warehouse: Callable[..., Warehouse],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     settings = f'model = "{model}"\nsteps = 15\ncheckpoint_every = 5\nvalidate_every = {validate_every}'
     houses = [warehouse(settings, categorical=1, validation={0: 30, 1: 25}, name=name) for name in ("whole", "broken")]
     write_deltalake(houses[1].table("features"), delta_rows(houses[0].table("features")), mode="overwrite")
     save = checkpoint.save_checkpoint
 
-    def save_and_die(*arguments):
+    def save_and_die(*arguments: Any) -> NoReturn:
         save(*arguments)
         raise KeyboardInterrupt
 
@@ -166,7 +177,7 @@ def rank_of(torchrun: int, rank: int) -> int:
     raise AssertionError(f"torchrun {torchrun} has no rank {rank}")
 
 
-def test_the_order_of_rows_in_files_changes_nothing(warehouse):
+def test_the_order_of_rows_in_files_changes_nothing(warehouse: Callable[..., Warehouse]) -> None:
     first, second = (warehouse(synthetic={1: 200}, name=name) for name in ("first", "second"))
     second.write_synthetic({1: 200}, reverse=True)
     write_deltalake(second.table("features"), delta_rows(first.table("features"))[::-1], mode="overwrite")
@@ -175,7 +186,7 @@ def test_the_order_of_rows_in_files_changes_nothing(warehouse):
     assert refined(first) == refined(second)
 
 
-def test_the_table_is_one_commit_with_comments_constraints_and_the_run(warehouse):
+def test_the_table_is_one_commit_with_comments_constraints_and_the_run(warehouse: Callable[..., Warehouse]) -> None:
     house = warehouse()
     assert main([str(house.config_path)]) == 0
     table = DeltaTable(house.table("refined"))
@@ -200,7 +211,9 @@ def test_the_table_is_one_commit_with_comments_constraints_and_the_run(warehouse
     assert runs["content_hash"].endswith("-100")
 
 
-def test_a_second_run_changes_nothing_and_says_so(warehouse, capsys):
+def test_a_second_run_changes_nothing_and_says_so(
+    warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse()
     assert main([str(house.config_path)]) == 0
     versions = {name: DeltaTable(house.table(name)).version() for name in ("refined", "runs")}
@@ -210,7 +223,9 @@ def test_a_second_run_changes_nothing_and_says_so(warehouse, capsys):
     assert versions == {name: DeltaTable(house.table(name)).version() for name in ("refined", "runs")}
 
 
-def test_compaction_and_vacuum_of_the_tables_change_nothing_and_their_rows_are_still_read(warehouse, capsys):
+def test_compaction_and_vacuum_of_the_tables_change_nothing_and_their_rows_are_still_read(
+    warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse()
     assert main([str(house.config_path)]) == 0
     for name in ("features", "synthetic"):
@@ -232,7 +247,9 @@ def test_compaction_and_vacuum_of_the_tables_change_nothing_and_their_rows_are_s
     assert len(refined(house)) == 100
 
 
-def test_synthetic_rows_without_a_train_row_to_start_from_are_refused(warehouse, capsys):
+def test_synthetic_rows_without_a_train_row_to_start_from_are_refused(
+    warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse('model = "redraw"\nsteps = 5')
     features = delta_rows(house.table("features"))
     is_parent = pa.array(features["row_id"].to_numpy() == house.train_ids[1][0])
@@ -243,7 +260,7 @@ def test_synthetic_rows_without_a_train_row_to_start_from_are_refused(warehouse,
     assert "has 3 rows whose base_row_id is no train row of their class in" in capsys.readouterr().err
 
 
-def test_shards_that_another_run_of_the_same_name_left_are_not_taken(warehouse):
+def test_shards_that_another_run_of_the_same_name_left_are_not_taken(warehouse: Callable[..., Warehouse]) -> None:
     houses = [warehouse(name=name) for name in ("clean", "littered")]
     staging = Path(houses[1].table("models")) / "r" / "staging"
     staging.mkdir(parents=True)
@@ -254,7 +271,7 @@ def test_shards_that_another_run_of_the_same_name_left_are_not_taken(warehouse):
     assert list(staging.iterdir()) == []
 
 
-def test_more_processes_than_gpus_are_refused(monkeypatch):
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
@@ -263,7 +280,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     assert start("cpu").device.type == "cpu"
 
 
-def test_new_synthetic_rows_are_refined_again(warehouse):
+def test_new_synthetic_rows_are_refined_again(warehouse: Callable[..., Warehouse]) -> None:
     house = warehouse()
     assert main([str(house.config_path)]) == 0
     house.write_synthetic({1: 60})
@@ -271,7 +288,7 @@ def test_new_synthetic_rows_are_refined_again(warehouse):
     assert len(refined(house)) == 60
 
 
-def test_a_table_of_other_features_gets_the_new_columns_in_the_same_commit(warehouse):
+def test_a_table_of_other_features_gets_the_new_columns_in_the_same_commit(warehouse: Callable[..., Warehouse]) -> None:
     house = warehouse(numeric=2)
     assert main([str(house.config_path)]) == 0
     version = DeltaTable(house.table("refined")).version()
@@ -289,7 +306,9 @@ def test_a_table_of_other_features_gets_the_new_columns_in_the_same_commit(wareh
     assert "delta.constraints.label_is_a_class" in table.metadata().configuration
 
 
-def test_a_run_that_died_before_it_noted_itself_only_notes_itself(warehouse, capsys):
+def test_a_run_that_died_before_it_noted_itself_only_notes_itself(
+    warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse()
     assert main([str(house.config_path)]) == 0
     hashed = delta_rows(house.table("runs")).to_pandas()["content_hash"][0]
@@ -301,7 +320,7 @@ def test_a_run_that_died_before_it_noted_itself_only_notes_itself(warehouse, cap
     assert delta_rows(house.table("runs")).to_pandas()["content_hash"].tolist() == [hashed]
 
 
-def test_noise_makes_rows_without_a_parent(warehouse):
+def test_noise_makes_rows_without_a_parent(warehouse: Callable[..., Warehouse]) -> None:
     house = warehouse('steps = 20\nlatent = "noise"')
     assert main([str(house.config_path)]) == 0
     rows = refined(house)
@@ -312,11 +331,13 @@ def test_noise_makes_rows_without_a_parent(warehouse):
 
 
 @pytest.mark.parametrize("settings", ['model = "redraw"', 'model = "vae"\nlatent = "noise"', 'latent = "noise"'])
-def test_models_that_learn_nothing_from_synthetic_rows_do_not_read_their_features(settings, warehouse, monkeypatch):
+def test_models_that_learn_nothing_from_synthetic_rows_do_not_read_their_features(
+    settings: str, warehouse: Callable[..., Warehouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
     house = warehouse(f"{settings}\nsteps = 5\nvalidate_every = 0")
     read = []
 
-    def batches(source, names, condition="true"):
+    def batches(source: RowSource, names: Iterable[str], condition: str = "true") -> pa.RecordBatchReader:
         if source.base is None and "synthetic" in source.table.table_uri:
             read.append(list(names))
         return of_source(source, names, condition)
@@ -329,7 +350,7 @@ def test_models_that_learn_nothing_from_synthetic_rows_do_not_read_their_feature
 
 
 @pytest.mark.parametrize("model", GENERATORS)
-def test_two_minority_rows_are_enough(model, warehouse):
+def test_two_minority_rows_are_enough(model: str, warehouse: Callable[..., Warehouse]) -> None:
     comes_large = "architecture" in vars(GENERATORS[model].Parameters())
     settings = f'model = "{model}"\nsteps = 10\n' + 'architecture = "smotified"' * comes_large
     house = warehouse(settings, real={0: 10, 1: 2}, synthetic={1: 8})
@@ -338,14 +359,18 @@ def test_two_minority_rows_are_enough(model, warehouse):
 
 
 @pytest.mark.parametrize("model", GENERATORS)
-def test_no_synthetic_rows_make_an_empty_table_and_it_is_said(model, warehouse, capsys):
+def test_no_synthetic_rows_make_an_empty_table_and_it_is_said(
+    model: str, warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse(f'model = "{model}"', categorical=1, synthetic={})
     assert main([str(house.config_path)]) == 0
     assert "synthetic holds no rows, so there was nothing to refine" in capsys.readouterr().out
     assert len(refined(house)) == 0
 
 
-def test_a_learning_rate_that_blows_up_is_refused_with_the_step(warehouse, capsys):
+def test_a_learning_rate_that_blows_up_is_refused_with_the_step(
+    warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse("steps = 300\nlearning_rate = 0.99\nbatch_size = 4", numeric=1)
     columns = delta_rows(house.table("features"))
     big = pa.array(np.where(columns["split"].to_numpy(zero_copy_only=False) == "train", 3e38, np.nan), pa.float32())
@@ -356,13 +381,15 @@ def test_a_learning_rate_that_blows_up_is_refused_with_the_step(warehouse, capsy
     assert not DeltaTable.is_deltatable(house.table("refined"))
 
 
-def test_a_class_without_train_rows_is_refused(warehouse, capsys):
+def test_a_class_without_train_rows_is_refused(
+    warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse(real={0: 30}, synthetic={1: 5})
     assert main([str(house.config_path)]) == 2
     assert "rows of the classes [1] but features has no train row of them" in capsys.readouterr().err
 
 
-def test_a_missing_table_is_named(warehouse, capsys):
+def test_a_missing_table_is_named(warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]) -> None:
     house = warehouse()
     (Path(house.table("synthetic")) / "_delta_log" / "00000000000000000000.json").unlink()
     assert main([str(house.config_path)]) == 2

@@ -3,18 +3,28 @@
 import pickle
 import subprocess
 import sys
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from raresmith.neighbors import kernel, numpy_kernel, search
 from raresmith.neighbors.distance import Distance
 
 
-def nearest_by(module, columns, queries, k, distance, own, within):
+def nearest_by(
+    module: ModuleType,
+    columns: NDArray[Any],
+    queries: NDArray[Any],
+    k: int,
+    distance: Distance,
+    own: NDArray[np.int64],
+    within: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "_kernel", lambda: module)
         return search.Candidates(columns, distance).nearest(queries, k, own, within)
@@ -22,7 +32,7 @@ def nearest_by(module, columns, queries, k, distance, own, within):
 
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=80, deadline=None)
-def test_numpy_finds_what_the_compiled_search_finds(data, seed):
+def test_numpy_finds_what_the_compiled_search_finds(data: st.DataObject, seed: int) -> None:
     rng = np.random.default_rng(seed)
     n_rows, n_queries = data.draw(st.integers(0, 300)), data.draw(st.integers(1, 30))
     n_numeric, n_codes = data.draw(st.integers(1, 6)), data.draw(st.integers(0, 2))
@@ -43,7 +53,7 @@ def test_numpy_finds_what_the_compiled_search_finds(data, seed):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_more_queries_than_are_measured_at_once_are_all_answered(monkeypatch):
+def test_more_queries_than_are_measured_at_once_are_all_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = np.random.default_rng(0).standard_normal((3, 500)).astype(np.float32)
     asked = columns, columns, 4, Distance(np.zeros(3, bool)), np.arange(500), None
     expected = nearest_by(kernel, *asked)
@@ -52,7 +62,7 @@ def test_more_queries_than_are_measured_at_once_are_all_answered(monkeypatch):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_rows_laid_out_on_a_machine_with_other_vectors_are_laid_out_anew(monkeypatch):
+def test_rows_laid_out_on_a_machine_with_other_vectors_are_laid_out_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a driver has wider vectors than the executors that it sends the centres of cells to."""
     rng = np.random.default_rng(1)
     columns = np.concatenate([rng.standard_normal((3, 700)), rng.integers(2, 5, (1, 700))]).astype(np.float32)
@@ -66,7 +76,7 @@ def test_rows_laid_out_on_a_machine_with_other_vectors_are_laid_out_anew(monkeyp
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_it_is_taken_and_told_where_numba_cannot_be_imported():
+def test_it_is_taken_and_told_where_numba_cannot_be_imported() -> None:
     code = (
         "import sys; sys.modules['numba'] = None\n"
         "import numpy as np\n"

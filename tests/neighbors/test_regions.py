@@ -1,22 +1,27 @@
 """Cells of all classes: enough rows of one, not too many of the others."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from raresmith.neighbors.distance import Distance
-from raresmith.neighbors.regions import fit_regions
+from raresmith.neighbors.regions import Regions, fit_regions
 
 ON_A_LINE = np.arange(6, dtype=np.float32)[None] * 10
 NUMERIC = Distance(np.zeros(1, bool))
 
 
-def regions_of(own, others, fewest=16, cell_rows=1000, centers=ON_A_LINE):
+def regions_of(
+    own: list[int], others: list[int], fewest: int = 16, cell_rows: int = 1000, centers: NDArray[Any] = ON_A_LINE
+) -> Regions:
     return fit_regions(centers, NUMERIC, np.array(own), np.array(others, float), fewest, cell_rows, 3)
 
 
-def test_a_center_with_too_few_rows_of_the_class_joins_the_nearest_that_has_them():
+def test_a_center_with_too_few_rows_of_the_class_joins_the_nearest_that_has_them() -> None:
     regions = regions_of([20, 3, 0, 0, 9, 30], [100] * 6)
     assert regions.region.tolist() == [0, 0, 0, 1, 1, 1]
     assert regions.parts.tolist() == [1, 1]
@@ -25,13 +30,13 @@ def test_a_center_with_too_few_rows_of_the_class_joins_the_nearest_that_has_them
     assert regions.largest == 339
 
 
-def test_a_class_with_too_few_rows_in_all_has_one_cell():
+def test_a_class_with_too_few_rows_in_all_has_one_cell() -> None:
     regions = regions_of([1, 0, 2, 0, 0, 3], [0] * 6)
     assert len(regions) == 1
     assert regions.kept_of_others == 0
 
 
-def test_of_a_cell_that_grew_all_rows_of_the_class_and_first_of_all_those_around_them_are_kept():
+def test_of_a_cell_that_grew_all_rows_of_the_class_and_first_of_all_those_around_them_are_kept() -> None:
     regions = regions_of([500, 0, 0, 0, 0, 0], [1000, 4000, 0, 1000, 0, 0])
     assert len(regions) == 1
     # 2,000 rows fit: 500 of the class, 1,000 around them, and 500 of the 5,000 elsewhere.
@@ -45,7 +50,7 @@ def test_of_a_cell_that_grew_all_rows_of_the_class_and_first_of_all_those_around
     assert (regions.of(ids, columns, np.ones(10_000, bool)) == 0).all()
 
 
-def test_a_heap_of_equal_rows_of_the_class_is_dealt_into_parts():
+def test_a_heap_of_equal_rows_of_the_class_is_dealt_into_parts() -> None:
     regions = regions_of([4500, 20, 20, 20, 20, 20], [0, 10, 10, 10, 10, 10])
     assert regions.parts.tolist() == [5, 1, 1, 1, 1, 1]
     cells = regions.of(np.arange(4500), np.zeros((1, 4500), np.float32), np.ones(4500, bool))
@@ -54,7 +59,7 @@ def test_a_heap_of_equal_rows_of_the_class_is_dealt_into_parts():
 
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32), n_centers=st.integers(1, 40), scale=st.sampled_from([3, 100, 5000]))
-def test_every_cell_has_the_rows_it_needs_and_room_for_them(seed, n_centers, scale):
+def test_every_cell_has_the_rows_it_needs_and_room_for_them(seed: int, n_centers: int, scale: int) -> None:
     rng = np.random.default_rng(seed)
     centers = rng.integers(0, 9, (2, n_centers)).astype(np.float32)  # some of them equal
     own, others = rng.integers(0, scale, n_centers), rng.integers(0, 3 * scale, n_centers)

@@ -4,12 +4,14 @@ import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTENC
+from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 import raresmith
@@ -19,11 +21,13 @@ from raresmith.neighbors.search import Candidates, nearest
 KERNEL = ("kernel", "microkernel")
 
 
-def numeric(n_features):
+def numeric(n_features: int) -> NDArray[np.bool_]:
     return np.zeros(n_features, bool)
 
 
-def by_hand(rows, k, is_categorical, weight):
+def by_hand(
+    rows: NDArray[Any], k: int, is_categorical: NDArray[np.bool_], weight: float
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """All distances in full, ranked by (distance, index)."""
     rows = rows.astype(np.float64)
     squares = (rows[:, None, ~is_categorical] - rows[None, :, ~is_categorical]) ** 2
@@ -36,7 +40,7 @@ def by_hand(rows, k, is_categorical, weight):
     return indices, np.take_along_axis(distances, indices, axis=1)
 
 
-def assert_as_by_hand(rows, k, is_categorical, weight=0.0):
+def assert_as_by_hand(rows: NDArray[Any], k: int, is_categorical: NDArray[np.bool_], weight: float = 0.0) -> None:
     indices, distances = nearest(
         np.ascontiguousarray(rows.T), np.arange(len(rows)), k, Distance(is_categorical, weight)
     )
@@ -47,7 +51,7 @@ def assert_as_by_hand(rows, k, is_categorical, weight=0.0):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 5, 13])
-def test_neighbors_are_those_of_scikit_learn(dtype, n_features):
+def test_neighbors_are_those_of_scikit_learn(dtype: type[np.floating[Any]], n_features: int) -> None:
     rows = np.random.default_rng(0).standard_normal((2500, n_features)).astype(dtype)
     found, squared = nearest(np.ascontiguousarray(rows.T), np.arange(2500), 5, Distance(numeric(n_features)))
     brute = NearestNeighbors(n_neighbors=6, algorithm="kd_tree").fit(rows.astype(np.float64))
@@ -58,7 +62,7 @@ def test_neighbors_are_those_of_scikit_learn(dtype, n_features):
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_equally_near_rows_come_in_order_of_index(data):
+def test_equally_near_rows_come_in_order_of_index(data: st.DataObject) -> None:
     """Few distinct values make many ties and duplicates."""
     n_rows, n_features = data.draw(st.integers(2, 40)), data.draw(st.integers(1, 7))
     seed, k = data.draw(st.integers(0, 2**32)), data.draw(st.integers(1, n_rows - 1))
@@ -70,7 +74,7 @@ def test_equally_near_rows_come_in_order_of_index(data):
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), exponents=st.lists(st.integers(-30, 30), min_size=1, max_size=9))
-def test_columns_of_any_scale_leave_the_order_exact(seed, exponents):
+def test_columns_of_any_scale_leave_the_order_exact(seed: int, exponents: list[int]) -> None:
     rng = np.random.default_rng(seed)
     rows = rng.standard_normal((60, len(exponents))) * 10.0 ** np.array(exponents)
     rows[rng.integers(0, 60, 10)] = rows[rng.integers(0, 60, 10)]
@@ -78,19 +82,19 @@ def test_columns_of_any_scale_leave_the_order_exact(seed, exponents):
         assert_as_by_hand(rows.astype(dtype), 5, numeric(len(exponents)))
 
 
-def test_squares_beyond_32_bits_do_not_hide_a_neighbor():
+def test_squares_beyond_32_bits_do_not_hide_a_neighbor() -> None:
     rows = np.array([[0.0], [3e38], [2.9e38], [1e-30], [1e20]], np.float32)
     assert_as_by_hand(rows, 4, numeric(1))
 
 
-def test_rows_beyond_one_tile_are_ranked_with_the_rest():
+def test_rows_beyond_one_tile_are_ranked_with_the_rest() -> None:
     rng = np.random.default_rng(1)
     rows = np.round(rng.standard_normal((2600, 3)), 1).astype(np.float32)
     assert_as_by_hand(rows, 7, np.array([False, True, False]), 0.5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_any_slicing_of_the_queries_gives_the_same_bits(dtype):
+def test_any_slicing_of_the_queries_gives_the_same_bits(dtype: type[np.floating[Any]]) -> None:
     rng = np.random.default_rng(2)
     columns = rng.standard_normal((11, 3000)).astype(dtype)
     is_categorical = np.arange(11) > 7
@@ -103,7 +107,7 @@ def test_any_slicing_of_the_queries_gives_the_same_bits(dtype):
                 np.testing.assert_array_equal(part_array, whole_array[start : start + size])
 
 
-def test_any_number_of_threads_gives_the_same_bits():
+def test_any_number_of_threads_gives_the_same_bits() -> None:
     columns = np.random.default_rng(3).standard_normal((6, 1000)).astype(np.float32)
     for one, three in zip(
         *(nearest(columns, np.arange(1000), 4, Distance(numeric(6)), n_threads=n) for n in (1, 3)), strict=True
@@ -113,7 +117,7 @@ def test_any_number_of_threads_gives_the_same_bits():
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_rows_of_another_table_find_their_nearest_candidates_within_their_limits(data):
+def test_rows_of_another_table_find_their_nearest_candidates_within_their_limits(data: st.DataObject) -> None:
     seed, k = data.draw(st.integers(0, 2**32)), data.draw(st.integers(1, 9))
     rng = np.random.default_rng(seed)
     dtype = data.draw(st.sampled_from([np.float32, np.float64]))
@@ -133,7 +137,9 @@ def test_rows_of_another_table_find_their_nearest_candidates_within_their_limits
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("offset", [0.0, 1e4])
-def test_quick_sums_hide_nothing_where_distances_are_tiny_beside_the_values(dtype, offset):
+def test_quick_sums_hide_nothing_where_distances_are_tiny_beside_the_values(
+    dtype: type[np.floating[Any]], offset: float
+) -> None:
     """Two tight bunches far apart, and a weight far above or below the numbers."""
     rng = np.random.default_rng(4)
     bunch = rng.integers(0, 2, 80) * 1000 + offset
@@ -142,7 +148,7 @@ def test_quick_sums_hide_nothing_where_distances_are_tiny_beside_the_values(dtyp
         assert_as_by_hand(rows.astype(dtype), 6, np.array([False, False, True]), weight)
 
 
-def test_a_row_is_not_its_own_neighbor_but_its_duplicate_is():
+def test_a_row_is_not_its_own_neighbor_but_its_duplicate_is() -> None:
     columns = np.array([[1, 1, 1, 5]], np.float32)
     indices, squared = nearest(columns, np.array([0, 1, 2, 3]), 2, Distance(numeric(1)))
     assert indices.tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
@@ -150,23 +156,23 @@ def test_a_row_is_not_its_own_neighbor_but_its_duplicate_is():
 
 
 @pytest.mark.parametrize("k", [0, 4])
-def test_more_neighbors_than_there_are_rows_are_refused(k):
+def test_more_neighbors_than_there_are_rows_are_refused(k: int) -> None:
     with pytest.raises(ValueError, match="k must be from 1 to 3"):
         nearest(np.zeros((1, 4), np.float32), np.array([0]), k, Distance(numeric(1)))
 
 
-class Recording(NearestNeighbors):
+class Recording(NearestNeighbors):  # type: ignore[misc]
     """What imbalanced-learn asked and was told."""
 
-    answers: list = []  # noqa: RUF012
+    answers: list[Any] = []  # noqa: RUF012
 
-    def kneighbors(self, *args, **kwargs):
+    def kneighbors(self, *args: Any, **kwargs: Any) -> Any:
         answer = super().kneighbors(*args, **kwargs)
         self.answers.append(answer)
         return answer
 
 
-def test_mixed_neighbors_are_those_of_smotenc():
+def test_mixed_neighbors_are_those_of_smotenc() -> None:
     rng = np.random.default_rng(3)
     rows = np.c_[rng.standard_normal((400, 4)) * [1, 3, 0.1, 10], rng.integers(2, 6, (400, 3))]
     is_categorical = np.array([False] * 4 + [True] * 3)
@@ -179,7 +185,7 @@ def test_mixed_neighbors_are_those_of_smotenc():
 
 
 @pytest.mark.parametrize("name", ["raresmith.zip", "raresmith.egg"])
-def test_the_kernel_runs_from_an_archive(tmp_path, name):
+def test_the_kernel_runs_from_an_archive(tmp_path: Path, name: str) -> None:
     """As in an executor of spark-submit --py-files; beside an egg Numba finds no place to keep machine code."""
     archive = tmp_path / name
     root = Path(raresmith.__file__).parent
@@ -201,7 +207,7 @@ def test_the_kernel_runs_from_an_archive(tmp_path, name):
 
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
-def test_directions_to_compare_rows_in_first_change_nothing(data, seed):
+def test_directions_to_compare_rows_in_first_change_nothing(data: st.DataObject, seed: int) -> None:
     rng = np.random.default_rng(seed)
     n_numeric, n_codes, n_rows = (
         data.draw(st.integers(2, 12)),
@@ -231,7 +237,7 @@ def test_directions_to_compare_rows_in_first_change_nothing(data, seed):
 
 @given(seed=st.integers(0, 2**32 - 1), data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_what_the_first_candidates_tell_loses_no_neighbor(seed, data):
+def test_what_the_first_candidates_tell_loses_no_neighbor(seed: int, data: st.DataObject) -> None:
     """Enough rows for a first look, among them heaps of equal rows, far bunches, and numbers far from zero."""
     rng = np.random.default_rng(seed)
     n_rows, n_features = data.draw(st.integers(1600, 2400)), data.draw(st.integers(1, 6))

@@ -85,7 +85,7 @@ print("exit", main(["oversample", "run.toml"]))
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Where the distribution is installed, beside all else."""
     folder = tmp_path_factory.mktemp("another_package")
     shutil.copytree(Path(__file__).parent / "another_package", folder / "source")
@@ -96,16 +96,19 @@ def environment(tmp_path_factory):
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(ROOT)])}
 
 
-def test_the_suite_of_all_oversamplers_passes_on_its_own(environment):
+def test_the_suite_of_all_oversamplers_passes_on_its_own(environment: dict[str, str]) -> None:
     suite = ["tests/oversampling/test_common.py", "-k", "midpoint or jitter", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *suite], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
-    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 40
+    (passed,) = re.findall(r"(\d+) passed", done.stdout)
+    assert int(passed) >= 40
 
 
-def test_a_run_goes_from_the_raw_table_to_the_augmented_one_by_its_name(environment, tmp_path):
+def test_a_run_goes_from_the_raw_table_to_the_augmented_one_by_its_name(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     (tmp_path / "run.toml").write_text(A_RUN)
     done = subprocess.run(
         [sys.executable, "-c", END_TO_END], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
@@ -113,14 +116,14 @@ def test_a_run_goes_from_the_raw_table_to_the_augmented_one_by_its_name(environm
     assert done.returncode == 0, done.stderr
     *_, gaps, augmented, report, code = done.stdout.splitlines()
     assert gaps == "gaps {0.25}"
-    made = int(re.search(r"\('midpoint', (\d+)\), \('original', 900\)", augmented)[1])
-    assert made > 100
+    (made,) = re.findall(r"\('midpoint', (\d+)\), \('original', 900\)", augmented)
+    assert int(made) > 100
     assert report == "report True"
     assert code == "exit 2"
     assert re.search(r"oversample\.share.*got 2", done.stderr), done.stderr
 
 
-def test_spark_makes_its_rows_by_name_and_has_a_stage_of_it(environment, tmp_path):
+def test_spark_makes_its_rows_by_name_and_has_a_stage_of_it(environment: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BY_NAME], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )

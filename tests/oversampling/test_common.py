@@ -4,15 +4,17 @@ import dataclasses
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.oversampling.plans import counts_of, oversampler, smote, surrounded
 from tests.test_hostile import CASES, mixture
 
 from raresmith.errors import NothingToMake
 from raresmith.oversampling.base import CellOversampler, CellRows, Features, FoundBases, copies_per_base
-from raresmith.oversampling.plan import in_cells, plan_copies
+from raresmith.oversampling.plan import ClassPlan, in_cells, plan_copies
 from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark.ml import _docs
 
@@ -34,27 +36,37 @@ NUMBERS = [name for name, kind in OVERSAMPLERS.items() if not kind.needs_categor
 
 
 @pytest.fixture(params=list(OVERSAMPLERS))
-def method(request):
-    return request.param
+def method(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-def codes(rows):
+def codes(rows: NDArray[Any]) -> NDArray[np.int64]:
     """Categories in place of numbers, as many as there are different values, up to nine."""
     return np.stack([2 + np.unique(column, return_inverse=True)[1] % 9 for column in rows.T], axis=1)
 
 
-def rows_for(method, rows, is_categorical=None):
+def rows_for(
+    method: str, rows: NDArray[Any], is_categorical: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """The rows as the method takes them, and which columns are categories."""
     if OVERSAMPLERS[method].needs_category_counts:
         return codes(rows).astype(rows.dtype), np.ones(rows.shape[1], bool)
     return rows, np.zeros(rows.shape[1], bool) if is_categorical is None else is_categorical
 
 
-def ids_of(rows):
+def ids_of(rows: NDArray[Any]) -> NDArray[np.int64]:
     return np.arange(len(rows)) * 3 - 50
 
 
-def planned(method, rows, y, is_categorical, n_to_make=N_TO_MAKE, seed=1, **parameters):
+def planned(
+    method: str,
+    rows: NDArray[Any],
+    y: NDArray[np.int64],
+    is_categorical: NDArray[np.bool_],
+    n_to_make: int = N_TO_MAKE,
+    seed: int = 1,
+    **parameters: Any,
+) -> ClassPlan:
     """The plan of the class 1 among rows of shape (n_rows, n_features), for all that have one."""
     columns, rare, ids = np.ascontiguousarray(rows.T), y == 1, ids_of(rows)
     kind = oversampler(method, **parameters)
@@ -69,11 +81,18 @@ def planned(method, rows, y, is_categorical, n_to_make=N_TO_MAKE, seed=1, **para
     return smote(ids[rare], columns[:, rare], is_categorical, n_to_make, k, seed, method, counts=counts)
 
 
-def made(method, rows, y, is_categorical, n_to_make=N_TO_MAKE, seed=1):
+def made(
+    method: str,
+    rows: NDArray[Any],
+    y: NDArray[np.int64],
+    is_categorical: NDArray[np.bool_],
+    n_to_make: int = N_TO_MAKE,
+    seed: int = 1,
+) -> dict[str, NDArray[Any]]:
     """Fields of the made rows by name, in order of their ids."""
-    if issubclass(OVERSAMPLERS[method], CellOversampler):
+    kind = oversampler(method, **SETTINGS)
+    if isinstance(kind, CellOversampler):
         cell = CellRows(row_ids=ids_of(rows), labels=y.astype(np.int32), columns=np.ascontiguousarray(rows.T))
-        kind = oversampler(method, **SETTINGS)
         kind.usable_neighbors(int((y == 1).sum()), "fraud")
         parts = [part for part, _ in kind.made_in_cell(cell, 1, n_to_make, Features(is_categorical), seed)]
     else:
@@ -85,12 +104,14 @@ def made(method, rows, y, is_categorical, n_to_make=N_TO_MAKE, seed=1):
     return {name: values[..., order] for name, values in found.items()}
 
 
-def assert_same(one, other):
+def assert_same(one: dict[str, NDArray[Any]], other: dict[str, NDArray[Any]]) -> None:
     for name, values in one.items():
         np.testing.assert_array_equal(values, other[name])
 
 
-def assert_valid(found, method, rows, y, n_to_make):
+def assert_valid(
+    found: dict[str, NDArray[Any]], method: str, rows: NDArray[Any], y: NDArray[np.int64], n_to_make: int
+) -> None:
     """As many rows as asked, each with its own id, finite, and of parents that are there."""
     n_made = len(found["row_id"])
     kind = OVERSAMPLERS[method]
@@ -107,19 +128,19 @@ def assert_valid(found, method, rows, y, n_to_make):
     assert np.isin(found["neighbor_row_id"], ids if kind.towards_other_classes else ids[y == 1]).all()
 
 
-def test_it_says_what_it_is(method):
+def test_it_says_what_it_is(method: str) -> None:
     kind = OVERSAMPLERS[method]
     assert kind.name == method
     assert kind.title
     assert kind.explained
     assert kind.__doc__
-    assert kind.Parameters.__dataclass_params__.frozen
+    assert vars(kind.Parameters)["__dataclass_params__"].frozen
     assert all(field.kw_only for field in dataclasses.fields(kind.Parameters))
     assert _docs(kind.Parameters).keys() == {field.name for field in dataclasses.fields(kind.Parameters)}
 
 
 @pytest.mark.parametrize("n_to_make", [1, 39, 40, 41, 1000])
-def test_exactly_as_many_rows_as_asked_or_each_share_rounded(method, n_to_make):
+def test_exactly_as_many_rows_as_asked_or_each_share_rounded(method: str, n_to_make: int) -> None:
     rows, y = mixture(n_rare=RARE)
     rows, is_categorical = rows_for(method, rows)
     try:
@@ -131,7 +152,7 @@ def test_exactly_as_many_rows_as_asked_or_each_share_rounded(method, n_to_make):
         assert_valid(found, method, rows, y, n_to_make)
 
 
-def test_the_same_rows_again_and_others_by_another_seed(method):
+def test_the_same_rows_again_and_others_by_another_seed(method: str) -> None:
     rows, y = mixture(n_rare=RARE)
     rows, is_categorical = rows_for(method, rows)
     one = made(method, rows, y, is_categorical)
@@ -139,7 +160,7 @@ def test_the_same_rows_again_and_others_by_another_seed(method):
     assert not set(made(method, rows, y, is_categorical, seed=2)["row_id"]) & set(one["row_id"])
 
 
-def test_any_slice_by_itself_is_the_same_and_so_is_what_is_sent_to_a_task(method):
+def test_any_slice_by_itself_is_the_same_and_so_is_what_is_sent_to_a_task(method: str) -> None:
     if issubclass(OVERSAMPLERS[method], CellOversampler):
         kind = oversampler(method, **SETTINGS)
         assert pickle.loads(pickle.dumps(kind)).parameters == kind.parameters
@@ -156,7 +177,7 @@ def test_any_slice_by_itself_is_the_same_and_so_is_what_is_sent_to_a_task(method
 
 
 @pytest.mark.parametrize("method", NUMBERS)  # the most frequent categories of neighbours may be those of a row
-def test_no_made_row_equals_a_train_row_unless_that_is_what_it_does(method):
+def test_no_made_row_equals_a_train_row_unless_that_is_what_it_does(method: str) -> None:
     rows, y = mixture(n_rare=RARE)
     kind = OVERSAMPLERS[method]
     found = made(method, rows, y, np.zeros(5, bool))
@@ -165,7 +186,7 @@ def test_no_made_row_equals_a_train_row_unless_that_is_what_it_does(method):
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 5, 6])
-def test_few_rows_are_enough_or_told(method, n_rows):
+def test_few_rows_are_enough_or_told(method: str, n_rows: int) -> None:
     rows, y = mixture(n_rare=n_rows, n_other=30)
     rows, is_categorical = rows_for(method, rows)
     if n_rows == 1 and method not in LONELY:
@@ -175,13 +196,13 @@ def test_few_rows_are_enough_or_told(method, n_rows):
         assert_valid(made(method, rows, y, is_categorical), method, rows, y, N_TO_MAKE)
 
 
-def huge():
+def huge() -> tuple[NDArray[Any], NDArray[np.int64]]:
     rows, y = mixture()
     return rows * 1e140, y
 
 
 @pytest.mark.parametrize("case", [*CASES, "huge"])
-def test_hostile_rows_give_valid_ones(method, case):
+def test_hostile_rows_give_valid_ones(method: str, case: str) -> None:
     rows, y = {**CASES, "huge": huge}[case]()
     is_categorical = np.zeros(rows.shape[1], bool)
     is_categorical[-1] = case == "many_categories"
@@ -193,7 +214,7 @@ def test_hostile_rows_give_valid_ones(method, case):
 
 
 @pytest.mark.parametrize("method", BY_ITSELF)
-def test_rows_of_one_cell_are_those_of_the_whole_class(method):
+def test_rows_of_one_cell_are_those_of_the_whole_class(method: str) -> None:
     rows, y = mixture(n_rare=RARE)
     rows, is_categorical = rows_for(method, rows)
     plan = planned(method, rows, y, is_categorical)
@@ -204,7 +225,7 @@ def test_rows_of_one_cell_are_those_of_the_whole_class(method):
         np.testing.assert_array_equal(getattr(of_cell, field.name), getattr(whole, field.name))
 
 
-def test_naming_them_takes_neither_what_only_a_driver_has_nor_what_takes_long():
+def test_naming_them_takes_neither_what_only_a_driver_has_nor_what_takes_long() -> None:
     code = (
         "import sys\nfrom raresmith.oversampling.registry import OVERSAMPLERS\nassert len(OVERSAMPLERS) >= 8\n"
         "print([m for m in ('pydantic', 'pyspark', 'torch', 'numba', 'sklearn', 'imblearn', 'raresmith.config') "

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import imblearn.over_sampling
 import numpy as np
 import pytest
 from imblearn.combine import SMOTETomek
+from numpy.typing import NDArray
 from tests.oversampling.plans import smote
 from tests.test_hostile import CASES, many_categories, mixture
 from threadpoolctl import threadpool_limits
@@ -19,11 +21,11 @@ SAMPLERS = sorted(imblearn.over_sampling.__all__)
 PARAMS = {"KMeansSMOTE": {"cluster_balance_threshold": 0.01}}
 
 
-def cell_of(rows, y, dtype=np.float64):
+def cell_of(rows: NDArray[Any], y: NDArray[Any], dtype: type[np.floating[Any]] = np.float64) -> CellRows:
     return CellRows(row_ids=np.arange(len(y)) * 3 - 50, labels=y, columns=np.ascontiguousarray(rows.T.astype(dtype)))
 
 
-def configured(sampler, **settings):
+def configured(sampler: str, **settings: Any) -> ImblearnSampler:
     parameters = {"sampler": sampler, "sampler_params": PARAMS.get(sampler, {}), **settings}
     return ImblearnSampler(ImblearnSampler.Parameters(**parameters))
 
@@ -31,7 +33,9 @@ def configured(sampler, **settings):
 NUMBERS = Features(np.zeros(5, bool))
 
 
-def made_of(cell, n_to_make, sampler, is_categorical=None):
+def made_of(
+    cell: CellRows, n_to_make: int, sampler: ImblearnSampler, is_categorical: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[Any], dict[str, NDArray[Any]], dict[str, int]]:
     """Values (n_made, n_features), the other fields joined, and the rows of each maker."""
     is_categorical = np.zeros(len(cell.columns), bool) if is_categorical is None else is_categorical
     parts = list(sampler.made_in_cell(cell, 1, n_to_make, Features(is_categorical), 7))
@@ -45,7 +49,7 @@ def made_of(cell, n_to_make, sampler, is_categorical=None):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["ADASYN", "BorderlineSMOTE", "KMeansSMOTE", "RandomOverSampler", "SMOTE", "SVMSMOTE"])
-def test_a_cell_gets_the_rows_that_imbalanced_learn_makes_of_it(name, dtype):
+def test_a_cell_gets_the_rows_that_imbalanced_learn_makes_of_it(name: str, dtype: type[np.floating[Any]]) -> None:
     rows, y = mixture(n_rare=60, n_other=300, seed=3)
     cell, sampler = cell_of(rows, y, dtype), configured(name)
     values, made, by = made_of(cell, 200, sampler)
@@ -61,7 +65,7 @@ def test_a_cell_gets_the_rows_that_imbalanced_learn_makes_of_it(name, dtype):
     assert len(values) == len(set(made["row_id"])) == 200
 
 
-def test_the_parents_are_the_two_nearest_rows_of_the_class_and_the_gap_tells_how_near():
+def test_the_parents_are_the_two_nearest_rows_of_the_class_and_the_gap_tells_how_near() -> None:
     rows, y = mixture(n_rare=60, n_other=300, seed=3)
     cell = cell_of(rows, y)
     values, made, _ = made_of(cell, 100, configured("SMOTE"))
@@ -74,7 +78,7 @@ def test_the_parents_are_the_two_nearest_rows_of_the_class_and_the_gap_tells_how
     np.testing.assert_allclose(made["gap"], near[:, 0] / near.sum(axis=1))
 
 
-def test_a_refused_cell_is_made_by_smote_and_says_so():
+def test_a_refused_cell_is_made_by_smote_and_says_so() -> None:
     rows, y = mixture(n_rare=40, n_other=2000)
     cell = cell_of(rows, y)
     # "No clusters found with sufficient samples of class 1": no part of the table is half rare.
@@ -86,7 +90,7 @@ def test_a_refused_cell_is_made_by_smote_and_says_so():
     np.testing.assert_array_equal(made["row_id"], plan.rows(np.arange(500)).row_id)
 
 
-def test_a_sampler_that_makes_only_a_part_is_asked_again():
+def test_a_sampler_that_makes_only_a_part_is_asked_again() -> None:
     # All bases are in danger, so SVM-SMOTE leaves out those that it would make of safe ones.
     rows, y = mixture(n_rare=60, n_other=300, seed=3)
     cell, sampler = cell_of(rows, y), configured("SVMSMOTE")
@@ -97,7 +101,7 @@ def test_a_sampler_that_makes_only_a_part_is_asked_again():
     assert len(np.unique(values, axis=0)) == 200
 
 
-def test_rows_that_the_sampler_made_too_few_are_made_by_smote():
+def test_rows_that_the_sampler_made_too_few_are_made_by_smote() -> None:
     rows, y = mixture(n_rare=60, n_other=300, seed=3)
     # ADASYN rounds each base's share: 187 come, and of 13 more every share rounds to 0.
     values, made, by = made_of(cell_of(rows, y), 200, configured("ADASYN"))
@@ -105,7 +109,7 @@ def test_rows_that_the_sampler_made_too_few_are_made_by_smote():
     assert len(values) == len(set(made["row_id"])) == 200
 
 
-def test_many_times_as_many_rows_as_a_cell_holds_are_made_in_turns():
+def test_many_times_as_many_rows_as_a_cell_holds_are_made_in_turns() -> None:
     rows, y = mixture(n_rare=60, n_other=300)
     sampler = configured("SMOTE", cell_rows=1000)
     values, made, by = made_of(cell_of(rows, y), 5001, sampler)
@@ -118,7 +122,9 @@ def test_many_times_as_many_rows_as_a_cell_holds_are_made_in_turns():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"SMOTEN", "SMOTENC"}))
-def test_every_sampler_gives_as_many_rows_as_asked_of_hostile_ones(name, case, dtype):
+def test_every_sampler_gives_as_many_rows_as_asked_of_hostile_ones(
+    name: str, case: str, dtype: type[np.floating[Any]]
+) -> None:
     rows, y = CASES[case]()
     is_categorical = np.zeros(rows.shape[1], bool)
     is_categorical[-1] = case == "many_categories"
@@ -134,7 +140,7 @@ def test_every_sampler_gives_as_many_rows_as_asked_of_hostile_ones(name, case, d
 
 
 @pytest.mark.parametrize("name", ["SMOTENC", "SMOTEN", "SVMSMOTE"])
-def test_made_categories_are_those_of_rows_of_the_class(name):
+def test_made_categories_are_those_of_rows_of_the_class(name: str) -> None:
     rows, y = many_categories()
     rows[:, 3:] = np.random.default_rng(2).integers(2, 6, (len(rows), 2))
     is_categorical = np.array([name == "SMOTEN"] * 3 + [True, True])
@@ -144,7 +150,7 @@ def test_made_categories_are_those_of_rows_of_the_class(name):
         assert set(values[:, f]) <= set(rows[y == 1][:, f].astype(np.float32))
 
 
-def test_one_row_of_the_class_is_its_own_neighbor():
+def test_one_row_of_the_class_is_its_own_neighbor() -> None:
     rows, y = mixture(n_rare=1, n_other=60)
     _, made, by = made_of(cell_of(rows, y), 9, configured("RandomOverSampler"))
     assert by == {"imblearn": 9}
@@ -152,7 +158,7 @@ def test_one_row_of_the_class_is_its_own_neighbor():
     assert (made["gap"] == 0).all()
 
 
-def test_a_sampler_that_moves_rows_is_refused():
+def test_a_sampler_that_moves_rows_is_refused() -> None:
     rows, y = mixture()
     cell = cell_of(rows, y)
     with pytest.raises(DataError, match="SMOTETomek moves, drops or relabels rows, but raresmith takes only"):
@@ -171,7 +177,7 @@ def test_a_sampler_that_moves_rows_is_refused():
         ({"sampler": "SVMSMOTE", "sampler_params": {"out_step": 2}}, r"'out_step' parameter of SVMSMOTE must be"),
     ],
 )
-def test_what_the_sampler_does_not_take_is_refused_before_it_runs(settings, message):
+def test_what_the_sampler_does_not_take_is_refused_before_it_runs(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         ImblearnSampler(ImblearnSampler.Parameters(**settings)).check()
 
@@ -184,12 +190,14 @@ def test_what_the_sampler_does_not_take_is_refused_before_it_runs(settings, mess
         ("SMOTEN", [True, False], "SMOTEN takes categories only"),
     ],
 )
-def test_columns_that_the_sampler_does_not_take_are_refused(name, is_categorical, message):
+def test_columns_that_the_sampler_does_not_take_are_refused(
+    name: str, is_categorical: list[bool], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         configured(name).check(Features(np.array(is_categorical)))
 
 
-def test_without_imbalanced_learn_one_sentence_says_what_to_install():
+def test_without_imbalanced_learn_one_sentence_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['imblearn'] = None\n"
         "from raresmith.oversampling.imblearn_adapter import ImblearnSampler\n"
@@ -199,7 +207,7 @@ def test_without_imbalanced_learn_one_sentence_says_what_to_install():
     assert "imbalanced-learn is not installed; install raresmith[imblearn]" in answer.stderr.splitlines()[-1]
 
 
-def test_the_modules_of_the_package_do_not_import_scikit_learn():
+def test_the_modules_of_the_package_do_not_import_scikit_learn() -> None:
     code = (
         "import sys, raresmith.oversampling.imblearn_adapter, raresmith.neighbors.regions; print(sorted(sys.modules))"
     )
@@ -207,7 +215,7 @@ def test_the_modules_of_the_package_do_not_import_scikit_learn():
     assert not any(f"'{name}'" in loaded for name in ("sklearn", "imblearn", "pyspark", "torch"))
 
 
-def test_cells_have_the_rows_of_the_class_that_the_sampler_asks_for():
+def test_cells_have_the_rows_of_the_class_that_the_sampler_asks_for() -> None:
     assert configured("SMOTE").fewest_rows == 16
     assert configured("SMOTE", k_neighbors=40).fewest_rows == 41
     assert configured("ADASYN", sampler_params={"n_neighbors": 30}).fewest_rows == 31

@@ -1,17 +1,25 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import ADASYN, BorderlineSMOTE
+from numpy.typing import NDArray
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 from tests.oversampling.plans import oversampler, surrounded
 
 from raresmith.errors import DataError
 from raresmith.oversampling.adasyn import adasyn_copies
+from raresmith.oversampling.base import MadeRows
+from raresmith.oversampling.plan import ClassPlan
 
 
-def two_classes(n_rare=150, n_other=500, n_features=4, seed=0):
+def two_classes(
+    n_rare: int = 150, n_other: int = 500, n_features: int = 4, seed: int = 0
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Overlapping classes; rows of shape (n_rows, n_features), rare ones first."""
     rng = np.random.default_rng(seed)
     rare = rng.standard_normal((n_rare, n_features)) + 0.8
@@ -20,23 +28,33 @@ def two_classes(n_rare=150, n_other=500, n_features=4, seed=0):
     )
 
 
-def planned(rows, y, n_to_make, method, k=5, m=10, seed=0, asked=None):
+def planned(
+    rows: NDArray[Any],
+    y: NDArray[np.int64],
+    n_to_make: int,
+    method: str,
+    k: int = 5,
+    m: int = 10,
+    seed: int = 0,
+    asked: int | None = None,
+) -> ClassPlan:
     """The plan with k neighbours, of as many as were `asked` for."""
     row_ids, columns = np.arange(len(rows)), np.ascontiguousarray(rows.T)
     numbers = np.zeros(len(columns), bool)
     return surrounded(row_ids, columns, y == 1, numbers, n_to_make, k, seed, method, m, n_threads=2, asked=asked)
 
 
-def all_rows(plan):
+def all_rows(plan: ClassPlan) -> MadeRows:
     return plan.rows(np.arange(plan.n_to_make))
 
 
-def nearest_rows(rows, n):
-    return NearestNeighbors(n_neighbors=n + 1).fit(rows).kneighbors(rows)[1][:, 1:]
+def nearest_rows(rows: NDArray[Any], n: int) -> NDArray[np.int64]:
+    nearest: NDArray[np.int64] = NearestNeighbors(n_neighbors=n + 1).fit(rows).kneighbors(rows)[1]
+    return nearest[:, 1:]
 
 
 @pytest.mark.parametrize("m", [3, 10])
-def test_the_rows_in_danger_are_those_of_imbalanced_learn(m):
+def test_the_rows_in_danger_are_those_of_imbalanced_learn(m: int) -> None:
     rows, y = two_classes()
     theirs = BorderlineSMOTE(m_neighbors=m)
     theirs.fit_resample(rows, y)
@@ -47,7 +65,7 @@ def test_the_rows_in_danger_are_those_of_imbalanced_learn(m):
 
 
 @pytest.mark.parametrize("k", [3, 5, 8])
-def test_adasyn_makes_as_many_rows_of_each_base_as_imbalanced_learn(k):
+def test_adasyn_makes_as_many_rows_of_each_base_as_imbalanced_learn(k: int) -> None:
     rows, y = two_classes()
     theirs = ADASYN(n_neighbors=k, random_state=0)
     made = theirs.fit_resample(rows, y)[0][len(rows) :]
@@ -57,7 +75,7 @@ def test_adasyn_makes_as_many_rows_of_each_base_as_imbalanced_learn(k):
     np.testing.assert_array_equal(plan.copies, np.rint(ratio / ratio.sum() * 350))
 
 
-def test_a_class_with_few_rows_is_judged_by_as_many_of_the_table_as_each_has_in_the_class():
+def test_a_class_with_few_rows_is_judged_by_as_many_of_the_table_as_each_has_in_the_class() -> None:
     rows, y = two_classes(n_rare=4, n_other=30)
     plan = planned(rows, y, 100, "adasyn", k=3, asked=5)
     n_others = (y[nearest_rows(rows, 3)[:4]] == 0).sum(axis=1)
@@ -65,12 +83,12 @@ def test_a_class_with_few_rows_is_judged_by_as_many_of_the_table_as_each_has_in_
     assert (y[nearest_rows(rows, 5)[:4]] == 0).sum(axis=1).tolist() != (5 * n_others / 3).tolist()
 
 
-def test_adasyn_rounds_half_to_even():
+def test_adasyn_rounds_half_to_even() -> None:
     assert adasyn_copies(np.array([1, 3, 5, 7]), 8, 16).tolist() == [0, 2, 2, 4]
     assert adasyn_copies(np.array([2, 0, 1]), 2**40, 3).sum() == 2**40
 
 
-def test_borderline_2_goes_towards_any_class_but_less_than_half_the_way_to_another():
+def test_borderline_2_goes_towards_any_class_but_less_than_half_the_way_to_another() -> None:
     rows, y = two_classes()
     plan = planned(rows, y, 20_000, "borderline-2")
     made = all_rows(plan)
@@ -98,7 +116,7 @@ def test_borderline_2_goes_towards_any_class_but_less_than_half_the_way_to_anoth
         ("adasyn", lambda seed: ADASYN(random_state=seed)),
     ],
 )
-def test_made_rows_are_distributed_as_those_of_imbalanced_learn(method, theirs):
+def test_made_rows_are_distributed_as_those_of_imbalanced_learn(method: str, theirs: Callable[..., Any]) -> None:
     rows, y = two_classes(seed=1)
     ours = np.concatenate([all_rows(planned(rows, y, 350, method, seed=seed)).columns.T for seed in range(40)])
     other = np.concatenate([theirs(seed).fit_resample(rows, y)[0][len(rows) :] for seed in range(40)])
@@ -108,7 +126,7 @@ def test_made_rows_are_distributed_as_those_of_imbalanced_learn(method, theirs):
 
 
 @pytest.mark.parametrize("method", ["borderline-1", "borderline-2", "adasyn"])
-def test_any_slicing_makes_the_same_rows_bit_for_bit(method):
+def test_any_slicing_makes_the_same_rows_bit_for_bit(method: str) -> None:
     rows, y = two_classes()
     plan = planned(rows.astype(np.float32), y, 1000, method)
     whole = all_rows(plan)
@@ -120,7 +138,7 @@ def test_any_slicing_makes_the_same_rows_bit_for_bit(method):
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32), m=st.integers(1, 12), n_rare=st.integers(2, 30), n_other=st.integers(1, 30))
-def test_ties_and_few_rows_are_decided_by_distance_and_row_id(seed, m, n_rare, n_other):
+def test_ties_and_few_rows_are_decided_by_distance_and_row_id(seed: int, m: int, n_rare: int, n_other: int) -> None:
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 3, (n_rare + n_other, 2)).astype(float)
     y = np.zeros(len(rows), int)
@@ -138,14 +156,14 @@ def test_ties_and_few_rows_are_decided_by_distance_and_row_id(seed, m, n_rare, n
 
 
 @pytest.mark.parametrize("method", ["borderline-1", "borderline-2"])
-def test_a_class_without_a_row_in_danger_is_refused(method):
+def test_a_class_without_a_row_in_danger_is_refused(method: str) -> None:
     rows, y = two_classes()
     rows[y == 1] += 100
     with pytest.raises(DataError, match=r"no row of class 'fraud' .* 10 nearest rows in other classes.*m_neighbors"):
         planned(rows, y, 100, method)
 
 
-def test_adasyn_is_refused_where_imbalanced_learn_refuses_it():
+def test_adasyn_is_refused_where_imbalanced_learn_refuses_it() -> None:
     rows, y = two_classes()
     rows[y == 1] += 100
     with pytest.raises(RuntimeError):

@@ -10,24 +10,26 @@ from raresmith.oversampling.sampling_strategy import rows_to_keep, rows_to_make
 WORDS = ["minority", "not minority", "not majority", "all", "auto"]
 
 
-def of_imblearn(strategy, counts, sampling="over-sampling"):
+def of_imblearn(
+    strategy: str | float | dict[str, int], counts: dict[str, int], sampling: str = "over-sampling"
+) -> dict[str, int]:
     y = np.repeat(np.array(list(counts)), list(counts.values()))
     return {str(name): int(n) for name, n in check_sampling_strategy(strategy, y, sampling).items()}
 
 
-def classes(least, most):
+def classes(least: int, most: int) -> st.SearchStrategy[dict[str, int]]:
     return st.lists(st.integers(1, 60), min_size=least, max_size=most).map(
         lambda counts: {f"c{i}": count for i, count in enumerate(counts)}
     )
 
 
 @given(strategy=st.sampled_from(WORDS), counts=classes(2, 5))
-def test_words_mean_what_they_mean_in_imbalanced_learn(strategy, counts):
+def test_words_mean_what_they_mean_in_imbalanced_learn(strategy: str, counts: dict[str, int]) -> None:
     assert rows_to_make(counts, strategy) == of_imblearn(strategy, counts)
 
 
 @given(strategy=st.floats(0.01, 1), counts=classes(2, 2))
-def test_a_share_means_what_it_means_in_imbalanced_learn(strategy, counts):
+def test_a_share_means_what_it_means_in_imbalanced_learn(strategy: float, counts: dict[str, int]) -> None:
     try:
         expected = of_imblearn(strategy, counts)
     except ValueError:
@@ -41,7 +43,7 @@ def test_a_share_means_what_it_means_in_imbalanced_learn(strategy, counts):
 
 
 @given(counts=classes(2, 5), data=st.data())
-def test_a_table_of_counts_means_what_it_means_in_imbalanced_learn(counts, data):
+def test_a_table_of_counts_means_what_it_means_in_imbalanced_learn(counts: dict[str, int], data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from([*counts, "unknown"]), min_size=1, unique=True))
     strategy = {name: data.draw(st.integers(0, 90)) for name in names}
     try:
@@ -54,7 +56,7 @@ def test_a_table_of_counts_means_what_it_means_in_imbalanced_learn(counts, data)
 
 
 @pytest.mark.parametrize(("strategy", "made"), [(0.5, 40), (1.0, 90), (0.1, 0), ({"fraud": 10}, 0), ({"fraud": 11}, 1)])
-def test_ten_frauds_beside_a_hundred_rows(strategy, made):
+def test_ten_frauds_beside_a_hundred_rows(strategy: float | dict[str, int], made: int) -> None:
     assert rows_to_make({"fine": 100, "fraud": 10}, strategy) == {"fraud": made}
 
 
@@ -70,18 +72,22 @@ def test_ten_frauds_beside_a_hundred_rows(strategy, made):
         ("auto", {}, "hold no class at all"),
     ],
 )
-def test_what_cannot_be_made_is_refused_in_one_sentence(strategy, counts, words):
+def test_what_cannot_be_made_is_refused_in_one_sentence(
+    strategy: str | float | dict[str, int], counts: dict[str, int], words: str
+) -> None:
     with pytest.raises(DataError, match=words):
         rows_to_make(counts, strategy)
 
 
 @given(strategy=st.sampled_from(["majority", "not minority", "not majority", "all", "auto"]), counts=classes(2, 5))
-def test_words_of_undersampling_mean_what_they_mean_in_imbalanced_learn(strategy, counts):
+def test_words_of_undersampling_mean_what_they_mean_in_imbalanced_learn(strategy: str, counts: dict[str, int]) -> None:
     assert rows_to_keep(counts, strategy) == of_imblearn(strategy, counts, "under-sampling")
 
 
 @given(strategy=st.floats(0.01, 1), counts=classes(2, 2))
-def test_a_share_of_undersampling_means_what_it_means_in_imbalanced_learn(strategy, counts):
+def test_a_share_of_undersampling_means_what_it_means_in_imbalanced_learn(
+    strategy: float, counts: dict[str, int]
+) -> None:
     try:
         expected = of_imblearn(strategy, counts, "under-sampling")
     except ValueError:
@@ -92,7 +98,7 @@ def test_a_share_of_undersampling_means_what_it_means_in_imbalanced_learn(strate
 
 
 @given(counts=classes(2, 5), data=st.data())
-def test_counts_to_keep_mean_what_they_mean_in_imbalanced_learn(counts, data):
+def test_counts_to_keep_mean_what_they_mean_in_imbalanced_learn(counts: dict[str, int], data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from([*counts, "unknown"]), min_size=1, unique=True))
     strategy = {name: data.draw(st.integers(0, 90)) for name in names}
     try:
@@ -104,7 +110,7 @@ def test_counts_to_keep_mean_what_they_mean_in_imbalanced_learn(counts, data):
         assert rows_to_keep(counts, strategy) == expected
 
 
-def test_a_share_of_more_than_two_classes_cannot_be_kept():
+def test_a_share_of_more_than_two_classes_cannot_be_kept() -> None:
     with pytest.raises(DataError, match="share of two classes but there are 3"):
         rows_to_keep({"a": 9, "b": 5, "c": 2}, 0.5)
     assert rows_to_keep({"a": 9, "b": 5, "c": 2}, "none") == {}

@@ -1,30 +1,35 @@
 import numpy as np
 from imblearn.metrics.pairwise import ValueDifferenceMetric
 from imblearn.over_sampling import SMOTEN
+from numpy.typing import NDArray
 from tests.oversampling.plans import counts_of, smote
 
-from raresmith.neighbors.search import Distance, nearest
+from raresmith.neighbors.distance import Distance
+from raresmith.neighbors.search import nearest
+from raresmith.oversampling.plan import ClassPlan
 from raresmith.oversampling.smoten import category_places
 
 
-def codes_and_classes(n_rows=400, n_features=6, n_categories=12, seed=0):
+def codes_and_classes(
+    n_rows: int = 400, n_features: int = 6, n_categories: int = 12, seed: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Codes of shape (n_features, n_rows); what they say of the class differs from category to category."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, n_categories, (n_features, n_rows))
     return codes, rng.random(n_rows) < 1 / (1 + np.exp(2.5 - codes.mean(axis=0) / 3))
 
 
-def places_of(codes, rare):
+def places_of(codes: NDArray[np.int64], rare: NDArray[np.bool_]) -> tuple[NDArray[np.float64], ...]:
     return category_places(*counts_of(codes, rare))
 
 
-def planned(codes, rare, n_to_make=600, k=5):
+def planned(codes: NDArray[np.int64], rare: NDArray[np.bool_], n_to_make: int = 600, k: int = 5) -> ClassPlan:
     columns = codes[:, rare].astype(np.float32)
     everywhere = np.full(len(codes), True)
     return smote(np.flatnonzero(rare), columns, everywhere, n_to_make, k, 3, "smoten", counts=counts_of(codes, rare))
 
 
-def test_two_rows_are_as_far_apart_as_imbalanced_learn_has_them():
+def test_two_rows_are_as_far_apart_as_imbalanced_learn_has_them() -> None:
     codes, rare = codes_and_classes()
     reference = ValueDifferenceMetric(n_categories=[12] * 6).fit(codes.T, rare).pairwise(codes.T[rare])
     columns = codes[:, rare].astype(np.float32)
@@ -34,12 +39,12 @@ def test_two_rows_are_as_far_apart_as_imbalanced_learn_has_them():
     np.testing.assert_allclose(squared, np.take_along_axis(reference, found, axis=1), rtol=1e-9, atol=1e-12)
 
 
-def test_a_category_that_says_the_same_of_the_class_is_at_the_same_place():
+def test_a_category_that_says_the_same_of_the_class_is_at_the_same_place() -> None:
     (places,) = category_places([np.array([1, 2, 0, 0])], [np.array([4, 8, 5, 0])])
     assert places.tolist() == [0.5, 0.5, 0.0, 0.0]
 
 
-def test_made_rows_are_those_of_imbalanced_learn():
+def test_made_rows_are_those_of_imbalanced_learn() -> None:
     codes, rare = codes_and_classes()
     plan = planned(codes, rare)
     made = plan.rows(np.arange(plan.n_to_make))
@@ -53,7 +58,7 @@ def test_made_rows_are_those_of_imbalanced_learn():
     assert (made.gap == 0).all()
 
 
-def test_each_value_is_the_most_frequent_of_the_base_and_its_neighbors():
+def test_each_value_is_the_most_frequent_of_the_base_and_its_neighbors() -> None:
     codes, rare = codes_and_classes(n_categories=4)
     plan = planned(codes, rare)
     made = plan.rows(np.arange(plan.n_to_make))
@@ -64,7 +69,7 @@ def test_each_value_is_the_most_frequent_of_the_base_and_its_neighbors():
         np.testing.assert_array_equal(votes[np.arange(len(base)), values.astype(int)], votes.max(axis=1))
 
 
-def test_any_slice_makes_the_same_rows():
+def test_any_slice_makes_the_same_rows() -> None:
     codes, rare = codes_and_classes()
     plan = planned(codes, rare)
     parts = [plan.rows(np.arange(*ends)).columns for ends in ((0, 1), (1, 250), (250, 600))]

@@ -7,6 +7,7 @@ import tomllib
 import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,7 +87,9 @@ def evaluation(comparisons: tuple[Comparison, ...], judges: tuple[Judge, ...] = 
     )
 
 
-def data(*comparisons: Comparison, training: dict | None = None, judges: tuple[Judge, ...] = (FOREST,)) -> ReportData:
+def data(
+    *comparisons: Comparison, training: dict[str, Any] | None = None, judges: tuple[Judge, ...] = (FOREST,)
+) -> ReportData:
     return ReportData(
         evaluation=evaluation(comparisons, judges),
         encoder=encoder(),
@@ -132,20 +135,20 @@ def parsed(text: str) -> Page:
     return page
 
 
-def test_the_page_is_well_formed_and_needs_nothing_else():
+def test_the_page_is_well_formed_and_needs_nothing_else() -> None:
     text = render_report(data(SMOTE))
     tags = {tag for tag, _ in parsed(text).seen}
     assert not tags & {"script", "link", "img", "iframe"}
     assert not re.search(r"(src|href)=|url\(|@import", text)
 
 
-def test_every_picture_has_words():
+def test_every_picture_has_words() -> None:
     pictures = [attrs for tag, attrs in parsed(render_report(data(SMOTE))).seen if tag == "svg"]
     assert len(pictures) == 5
     assert all(len(attrs["aria-label"] or "") > 20 and attrs["role"] == "img" for attrs in pictures)
 
 
-def test_the_verdict_comes_first_and_all_facts_are_there():
+def test_the_verdict_comes_first_and_all_facts_are_there() -> None:
     text = render_report(data(SMOTE))
     body = text[text.index("<main>") :]
     assert body.index("Smote is clearly better") < body.index("<h2>")
@@ -153,7 +156,7 @@ def test_the_verdict_comes_first_and_all_facts_are_there():
         assert fact in body
 
 
-def test_the_training_of_the_model_is_shown_with_the_step_that_was_kept():
+def test_the_training_of_the_model_is_shown_with_the_step_that_was_kept() -> None:
     losses = [[100, 0.7, 0.9], [200, 0.6, 1.1], [300, 0.5, 1.3]]
     noted = {"model": "gan", "step": 200, "loss_names": ["discriminator", "generator"], "losses": losses}
     text = render_report(data(training=noted))
@@ -167,25 +170,25 @@ def test_the_training_of_the_model_is_shown_with_the_step_that_was_kept():
     parsed(text)
 
 
-def test_a_constant_loss_can_be_drawn():
+def test_a_constant_loss_can_be_drawn() -> None:
     noted = {"model": "vae", "step": 1, "loss_names": ["divergence"], "losses": [[1, 0.0]]}
     assert "divergence from 0 to 0" in render_report(data(training=noted))
 
 
-def test_text_of_the_data_is_never_html():
+def test_text_of_the_data_is_never_html() -> None:
     text = render_report(data(SMOTE))
     assert "<1>" not in text and "a<b>" not in text and "<SMOTE>" not in text
     assert "&lt;1&gt;" in text and "a&lt;b&gt;" in text
 
 
-def test_a_strategy_has_the_colour_of_its_kind_whatever_its_name():
+def test_a_strategy_has_the_colour_of_its_kind_whatever_its_name() -> None:
     text = render_report(data(SMOTE))
     used = set(re.findall(r'class="[^"]*\bk-([\w-]+)', text))
     assert used == {"none", "synthetic"}
     assert all(f".k-{kind}{{" in text for kind in used)
 
 
-def test_the_words_name_the_one_classifier_and_its_settings():
+def test_the_words_name_the_one_classifier_and_its_settings() -> None:
     text = render_report(data(SMOTE))
     for words in (
         "test rows that no forest has seen",
@@ -199,7 +202,7 @@ def test_the_words_name_the_one_classifier_and_its_settings():
     assert "<h3>" not in text
 
 
-def test_a_second_classifier_stands_beside_the_first():
+def test_a_second_classifier_stands_beside_the_first() -> None:
     one, two = (render_report(data(SMOTE, judges=judges)) for judges in ((FOREST,), (FOREST, LOGISTIC)))
     assert len([tag for tag, _ in parsed(two).seen if tag == "h1"]) == 2
     for fact in ("0.500", "0.700", "0.310", "0.510"):  # of either: average precision, threshold
@@ -209,15 +212,15 @@ def test_a_second_classifier_stands_beside_the_first():
     assert "One logistic regression for each strategy" in two and "that no model has seen" in two
 
 
-def test_a_report_without_comparisons_is_a_report():
+def test_a_report_without_comparisons_is_a_report() -> None:
     assert "No comparison" in render_report(data())
 
 
-def test_equal_data_make_equal_pages():
+def test_equal_data_make_equal_pages() -> None:
     assert render_report(data(SMOTE)) == render_report(data(SMOTE))
 
 
-def test_the_report_is_written_in_one_step_into_new_folders(tmp_path):
+def test_the_report_is_written_in_one_step_into_new_folders(tmp_path: Path) -> None:
     path = tmp_path / "report" / "demo.html"
     write_report(path, data(SMOTE))
     assert path.read_text(encoding="utf-8") == render_report(data(SMOTE))
@@ -236,7 +239,7 @@ print(page.environment().globals["css"])
 """
 
 
-def test_the_templates_are_found_in_the_zip_that_is_shipped(tmp_path):
+def test_the_templates_are_found_in_the_zip_that_is_shipped(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "raresmith.zip", "w") as shipped:
         for path in (p for p in LIB.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
             shipped.write(path, path.relative_to(LIB.parent))
@@ -245,7 +248,7 @@ def test_the_templates_are_found_in_the_zip_that_is_shipped(tmp_path):
     assert found.strip() == (LIB / "report" / "report.css").read_text(encoding="utf-8").strip()
 
 
-def test_the_package_holds_every_file_that_is_no_module():
+def test_the_package_holds_every_file_that_is_no_module() -> None:
     pyproject = tomllib.loads((LIB.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
     patterns = pyproject["tool"]["setuptools"]["package-data"]["raresmith"]
     held = {path for pattern in patterns for path in LIB.glob(pattern)}
@@ -257,5 +260,5 @@ def test_the_package_holds_every_file_that_is_no_module():
     ("low", "high", "expected"),
     [(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1.0]), (-0.045, 0.045, [-0.04, -0.02, 0, 0.02, 0.04])],
 )
-def test_ticks_are_round(low, high, expected):
+def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
     assert ticks(low, high, 5) == pytest.approx(expected)

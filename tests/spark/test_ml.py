@@ -2,6 +2,8 @@
 
 import inspect
 from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from pyspark.ml import Estimator, Pipeline, PipelineModel, Transformer
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.functions import vector_to_array
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from tests.oversampling.plans import smote
 
@@ -22,7 +25,7 @@ from raresmith.spark import ADASYN, SMOTE, SMOTEN, BorderlineSMOTE, Crossover, R
 COLUMNS = ["amount", "age", "code"]
 
 
-def transactions(n_fine=300, n_fraud=60, seed=0):
+def transactions(n_fine: int = 300, n_fraud: int = 60, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     n = n_fine + n_fraud
     is_fraud = np.arange(n) < n_fraud
@@ -39,11 +42,11 @@ def transactions(n_fine=300, n_fraud=60, seed=0):
 
 
 @pytest.fixture(scope="module")
-def df(spark):
+def df(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(transactions()).repartition(3)
 
 
-def made_by(sampler, df):
+def made_by(sampler: ml.OversamplerStage, df: DataFrame) -> pd.DataFrame:
     """The made rows, in order."""
     out = sampler.fit_resample(df)
     assert out.columns == df.columns
@@ -52,36 +55,44 @@ def made_by(sampler, df):
     return out.where("id IS NULL").toPandas().sort_values(COLUMNS, ignore_index=True)
 
 
-class Counting(Estimator):
+class Counted(Transformer):
+    counts: dict[float, int]
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        return dataset
+
+
+class Counting(Estimator[Counted]):
     """The last stage of a pipeline: remembers the classes that it was fitted on."""
 
-    def _fit(self, dataset):
+    def _fit(self, dataset: DataFrame) -> Counted:
         counted = Counted()
         counted.counts = {row["label"]: row["count"] for row in dataset.groupBy("label").count().collect()}
         return counted
 
 
-class Counted(Transformer):
-    def _transform(self, dataset):
-        return dataset
+def counted_by(model: PipelineModel) -> dict[float, int]:
+    last = model.stages[-1]
+    assert isinstance(last, Counted)
+    return last.counts
 
 
-def test_the_stages_behind_are_fitted_on_made_rows_and_scoring_makes_none(df):
+def test_the_stages_behind_are_fitted_on_made_rows_and_scoring_makes_none(df: DataFrame) -> None:
     assembler = VectorAssembler(inputCols=COLUMNS, outputCol="features")
     model = Pipeline(stages=[assembler, SMOTE(seed=3), Counting()]).fit(df)
-    assert model.stages[-1].counts == {0.0: 300, 1.0: 300}
+    assert counted_by(model) == {0.0: 300, 1.0: 300}
     assert model.transform(df).count() == 360
     assert model.transform(df.limit(10)).count() == 10
 
 
-def test_scoring_the_very_table_of_the_fit_makes_no_rows_even_where_the_sampler_comes_first(df):
+def test_scoring_the_very_table_of_the_fit_makes_no_rows_even_where_the_sampler_comes_first(df: DataFrame) -> None:
     assembled = VectorAssembler(inputCols=COLUMNS, outputCol="features").transform(df)
     model = Pipeline(stages=[SMOTE(), Counting()]).fit(assembled)
-    assert model.stages[-1].counts == {0.0: 300, 1.0: 300}
+    assert counted_by(model) == {0.0: 300, 1.0: 300}
     assert model.transform(assembled).count() == 360
 
 
-def test_pipelines_are_saved_and_loaded_with_their_parameters(df, tmp_path):
+def test_pipelines_are_saved_and_loaded_with_their_parameters(df: DataFrame, tmp_path: Path) -> None:
     sampler = BorderlineSMOTE(
         samplingStrategy={"1": 150}, kNeighbors=3, mNeighbors=7, kind="borderline-2", inputCols=COLUMNS, rowIdCol="id"
     )
@@ -99,7 +110,7 @@ def test_pipelines_are_saved_and_loaded_with_their_parameters(df, tmp_path):
     assert scored.select("prediction").collect() == model.transform(df).select("prediction").collect()
 
 
-def test_the_made_rows_are_those_that_numpy_makes(df):
+def test_the_made_rows_are_those_that_numpy_makes(df: DataFrame) -> None:
     made = made_by(SMOTE(inputCols=COLUMNS, categoricalFeatures=[2], rowIdCol="id", seed=5), df)
     fraud = transactions().query("label == 1").sort_values("id")
     columns = np.ascontiguousarray(fraud[COLUMNS].to_numpy("float64").T)
@@ -115,7 +126,9 @@ def test_the_made_rows_are_those_that_numpy_makes(df):
 
 
 @pytest.mark.parametrize("sampler", [SMOTE, Crossover, ADASYN, BorderlineSMOTE, RandomOverSampler])
-def test_the_same_rows_for_any_order_and_partitions_without_a_column_of_ids(spark, sampler):
+def test_the_same_rows_for_any_order_and_partitions_without_a_column_of_ids(
+    spark: SparkSession, sampler: type[ml.OversamplerStage]
+) -> None:
     rows = transactions()
     rows = pd.concat([rows, rows.iloc[[0, 0, 0, 1]]])  # rows that are equal in every column
     one = made_by(sampler(inputCols=COLUMNS), spark.createDataFrame(rows))
@@ -124,7 +137,7 @@ def test_the_same_rows_for_any_order_and_partitions_without_a_column_of_ids(spar
     assert abs(len(one) - 236) < 20
 
 
-def test_smoten_takes_codes_and_gives_codes(spark):
+def test_smoten_takes_codes_and_gives_codes(spark: SparkSession) -> None:
     rng = np.random.default_rng(0)
     codes = {name: rng.integers(0, 5, 300) for name in ("shop", "country", "hour")}
     rows = pd.DataFrame({**codes, "label": np.where(rng.random(300) < 0.2, 1.0, 0.0)})
@@ -139,22 +152,22 @@ def test_smoten_takes_codes_and_gives_codes(spark):
         sampler.fit_resample(spark.createDataFrame(rows))
 
 
-def test_rows_that_differ_in_where_their_nulls_are_have_different_ids(spark):
+def test_rows_that_differ_in_where_their_nulls_are_have_different_ids(spark: SparkSession) -> None:
     sampler, schema = SMOTE(inputCols=["x"]), "x double, a string, b string, label double"
     df = spark.createDataFrame([(1.0, None, "shop", 1.0), (1.0, "shop", None, 1.0)], schema)
     assert df.select(sampler._row_id(df)).distinct().count() == 2
 
 
-def test_a_vector_gives_the_rows_that_its_columns_give(df):
+def test_a_vector_gives_the_rows_that_its_columns_give(df: DataFrame) -> None:
     numbers = df.withColumn("age", F.col("age").cast("double")).withColumn("code", F.col("code").cast("double"))
     assembled = VectorAssembler(inputCols=COLUMNS, outputCol="features").transform(numbers)
     out = SMOTE(rowIdCol="id").fit_resample(assembled).where("id IS NULL")
-    vectors = np.array(out.select(vector_to_array("features")).toPandas().iloc[:, 0].to_list())
+    vectors = np.array(out.select(vector_to_array(F.col("features"))).toPandas().iloc[:, 0].to_list())
     columns = made_by(SMOTE(inputCols=COLUMNS, rowIdCol="id"), numbers)[COLUMNS].to_numpy()
     np.testing.assert_array_equal(vectors[np.lexsort(vectors.T[::-1])], columns)
 
 
-def test_classes_are_named_as_they_are_written(spark):
+def test_classes_are_named_as_they_are_written(spark: SparkSession) -> None:
     rows = transactions()
     rows["label"] = np.where(rows["label"] == 1, "fraud", "fine")
     made = made_by(SMOTE(inputCols=COLUMNS, samplingStrategy={"fraud": 63}), spark.createDataFrame(rows))
@@ -176,12 +189,14 @@ def test_classes_are_named_as_they_are_written(spark):
         ({"labelCol": "amount"}, DataError, r"inputCols names 'amount', which is the labelCol"),
     ],
 )
-def test_misuse_is_told_in_the_parameters_words(df, settings, kind, message):
+def test_misuse_is_told_in_the_parameters_words(
+    df: DataFrame, settings: dict[str, Any], kind: type[ConfigError] | type[DataError], message: str
+) -> None:
     with pytest.raises(kind, match=message):
         SMOTE(**{"inputCols": COLUMNS, **settings}).fit_resample(df)
 
 
-def test_each_registered_oversampler_has_a_stage_that_tells_its_params_and_their_defaults():
+def test_each_registered_oversampler_has_a_stage_that_tells_its_params_and_their_defaults() -> None:
     assert {"SMOTE", "SMOTEN", "Crossover", "ADASYN", "BorderlineSMOTE", "RandomOverSampler", "ImblearnSampler"} <= set(
         dir(raresmith.spark)
     )
@@ -200,14 +215,16 @@ def test_each_registered_oversampler_has_a_stage_that_tells_its_params_and_their
         _ = raresmith.spark.Smote
 
 
-def test_an_oversampler_that_cannot_be_imported_takes_no_stage_away(monkeypatch, caplog):
+def test_an_oversampler_that_cannot_be_imported_takes_no_stage_away(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     point = EntryPoint("gone", "nowhere_to_be_found:Gone", OVERSAMPLERS.group)
     monkeypatch.setitem(vars(OVERSAMPLERS), "_brought", {"gone": point})
     assert "SMOTE" in ml.stages.__wrapped__()
     assert "there is no stage of the oversampler 'gone'" in caplog.text
 
 
-def test_a_null_label_or_feature_is_refused(df):
+def test_a_null_label_or_feature_is_refused(df: DataFrame) -> None:
     with pytest.raises(DataError, match="labelCol 'label' is null in some rows"):
         SMOTE(inputCols=COLUMNS).fit_resample(df.withColumn("label", F.expr("nullif(label, 1)")))
     with pytest.raises(DataError, match="feature 'amount' has a null, NaN"):

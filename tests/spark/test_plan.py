@@ -1,10 +1,12 @@
 """What `plan` announces is what the run does."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
-from raresmith.config import parse_config
+from raresmith.config import Config, parse_config
 from raresmith.errors import DataError
 from raresmith.spark.plan import plan
 from raresmith.spark.stages import SPARK_STAGES
@@ -14,7 +16,7 @@ N_ROWS, N_RARE = 120_000, 50_000
 """Of the rare rows three fifths are train rows: they take less than a MiB with four bytes a number, more with eight."""
 
 
-def configured(spark, folder, whole, **oversample):
+def configured(spark: SparkSession, folder: Path, whole: str, **oversample: Any) -> Config:
     """A table of four numbers, one of them whole, that fits or not."""
     df = spark.range(N_ROWS).selectExpr(
         "id", "sin(id) x", "cos(id * 0.7) z", "sin(id * 0.3) v", f"{whole} w", f"int(id < {N_RARE}) y"
@@ -33,8 +35,8 @@ def configured(spark, folder, whole, **oversample):
     [("id % 1000", "float", False), ("id * 1000003", "double", True), ("cast(id as decimal(9, 4))", "double", True)],
 )
 def test_exact_neighbors_are_announced_where_the_run_finds_them_and_refused_where_it_refuses(
-    spark, tmp_path, whole, storage, refused
-):
+    spark: SparkSession, tmp_path: Path, whole: str, storage: str, refused: bool
+) -> None:
     config = configured(spark, tmp_path, whole, neighbors="exact")
     told = plan(spark, config)
     SPARK_STAGES["prepare"](spark, config)
@@ -48,6 +50,6 @@ def test_exact_neighbors_are_announced_where_the_run_finds_them_and_refused_wher
         assert SPARK_STAGES["oversample"](spark, config).rows["synthetic"] > 0
 
 
-def test_without_a_wish_the_plan_says_cells_where_the_run_takes_cells(spark, tmp_path):
+def test_without_a_wish_the_plan_says_cells_where_the_run_takes_cells(spark: SparkSession, tmp_path: Path) -> None:
     told = plan(spark, configured(spark, tmp_path, "id * 1000003"))
     assert "neighbours in spatial cells, at least 95% of the true ones; 1.14 MiB, more than 1 MiB" in told

@@ -35,7 +35,7 @@ def newest_step(folder: Folder, run: str = RUN) -> int | None:
     return int(notes["step"])
 
 
-def test_the_newest_checkpoint_comes_back_and_two_are_kept(folder):
+def test_the_newest_checkpoint_comes_back_and_two_are_kept(folder: Folder) -> None:
     save(folder, 900, 1000, 1100)
     assert newest_step(folder) == 1100
     assert [name for name in folder.names() if name.endswith(".json")] == [
@@ -44,12 +44,14 @@ def test_the_newest_checkpoint_comes_back_and_two_are_kept(folder):
     ]
 
 
-def test_a_folder_without_checkpoints_gives_none(tmp_path):
+def test_a_folder_without_checkpoints_gives_none(tmp_path: Path) -> None:
     assert newest_step(Disk(tmp_path / "not there")) is None
 
 
 @pytest.mark.parametrize("damage", ["torn", "flipped", "no json", "bad json", "empty json", "no tensors"])
-def test_a_damaged_newest_checkpoint_gives_way_to_the_older(tmp_path, damage, capsys):
+def test_a_damaged_newest_checkpoint_gives_way_to_the_older(
+    tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = Disk(tmp_path)
     save(folder, 10, 20)
     tensors, notes = (
@@ -75,7 +77,7 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_older(tmp_path, damage, ca
     assert newest_step(folder) == 20
 
 
-def test_checkpoints_of_another_run_are_not_used_and_do_not_push_out_ours(folder):
+def test_checkpoints_of_another_run_are_not_used_and_do_not_push_out_ours(folder: Folder) -> None:
     save(folder, 500, 600, run="b" * 32)
     assert newest_step(folder) is None
     save(folder, 10, 20)
@@ -85,7 +87,7 @@ def test_checkpoints_of_another_run_are_not_used_and_do_not_push_out_ours(folder
     assert folder.names() == []
 
 
-def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
+def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Disk(tmp_path)
     write_tensors(folder, "model", {"w": torch.ones(2)}, {"step": 1})
 
@@ -101,7 +103,7 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     assert [path.name for path in sorted(tmp_path.glob("[!.]*"))] == ["model.json", "model.safetensors"]
 
 
-def test_a_stream_that_ends_badly_leaves_the_old_file_and_nothing_else(folder, tmp_path):
+def test_a_stream_that_ends_badly_leaves_the_old_file_and_nothing_else(folder: Folder, tmp_path: Path) -> None:
     folder.write("rows.csv", b"old")
     with pytest.raises(ValueError, match="no more"), folder.stream("rows.csv") as stream:
         stream.write(b"half")
@@ -113,7 +115,7 @@ def test_a_stream_that_ends_badly_leaves_the_old_file_and_nothing_else(folder, t
     assert folder.read("rows.csv") == b"new"
 
 
-def test_what_killed_processes_left_of_checkpoints_is_deleted_with_them(folder, tmp_path):
+def test_what_killed_processes_left_of_checkpoints_is_deleted_with_them(folder: Folder, tmp_path: Path) -> None:
     save(folder, 10)
     for name in (".checkpoint-aaaaaaaa-000000020.safetensors.4711", ".model.json.4711"):
         (tmp_path / "models" / name).write_bytes(b"half")

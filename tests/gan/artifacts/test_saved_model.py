@@ -37,7 +37,9 @@ def trained(warehouse: Callable[..., Warehouse], model: str, latent: str = "synt
 
 @pytest.mark.parametrize("latent", ["synthetic", "noise"])
 @pytest.mark.parametrize("model", GENERATORS)
-def test_the_files_alone_make_the_rows_that_training_made(model, latent, warehouse, tmp_path):
+def test_the_files_alone_make_the_rows_that_training_made(
+    model: str, latent: str, warehouse: Callable[..., Warehouse], tmp_path: Path
+) -> None:
     house = trained(
         warehouse, model, latent, categorical=2, real={0: 50, 1: 40, 2: 20}, synthetic={1: 60, 2: 30},
         classes=("good", "bad", "worse"),
@@ -58,7 +60,7 @@ def test_the_files_alone_make_the_rows_that_training_made(model, latent, warehou
     numbers, positions = representation.split(synthetic, "t")
     rows = Rows(numbers, positions, torch.from_numpy(synthetic["label"] - 1).long())
     columns: dict[str, list[Any]] = {name: [] for name in representation.names}
-    for _, made, *_ in blocks(saved.model, rows, synthetic["row_id"].copy(), known):
+    for _, made, *_ in blocks(saved.model, rows, synthetic["row_id"].astype(np.int64), known):
         for name, values in representation.columns(made).items():
             columns[name] += values.tolist()
     made_rows = sorted(zip(*columns.values(), strict=True))
@@ -66,7 +68,7 @@ def test_the_files_alone_make_the_rows_that_training_made(model, latent, warehou
 
 
 @pytest.mark.parametrize("model", GENERATORS)
-def test_no_train_row_is_in_the_files(model, warehouse):
+def test_no_train_row_is_in_the_files(model: str, warehouse: Callable[..., Warehouse]) -> None:
     house = trained(warehouse, model, numeric=4, real={0: 300, 1: 200})
     file = Path(house.table("models")) / "r" / "model.safetensors"
     data = file.read_bytes()
@@ -79,7 +81,7 @@ def test_no_train_row_is_in_the_files(model, warehouse):
     assert not [name for name, tensor in load_file(file).items() if {200, 300, 500} & {*tensor.shape}]
 
 
-def test_the_page_says_what_the_model_was_made_of_and_what_it_holds(warehouse):
+def test_the_page_says_what_the_model_was_made_of_and_what_it_holds(warehouse: Callable[..., Warehouse]) -> None:
     house = trained(warehouse, "redraw", categorical=1)
     page = (Path(house.table("models")) / "r" / "model.md").read_text()
     for text in (
@@ -213,7 +215,9 @@ PLACES, CODES = "conditionals.tokens.n_places", "conditionals.tokens.of_code"
         (tensor_is("conditionals.tokens.first", lambda t: t + 1), "has tokens without a value"),
     ],
 )  # fmt: skip
-def test_a_damaged_or_hostile_model_is_refused_in_a_sentence(damage, sentence, saved_redraw, tmp_path):
+def test_a_damaged_or_hostile_model_is_refused_in_a_sentence(
+    damage: Callable[[Path, dict[str, Any], dict[str, Any]], object], sentence: str, saved_redraw: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "model"
     shutil.copytree(saved_redraw, folder)
     load_model(str(folder), CPU)

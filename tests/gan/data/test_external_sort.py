@@ -1,10 +1,14 @@
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from deltalake import DeltaTable
 from tests.delta_rows import delta_rows
+from tests.gan.conftest import Warehouse
 
 from raresmith.errors import DataError
 from raresmith.gan.data import external_sort
@@ -22,20 +26,20 @@ class CountedSource(RowSource):
 
     scans: tuple[list[int], ...] = ([],)
 
-    def batches(self, names, condition="true"):
+    def batches(self, names: Iterable[str], condition: str = "true") -> pa.RecordBatchReader:
         self.scans[0].append(1)
         return super().batches(names, condition)
 
 
 @pytest.fixture
-def house(warehouse):
+def house(warehouse: Callable[..., Warehouse]) -> Warehouse:
     made = warehouse(categorical=2, real={0: 30, 1: 40}, synthetic={0: 700, 1: 2300})
     made.write_synthetic({0: 700, 1: 2300}, reverse=True)
     return made
 
 
 @pytest.fixture(autouse=True)
-def spilled(tmp_path, monkeypatch):
+def spilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder for temporary files, its rows parted every few batches."""
     folder = tmp_path / "temporary"
     folder.mkdir()
@@ -46,7 +50,9 @@ def spilled(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("from_base", [False, True])
 @pytest.mark.parametrize("bounds", [[(0, 3000)], [(0, 500), (500, 1100), (1100, 3000)], [(900, 1000), (1000, 1001)]])
-def test_pieces_are_the_rows_in_order_and_several_take_one_scan(house, spilled, bounds, from_base):
+def test_pieces_are_the_rows_in_order_and_several_take_one_scan(
+    house: Warehouse, spilled: Path, bounds: list[tuple[int, int]], from_base: bool
+) -> None:
     source = CountedSource(DeltaTable(house.table("synthetic")), scans=([],))
     if from_base:
         source = replace(source, base=train_rows(DeltaTable(house.table("features")), (0, 1)))
@@ -62,7 +68,7 @@ def test_pieces_are_the_rows_in_order_and_several_take_one_scan(house, spilled, 
             assert torch.equal(getattr(rows, name), getattr(expected, name)), name
 
 
-def test_nothing_is_left_behind_where_the_rows_changed_meanwhile(house, spilled):
+def test_nothing_is_left_behind_where_the_rows_changed_meanwhile(house: Warehouse, spilled: Path) -> None:
     source = RowSource(DeltaTable(house.table("synthetic")))
     order = read_row_index(source)
     house.write_synthetic({0: 700, 1: 2299})
@@ -73,7 +79,9 @@ def test_nothing_is_left_behind_where_the_rows_changed_meanwhile(house, spilled)
 
 
 @pytest.mark.parametrize("model", ["gan", "redraw"])
-def test_the_size_of_a_piece_changes_no_refined_row(model, warehouse, monkeypatch):
+def test_the_size_of_a_piece_changes_no_refined_row(
+    model: str, warehouse: Callable[..., Warehouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
     tables = []
     for name, piece in (("large", generate.PIECE), ("small", generate.BLOCK)):
         monkeypatch.setattr(generate, "PIECE", piece)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,14 +11,14 @@ from raresmith.gan.data.representation import Representation
 from raresmith.gan.data.rows import Rows
 from raresmith.gan.generation.copies import TrainRows
 from raresmith.gan.generation.generate import BLOCK, PIECE, blocks, pieces, refined_row_ids
-from raresmith.gan.models.base import Model, Setting
+from raresmith.gan.models.base import Latent, Model, Setting
 from raresmith.generators.registry import GENERATORS
 
 CPU = torch.device("cpu")
 NO_ROWS = TrainRows(make_encoder(5, 2), [])
 
 
-def make(latent: str, model: str = "gan", architecture: str = "small", encoder: Encoder | None = None) -> Model:
+def make(latent: Latent, model: str = "gan", architecture: str = "small", encoder: Encoder | None = None) -> Model:
     representation = Representation(encoder or make_encoder(5, 2))
     setting = Setting(representation=representation, latent=latent, classes=(1, 2), seed=3, device=CPU)
     spec = GENERATORS[model]
@@ -48,7 +49,7 @@ def make_rows(n: int) -> tuple[Rows, np.ndarray]:
 @pytest.mark.parametrize("architecture", ["small", "smotified"])
 @pytest.mark.parametrize("latent", ["synthetic", "noise"])
 @pytest.mark.parametrize("model", GENERATORS)
-def test_a_refined_row_does_not_depend_on_the_rows_beside_it(model, latent, architecture):
+def test_a_refined_row_does_not_depend_on_the_rows_beside_it(model: str, latent: Latent, architecture: str) -> None:
     gan, (rows, ids) = make(latent, model, architecture), make_rows(700)
     torch.set_num_threads(1)
     whole = torch.cat([made for _, made, *_ in blocks(gan, rows, ids, NO_ROWS)])
@@ -59,7 +60,7 @@ def test_a_refined_row_does_not_depend_on_the_rows_beside_it(model, latent, arch
 
 
 @pytest.mark.parametrize("model", GENERATORS)
-def test_rows_of_categories_alone_are_made_and_scored(model):
+def test_rows_of_categories_alone_are_made_and_scored(model: str) -> None:
     made = make("synthetic", model, encoder=make_encoder(0, 2))
     _, ids = make_rows(50)
     rows = Rows(torch.zeros(50, 0), torch.tensor([[1, 6]]).repeat(50, 1), torch.zeros(50, dtype=torch.int64))
@@ -68,7 +69,7 @@ def test_rows_of_categories_alone_are_made_and_scored(model):
         assert ((scores >= 0) & (scores <= 1)).all()
 
 
-def test_a_row_that_equals_a_train_row_is_made_anew():
+def test_a_row_that_equals_a_train_row_is_made_anew() -> None:
     encoder = make_encoder(0, 2)
     model = make("synthetic", "redraw", encoder=encoder)
     rows = Rows(torch.zeros(900, 0), torch.tensor([[1, 6]]).repeat(900, 1), torch.zeros(900, dtype=torch.int64))
@@ -90,7 +91,7 @@ def test_a_row_that_equals_a_train_row_is_made_anew():
 
 
 @pytest.mark.parametrize("model", GENERATORS)
-def test_made_rows_are_valid_and_scored(model):
+def test_made_rows_are_valid_and_scored(model: str) -> None:
     gan, (rows, ids) = make("synthetic", model), make_rows(BLOCK + 10)
     sizes = []
     for part, made, scores, outside, _ in blocks(gan, rows, ids, NO_ROWS):
@@ -105,7 +106,7 @@ def test_made_rows_are_valid_and_scored(model):
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 @pytest.mark.parametrize("total", [0, 1, BLOCK, 3 * BLOCK + 1, 2 * PIECE + 5])
-def test_ranks_make_whole_blocks_and_together_all_rows_in_order(total, world_size):
+def test_ranks_make_whole_blocks_and_together_all_rows_in_order(total: int, world_size: int) -> None:
     made = [piece for rank in range(world_size) for piece in pieces(total, rank, world_size)]
     assert all(low % BLOCK == 0 and 0 < high - low <= PIECE for low, high, _ in made)
     assert [low for low, _, _ in made] == [0, *[high for _, high, _ in made]][: len(made)]
@@ -113,19 +114,18 @@ def test_ranks_make_whole_blocks_and_together_all_rows_in_order(total, world_siz
     assert len({name for _, _, name in made}) == len(made)
 
 
-def test_row_ids_are_new_and_differ_between_runs():
+def test_row_ids_are_new_and_differ_between_runs() -> None:
     ids = np.arange(10_000)
     first, second = refined_row_ids(ids, "a", 0), refined_row_ids(ids, "b", 0)
     assert len({*ids.tolist(), *first.tolist(), *second.tolist()}) == 30_000
     assert np.array_equal(first[::-1], refined_row_ids(ids[::-1], "a", 0))
 
 
-def test_a_row_never_keeps_all_raw_columns_of_its_base_row():
+def test_a_row_never_keeps_all_raw_columns_of_its_base_row() -> None:
     # Windows and the like are made here: they are not among the columns that are published.
     plain = make_encoder(3, 1)
-    features = tuple(
-        replace(f, made=f.name != "n0", **({"step": 0.5} if f.name == "n0" else {})) for f in plain.features
-    )
+    on_grid: dict[str, dict[str, Any]] = {"n0": {"step": 0.5}}
+    features = tuple(replace(f, made=f.name != "n0", **on_grid.get(f.name, {})) for f in plain.features)
     encoder = replace(plain, features=features)
     model = make("synthetic", "redraw", encoder=encoder)
     random = torch.Generator().manual_seed(1)

@@ -1,11 +1,14 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from deltalake import DeltaTable
 from tests.delta_rows import delta_rows
+from tests.gan.conftest import Warehouse
+from tests.gan.ranks import Ranks
 from tests.gan.test_train import SETTINGS, mixed, refined
 
 from raresmith.cli import main as raresmith
@@ -14,7 +17,9 @@ from raresmith.generators.registry import GENERATORS
 
 
 @pytest.mark.parametrize("model", GENERATORS)
-def test_the_saved_model_makes_the_rows_of_training_again_and_those_of_new_synthetic_rows(model, warehouse, capsys):
+def test_the_saved_model_makes_the_rows_of_training_again_and_those_of_new_synthetic_rows(
+    model: str, warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse(f'model = "{model}"\nsteps = 20', categorical=1)
     assert main([str(house.config_path)]) == 0
     first = refined(house)
@@ -32,7 +37,9 @@ def test_the_saved_model_makes_the_rows_of_training_again_and_those_of_new_synth
     assert set(more["synthetic_row_id"].to_pylist()) == set(delta_rows(house.table("synthetic"))["row_id"].to_pylist())
 
 
-def test_a_second_time_nothing_changes_and_it_is_said(warehouse, capsys):
+def test_a_second_time_nothing_changes_and_it_is_said(
+    warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse("steps = 5")
     assert main([str(house.config_path)]) == 0
     house.write_synthetic({1: 60})
@@ -49,7 +56,9 @@ def test_a_second_time_nothing_changes_and_it_is_said(warehouse, capsys):
         assert DeltaTable(house.table("refined")).version() == version
 
 
-def test_two_ranks_make_the_same_rows_as_one_and_classes_may_be_fewer(ranks, tmp_path):
+def test_two_ranks_make_the_same_rows_as_one_and_classes_may_be_fewer(
+    ranks: Callable[[int], Ranks], tmp_path: Path
+) -> None:
     houses = [mixed(tmp_path / name) for name in ("one", "two")]
     for house in houses:
         house.configure(SETTINGS.replace("steps = 400", "steps = 20"))
@@ -65,8 +74,10 @@ def test_two_ranks_make_the_same_rows_as_one_and_classes_may_be_fewer(ranks, tmp
 
 
 @pytest.mark.torchrun
-def test_what_cannot_be_generated_is_refused_in_a_sentence(warehouse, capsys):
-    def said(house) -> str:
+def test_what_cannot_be_generated_is_refused_in_a_sentence(
+    warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(house: Warehouse) -> str:
         for door in (main, lambda argv: raresmith(["refine", *argv])):
             assert door([str(house.config_path), "--only-generate"]) == 2
             err = capsys.readouterr().err

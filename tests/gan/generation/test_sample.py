@@ -1,5 +1,5 @@
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from deltalake import write_deltalake
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import Warehouse
+from tests.gan.ranks import Ranks
 from tests.gan.test_train import mixed
 
 from raresmith.cli import main
@@ -48,8 +49,8 @@ def generated(source: object, output: Path, *words: str) -> pa.Table:
     ("model", "latent"), [*((model, "noise") for model in GENERATORS), ("redraw", "synthetic"), ("vae", "synthetic")]
 )
 def test_rows_come_in_the_raw_schema_from_the_folder_alone_and_more_rows_begin_alike(
-    model, latent, warehouse, tmp_path, capsys
-):
+    model: str, latent: str, warehouse: Callable[..., Warehouse], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     house = trained(
         warehouse, f'model = "{model}"\nlatent = "{latent}"', categorical=2, classes=CLASSES,
         real={0: 50, 1: 40, 2: 20}, synthetic={1: 60, 2: 30},
@@ -74,7 +75,9 @@ def test_rows_come_in_the_raw_schema_from_the_folder_alone_and_more_rows_begin_a
     assert generated(folder, tmp_path / "other.parquet", "--seed", "1") != rows
 
 
-def test_a_model_that_starts_from_synthetic_rows_takes_those_of_the_run_each_once(warehouse, tmp_path, capsys):
+def test_a_model_that_starts_from_synthetic_rows_takes_those_of_the_run_each_once(
+    warehouse: Callable[..., Warehouse], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     house = trained(warehouse, 'model = "gan"', synthetic={1: 350})
     rows = generated(house.config_path, tmp_path / "rows.parquet")
     refined = delta_rows(house.table("refined"))
@@ -92,24 +95,29 @@ def test_a_model_that_starts_from_synthetic_rows_takes_those_of_the_run_each_onc
     assert not (tmp_path / "x.csv").exists()
 
 
-def test_a_file_in_the_root_is_written_there(monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        "raresmith.gan.generation.output.open_folder", lambda place: asked.append(place) or Disk(Path())
-    )
+def test_a_file_in_the_root_is_written_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def opened(place: str) -> Disk:
+        asked.append(place)
+        return Disk(Path())
+
+    monkeypatch.setattr("raresmith.gan.generation.output.open_folder", opened)
     for output in ("/x.json", "x.json", "a/x.json", "s3://b/x.json"):
         with pytest.raises(ValueError, match="no rows"):
             write_output(output.replace("json", "parquet"), pa.schema([]), raising())
     assert asked == ["/", ".", "a", "s3://b"]
 
 
-def raising():
+def raising() -> Iterator[pa.RecordBatch]:
     raise ValueError("no rows")
     yield
 
 
 @pytest.mark.parametrize("model", ["redraw", "vae"])
-def test_others_go_through_the_synthetic_rows_again_with_other_draws(model, warehouse, tmp_path):
+def test_others_go_through_the_synthetic_rows_again_with_other_draws(
+    model: str, warehouse: Callable[..., Warehouse], tmp_path: Path
+) -> None:
     house = trained(warehouse, f'model = "{model}"', categorical=1, synthetic={1: 30})
     rows = generated(house.config_path, tmp_path / "rows.parquet")
     from_noise = generated(folder_of(house), tmp_path / "noise.parquet")
@@ -119,7 +127,9 @@ def test_others_go_through_the_synthetic_rows_again_with_other_draws(model, ware
     assert generated(house.config_path, tmp_path / "again.parquet") == rows
 
 
-def test_classes_have_their_shares_of_the_synthetic_rows_or_are_the_one_asked_for(warehouse, tmp_path):
+def test_classes_have_their_shares_of_the_synthetic_rows_or_are_the_one_asked_for(
+    warehouse: Callable[..., Warehouse], tmp_path: Path
+) -> None:
     house = trained(
         warehouse, 'model = "vae"\nlatent = "noise"', classes=CLASSES, real={0: 20, 1: 20, 2: 20},
         synthetic={1: 80, 2: 20},
@@ -135,7 +145,9 @@ def test_classes_have_their_shares_of_the_synthetic_rows_or_are_the_one_asked_fo
     assert set(one["class"].to_pylist()) == {"worse"}
 
 
-def test_the_other_columns_follow_from_those_that_are_given(warehouse, tmp_path):
+def test_the_other_columns_follow_from_those_that_are_given(
+    warehouse: Callable[..., Warehouse], tmp_path: Path
+) -> None:
     house = warehouse('model = "redraw"\nsteps = 150', categorical=2, real={0: 50, 1: 400})
     features = delta_rows(house.table("features"))
     linked = features.set_column(features.schema.get_field_index("c1"), features.schema.field("c1"), features["c0"])
@@ -153,7 +165,9 @@ def test_the_other_columns_follow_from_those_that_are_given(warehouse, tmp_path)
         assert len(set(rows["n1"].to_pylist())) > 50
 
 
-def test_rows_that_equal_a_train_row_are_made_anew_or_left_out_where_the_run_is_known(warehouse, tmp_path, capsys):
+def test_rows_that_equal_a_train_row_are_made_anew_or_left_out_where_the_run_is_known(
+    warehouse: Callable[..., Warehouse], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     house = trained(warehouse, 'model = "redraw"', numeric=0, categorical=3)
     seen = delta_rows(house.table("features")).to_pandas().query("split == 'train' and label == 1")
     values = {0: None, 2: "a", 3: "b", 5: "d"}
@@ -173,7 +187,7 @@ def test_rows_that_equal_a_train_row_are_made_anew_or_left_out_where_the_run_is_
     assert f"{len(rows)} made, {300 - len(rows)} equal to a train row, left out" in capsys.readouterr().out
 
 
-def test_a_row_is_a_function_of_the_seed_and_its_number_alone(warehouse):
+def test_a_row_is_a_function_of_the_seed_and_its_number_alone(warehouse: Callable[..., Warehouse]) -> None:
     house = trained(warehouse, 'model = "redraw"', categorical=1)
     sampler = Sampler(load_model(folder_of(house), CPU), SampleRequest(num_samples=3 * BLOCK, seed=5))
     whole = pa.Table.from_batches(sampler.blocks(0, 3 * BLOCK))
@@ -183,7 +197,7 @@ def test_a_row_is_a_function_of_the_seed_and_its_number_alone(warehouse):
         assert part == whole[first * BLOCK :][:100]
 
 
-def test_two_processes_make_the_same_file_as_one(ranks, tmp_path):
+def test_two_processes_make_the_same_file_as_one(ranks: Callable[[int], Ranks], tmp_path: Path) -> None:
     house = mixed(tmp_path / "house")
     house.configure('model = "redraw"\nsteps = 5\nlatent = "noise"\ndevice = "cpu"')
     assert refine([str(house.config_path)]) == 0
@@ -195,7 +209,9 @@ def test_two_processes_make_the_same_file_as_one(ranks, tmp_path):
     assert not list(tmp_path.glob("*.parts/*"))
 
 
-def test_every_format_holds_the_same_rows_and_replaces_what_is_there(warehouse, tmp_path):
+def test_every_format_holds_the_same_rows_and_replaces_what_is_there(
+    warehouse: Callable[..., Warehouse], tmp_path: Path
+) -> None:
     house = trained(warehouse, 'model = "vae"\nlatent = "noise"', categorical=1)
     rows = generated(folder_of(house), tmp_path / "rows.parquet")
     for seed in ("1", "0"):
@@ -208,7 +224,9 @@ def test_every_format_holds_the_same_rows_and_replaces_what_is_there(warehouse, 
     assert delta_rows(str(tmp_path / "table")).to_pylist() == rows.to_pylist()
 
 
-def test_rows_that_cannot_be_made_leave_what_is_there(warehouse, tmp_path, capsys):
+def test_rows_that_cannot_be_made_leave_what_is_there(
+    warehouse: Callable[..., Warehouse], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     house = trained(warehouse, 'model = "vae"\nlatent = "noise"')
     generated(folder_of(house), tmp_path / "rows.parquet")
     kept = (tmp_path / "rows.parquet").read_bytes()
@@ -240,7 +258,13 @@ def test_rows_that_cannot_be_made_leave_what_is_there(warehouse, tmp_path, capsy
         (("--logical-date", "2025-01-01"), "--logical-date goes with a configuration"),
     ],
 )
-def test_a_request_that_cannot_be_is_refused_in_a_sentence(words, sentence, warehouse, tmp_path, capsys):
+def test_a_request_that_cannot_be_is_refused_in_a_sentence(
+    words: tuple[str, ...],
+    sentence: str,
+    warehouse: Callable[..., Warehouse],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     house = trained(warehouse, 'model = "vae"\nlatent = "noise"')
     capsys.readouterr()
     asked = ["--num-samples", "5", "--output", str(tmp_path / "x.csv"), *words]
@@ -250,7 +274,9 @@ def test_a_request_that_cannot_be_is_refused_in_a_sentence(words, sentence, ware
     assert not (tmp_path / "x.csv").exists()
 
 
-def test_a_model_that_is_not_there_or_does_not_fit_is_refused(warehouse, tmp_path, capsys):
+def test_a_model_that_is_not_there_or_does_not_fit_is_refused(
+    warehouse: Callable[..., Warehouse], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     house, other = (warehouse('model = "redraw"\nsteps = 2', numeric=n, name=str(n)) for n in (2, 3))
     asked = ["--num-samples", "5", "--output", str(tmp_path / "x.csv")]
     for source in (str(house.config_path), str(tmp_path / "nowhere")):
@@ -266,7 +292,9 @@ def test_a_model_that_is_not_there_or_does_not_fit_is_refused(warehouse, tmp_pat
     assert "has no rows of the classes [1]; run oversample first" in capsys.readouterr().err
 
 
-def test_names_that_delta_refuses_are_refused_before_a_row_is_made(warehouse, tmp_path, capsys):
+def test_names_that_delta_refuses_are_refused_before_a_row_is_made(
+    warehouse: Callable[..., Warehouse], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     house = trained(warehouse, 'model = "vae"\nlatent = "noise"')
     folder = Path(folder_of(house))
     tensors, card = read_tensors(Disk(folder), "model")

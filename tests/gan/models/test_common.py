@@ -17,7 +17,7 @@ from raresmith.gan.data.representation import Representation
 from raresmith.gan.data.rows import Rows
 from raresmith.gan.generation.copies import TrainRows
 from raresmith.gan.generation.generate import blocks
-from raresmith.gan.models.base import Model, Setting
+from raresmith.gan.models.base import Latent, Model, Setting
 from raresmith.gan.privacy.private_gan import make_batch_sampler
 from raresmith.gan.ranks import Ranks
 from raresmith.generators.base import Generator
@@ -38,7 +38,7 @@ def rows_of(encoder: Encoder, counts: dict[int, int], seed: int) -> Rows:
     return Rows(*Representation(encoder).split(columns, "rows"), classes)
 
 
-def setting_of(encoder: Encoder, classes: tuple[int, ...], latent: str = "synthetic", seed: int = 3) -> Setting:
+def setting_of(encoder: Encoder, classes: tuple[int, ...], latent: Latent = "synthetic", seed: int = 3) -> Setting:
     return Setting(representation=Representation(encoder), latent=latent, classes=classes, seed=seed, device=CPU)
 
 
@@ -47,7 +47,7 @@ def trained(
     encoder: Encoder = MIXED,
     counts: tuple[dict[int, int], dict[int, int]] = ({1: 30, 2: 20}, {1: 60, 2: 40}),
     *,
-    latent: str = "synthetic",
+    latent: Latent = "synthetic",
     seed: int = 3,
 ) -> Model:
     """A model after a few steps on real and synthetic rows of so many of each class, ready to make rows."""
@@ -80,14 +80,14 @@ def assert_valid(representation: Representation, rows: torch.Tensor) -> None:
         assert ((block == 0) | (block == 1)).all() and (block.sum(1) == 1).all()
 
 
-def test_what_is_known_of_them_needs_no_torch():
+def test_what_is_known_of_them_needs_no_torch() -> None:
     words = "import sys; from raresmith.generators.registry import GENERATORS as known"
     uses = "[spec.Parameters() for spec in known.values()]; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", f"{words}; {uses}"], check=True)
 
 
 @every_generator
-def test_networks_and_what_is_known_of_them_name_each_other(name):
+def test_networks_and_what_is_known_of_them_name_each_other(name: str) -> None:
     spec = GENERATORS[name]
     assert spec.name == name and spec.title and 0 < spec.learning_rate < 1
     assert issubclass(spec.model(), Model) and spec.model().spec is spec
@@ -99,7 +99,7 @@ def test_networks_and_what_is_known_of_them_name_each_other(name):
             spec.read_parameters({**dataclasses.asdict(parameters), field.name: [None]})
 
 
-def test_settings_in_a_card_are_of_their_types_and_pass_the_generators_own_check():
+def test_settings_in_a_card_are_of_their_types_and_pass_the_generators_own_check() -> None:
     class Wide(Generator):
         @dataclasses.dataclass(frozen=True, kw_only=True)
         class Parameters:
@@ -123,7 +123,7 @@ def test_settings_in_a_card_are_of_their_types_and_pass_the_generators_own_check
 
 
 @every_generator
-def test_the_seed_decides_the_weights(name):
+def test_the_seed_decides_the_weights(name: str) -> None:
     one, same, other = trained(name), trained(name), trained(name, seed=4)
     assert one.weights().keys() == same.weights().keys()
     assert all(torch.equal(tensor, same.weights()[key]) for key, tensor in one.weights().items())
@@ -132,7 +132,7 @@ def test_the_seed_decides_the_weights(name):
 
 @pytest.mark.parametrize("latent", ["synthetic", "noise"])
 @every_generator
-def test_a_model_of_its_weights_and_sizes_makes_the_same_rows(name, latent):
+def test_a_model_of_its_weights_and_sizes_makes_the_same_rows(name: str, latent: Latent) -> None:
     model, spec = trained(name, latent=latent), GENERATORS[name]
     again: Model = spec.model().rebuild(setting_of(MIXED, (1, 2), latent), spec.Parameters(), model.sizes)
     for key, tensor in again.weights().items():
@@ -160,7 +160,9 @@ def test_a_model_of_its_weights_and_sizes_makes_the_same_rows(name, latent):
     ids=["mixed", "two rows", "two of a class", "a number", "a category", "categories", "numbers", "one synthetic"],
 )
 @every_generator
-def test_any_rows_are_learnt_from_and_valid_ones_are_made(name, columns, real, synthetic, latent):
+def test_any_rows_are_learnt_from_and_valid_ones_are_made(
+    name: str, columns: tuple[int, int], real: dict[int, int], synthetic: dict[int, int], latent: Latent
+) -> None:
     encoder = make_encoder(*columns, LABELS)
     model = trained(name, encoder, (real, synthetic), latent=latent)
     rows = rows_of(encoder, synthetic, 1)
@@ -175,7 +177,7 @@ def test_any_rows_are_learnt_from_and_valid_ones_are_made(name, columns, real, s
 
 
 @every_generator
-def test_columns_that_are_given_stay_where_it_says_that_they_can(name):
+def test_columns_that_are_given_stay_where_it_says_that_they_can(name: str) -> None:
     model, rows = trained(name, latent="noise"), rows_of(MIXED, {1: 30, 2: 30}, 5)
     given = torch.tensor([True, False, False, True, False])
     if not GENERATORS[name].can_condition:
@@ -191,7 +193,7 @@ def test_columns_that_are_given_stay_where_it_says_that_they_can(name):
 
 
 @every_generator
-def test_it_trains_privately_where_it_says_that_it_can(name):
+def test_it_trains_privately_where_it_says_that_it_can(name: str) -> None:
     spec = GENERATORS[name]
     if not spec.can_train_privately():
         assert spec.private_networks == ""

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,26 +24,26 @@ def sizes(network: nn.Module) -> list[tuple[int, int]]:
     return [(m.in_features, m.out_features) for m in network.modules() if isinstance(m, nn.Linear)]
 
 
-def test_the_small_generator_has_the_published_parameters():
+def test_the_small_generator_has_the_published_parameters() -> None:
     generator = Generator("small", 29, 29)
     assert sizes(generator) == [(29, 32), (32, 64), (64, 128), (128, 29)]
     assert trainable(generator) == 15_581
     assert trainable(generator) + running(generator) == 16_029
 
 
-def test_the_small_discriminator_has_the_published_parameters():
+def test_the_small_discriminator_has_the_published_parameters() -> None:
     discriminator = Discriminator("small", 29)
     assert sizes(discriminator) == [(29, 128), (128, 64), (64, 32), (32, 32), (32, 16), (16, 1)]
     assert trainable(discriminator) == 15_777
     assert running(discriminator) == 0
 
 
-def test_the_small_generator_ends_linear_and_normalises_after_each_relu():
+def test_the_small_generator_ends_linear_and_normalises_after_each_relu() -> None:
     kinds = [type(layer).__name__ for layer in Generator("small", 4, 4).layers]
     assert kinds == ["Linear", "ReLU", "GlobalBatchNorm"] * 3 + ["Linear"]
 
 
-def test_the_smotified_networks_have_the_sizes_of_the_paper():
+def test_the_smotified_networks_have_the_sizes_of_the_paper() -> None:
     assert sizes(Generator("smotified", 7, 7)) == [(7, 128), (128, 256), (256, 512), (512, 1024), (1024, 7)]
     discriminator = Discriminator("smotified", 7)
     assert sizes(discriminator) == [(7, 512), (512, 256), (256, 128), (128, 1)]
@@ -50,7 +51,7 @@ def test_the_smotified_networks_have_the_sizes_of_the_paper():
     assert slopes == {0.2}
 
 
-def test_weights_start_as_he_proposed():
+def test_weights_start_as_he_proposed() -> None:
     torch.manual_seed(0)
     layer = Generator("smotified", 50, 50).layers[9]
     assert layer.weight.shape == (1024, 512)
@@ -78,7 +79,7 @@ dist.destroy_process_group()
 
 
 @pytest.mark.torchrun
-def test_two_ranks_normalise_unequal_shares_as_one_does_all_rows_also_far_from_zero(tmp_path):
+def test_two_ranks_normalise_unequal_shares_as_one_does_all_rows_also_far_from_zero(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(32, 3, generator=generator) * torch.tensor([1.0, 0.5, 3.0]) + torch.tensor([0.0, 2000.0, -5e3])
     slopes = torch.randn(32, 3, generator=generator)

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -6,11 +7,11 @@ import pytest
 import torch
 from deltalake import write_deltalake
 from tests.delta_rows import delta_rows
-from tests.gan.conftest import make_encoder
+from tests.gan.conftest import Warehouse, make_encoder
 
 from raresmith.gan.data.representation import Representation
 from raresmith.gan.data.rows import Batch, Rows
-from raresmith.gan.models.base import Setting
+from raresmith.gan.models.base import Latent, Setting
 from raresmith.gan.models.discretizer import Discretizer
 from raresmith.gan.models.masked_columns import MaskedColumns
 from raresmith.gan.models.redraw import Redraw, _drawn
@@ -25,7 +26,7 @@ def counting(tokens: Discretizer, counted: torch.Tensor) -> MaskedColumns:
     return net
 
 
-def test_pairs_are_counted_as_by_hand():
+def test_pairs_are_counted_as_by_hand() -> None:
     codes = np.array([[0, 0], [0, 0], [0, 1], [1, 1]])
     tokens = Discretizer.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
     counted = tokens.of(torch.zeros(4, 0), torch.from_numpy(codes))
@@ -38,7 +39,7 @@ def test_pairs_are_counted_as_by_hand():
     assert ratios[0, 0].item() == pytest.approx(np.log(4 / 7 / 0.5), rel=1e-6)
 
 
-def test_a_row_is_taken_out_of_the_counts_that_it_is_compared_with():
+def test_a_row_is_taken_out_of_the_counts_that_it_is_compared_with() -> None:
     codes = np.array([[0, 0], [0, 1], [1, 1], [1, 1]])
     tokens = Discretizer.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
     counted = tokens.of(torch.zeros(4, 0), torch.from_numpy(codes))
@@ -58,7 +59,7 @@ def _one_hot(tokens: torch.Tensor, total: int) -> torch.Tensor:
     return torch.zeros(total).index_fill(0, tokens, 1.0)
 
 
-def test_a_column_does_not_see_itself_nor_what_is_hidden():
+def test_a_column_does_not_see_itself_nor_what_is_hidden() -> None:
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 3, (50, 4))
     tokens = Discretizer.fitted(rng.normal(size=(50, 2)).astype(np.float32), codes, [False, False], [3] * 4)
@@ -74,7 +75,7 @@ def test_a_column_does_not_see_itself_nor_what_is_hidden():
     assert torch.equal(*logits)
 
 
-def trained(rows: Rows, encoder_columns: tuple[int, int], steps: int, latent: str = "synthetic") -> Redraw:
+def trained(rows: Rows, encoder_columns: tuple[int, int], steps: int, latent: Latent = "synthetic") -> Redraw:
     representation = Representation(make_encoder(*encoder_columns))
     setting = Setting(representation=representation, latent=latent, classes=(1,), seed=0, device=CPU)
     model = Redraw.build(setting, None, lambda: rows)
@@ -102,7 +103,7 @@ def linked(n: int, seed: int) -> Rows:
 
 
 @pytest.mark.parametrize("latent", ["synthetic", "noise"])
-def test_redrawn_rows_keep_what_links_the_columns(latent):
+def test_redrawn_rows_keep_what_links_the_columns(latent: Latent) -> None:
     real = linked(400, 0)
     model = trained(real, (2, 2), 150, latent)
     start = linked(2000, 1)
@@ -118,13 +119,13 @@ def test_redrawn_rows_keep_what_links_the_columns(latent):
     assert (changed.any(dim=1).float().mean() > 0.6) == (latent == "noise")
 
 
-def test_a_column_is_drawn_with_the_probabilities_of_the_model():
+def test_a_column_is_drawn_with_the_probabilities_of_the_model() -> None:
     logits = torch.tensor([[0.0, math.log(3), -math.inf, math.log(4)]]).expand(8000, 4)
     drawn = _drawn(logits, (torch.arange(8000) + 0.5) / 8000)
     assert torch.bincount(drawn, minlength=4).tolist() == [1000, 3000, 0, 4000]
 
 
-def test_training_lowers_the_cross_entropy():
+def test_training_lowers_the_cross_entropy() -> None:
     rows = linked(300, 0)
     fresh, model = trained(rows, (2, 2), 0), trained(rows, (2, 2), 150)
     held = linked(300, 7)
@@ -135,7 +136,9 @@ def test_training_lowers_the_cross_entropy():
     assert losses[1] < losses[0] - 0.05
 
 
-def test_rows_are_redrawn_from_their_base_rows_whatever_the_synthetic_rows_are(warehouse):
+def test_rows_are_redrawn_from_their_base_rows_whatever_the_synthetic_rows_are(
+    warehouse: Callable[..., Warehouse],
+) -> None:
     refined = []
     for name in ("one", "two"):
         house = warehouse('model = "redraw"\nsteps = 5', categorical=1, name=name)

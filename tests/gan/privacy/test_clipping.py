@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from raresmith.gan.models.networks import Discriminator
+from raresmith.gan.models.networks import Architecture, Discriminator
 from raresmith.gan.privacy.clipping import clipped_sum
 
 
-def discriminator(architecture: str = "small", d: int = 4) -> Discriminator:
+def discriminator(architecture: Architecture = "small", d: int = 4) -> Discriminator:
     torch.manual_seed(3)
     return Discriminator(architecture, d)
 
@@ -21,7 +21,7 @@ def gradient_of(network: Discriminator, row: torch.Tensor, is_real: torch.Tensor
 
 @pytest.mark.parametrize("longest", [1e-3, 2.0, 1e6])
 @pytest.mark.parametrize("architecture", ["small", "smotified"])
-def test_the_sum_is_that_of_the_cut_gradients_of_single_rows(architecture, longest):
+def test_the_sum_is_that_of_the_cut_gradients_of_single_rows(architecture: Architecture, longest: float) -> None:
     network = discriminator(architecture)
     rows, is_real = torch.randn(20, 4) * torch.logspace(-1, 1, 20)[:, None], (torch.arange(20) < 9).float()
     counts = torch.arange(20) % 3 != 0
@@ -45,7 +45,9 @@ numbers = st.floats(width=32)
 
 @settings(max_examples=200, deadline=None)
 @given(row=st.lists(numbers, min_size=4, max_size=4), is_real=st.booleans(), longest=st.floats(1e-3, 1e3))
-def test_no_row_whatever_its_numbers_moves_the_sum_by_more_than_the_longest(row, is_real, longest):
+def test_no_row_whatever_its_numbers_moves_the_sum_by_more_than_the_longest(
+    row: list[float], is_real: bool, longest: float
+) -> None:
     network = discriminator()
     rows = torch.cat([torch.randn(7, 4), torch.tensor([row])])
     targets = torch.cat([torch.ones(7), torch.tensor([float(is_real)])])
@@ -53,7 +55,7 @@ def test_no_row_whatever_its_numbers_moves_the_sum_by_more_than_the_longest(row,
     assert float((there - gone).norm()) <= longest * (1 + 1e-4)
 
 
-def test_a_row_that_is_not_finite_adds_nothing():
+def test_a_row_that_is_not_finite_adds_nothing() -> None:
     network = discriminator()
     rows = torch.randn(3, 4)
     rows[1, 2] = float("nan")

@@ -23,10 +23,11 @@ def poisson(
 def drawn(batches: PoissonBatchSampler, step: int) -> np.ndarray:
     positions = batches.real(step)
     assert not (positions[positions.argmin() :] >= 0).any() or (positions >= 0).all()
-    return (positions[positions >= 0] + batches.real_range[0]).numpy()
+    rows: np.ndarray = (positions[positions >= 0] + batches.real_range[0]).numpy()
+    return rows
 
 
-def test_each_row_is_drawn_by_itself_at_the_rate_of_its_class():
+def test_each_row_is_drawn_by_itself_at_the_rate_of_its_class() -> None:
     batches, steps = poisson(), 20_000
     indicators = np.zeros((steps, 440), dtype=bool)
     for step in range(steps):
@@ -45,28 +46,28 @@ def test_each_row_is_drawn_by_itself_at_the_rate_of_its_class():
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 7])
-def test_any_number_of_ranks_draws_the_same_sample(world_size):
+def test_any_number_of_ranks_draws_the_same_sample(world_size: int) -> None:
     alone, ranks = poisson(), [poisson(rank, world_size) for rank in range(world_size)]
     for step in range(50):
         assert drawn(alone, step).tolist() == np.concatenate([drawn(rank, step) for rank in ranks]).tolist()
 
 
-def test_the_secret_draws_and_not_the_seed():
+def test_the_secret_draws_and_not_the_seed() -> None:
     samples = [drawn(poisson(secret=a, seed=b), 0).tolist() for a, b in ((5, 1), (5, 2), (6, 1))]
     assert samples[0] == samples[1] != samples[2]
 
 
-def test_all_steps_have_one_shape():
+def test_all_steps_have_one_shape() -> None:
     batches = poisson()
     assert {len(batches.real(step)) for step in range(200)} == {most_drawn(16)}
     assert {len(poisson(rank, 16).real(0)) for rank in range(16)} == {27, 28}  # all rows of the rank
 
 
 @pytest.mark.parametrize(("n", "rate"), [(10**7, 3e-6), (10**6, 1e-3), (1000, 0.5), (100, 0.99), (10**9, 1e-12)])
-def test_a_sample_is_longer_than_its_place_with_no_chance_worth_naming(n, rate):
+def test_a_sample_is_longer_than_its_place_with_no_chance_worth_naming(n: int, rate: float) -> None:
     assert binom.sf(most_drawn(n * rate), n, rate) < math.exp(-50)
 
 
-def test_a_batch_of_more_rows_than_a_class_has_is_refused():
+def test_a_batch_of_more_rows_than_a_class_has_is_refused() -> None:
     with pytest.raises(DataError, match=r"batch_size = 128 wants 48.0 real rows of class 0 .* there are 40; lower"):
         poisson(batch_size=128)

@@ -1,9 +1,11 @@
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -36,7 +38,7 @@ def private(steps: int, every: int = 500) -> str:
 def dies_after_a_checkpoint(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     save = checkpoint.save_checkpoint
 
-    def save_and_die(*arguments):
+    def save_and_die(*arguments: Any) -> NoReturn:
         save(*arguments)
         raise KeyboardInterrupt
 
@@ -65,7 +67,9 @@ def mixed(tmp_path: Path) -> Callable[[str], Warehouse]:
     return make
 
 
-def test_a_run_that_dies_goes_on_with_the_same_noise_to_the_bit(mixed, tmp_path, monkeypatch):
+def test_a_run_that_dies_goes_on_with_the_same_noise_to_the_bit(
+    mixed: Callable[[str], Warehouse], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = mixed(private(15, every=5))
     dies_after_a_checkpoint(broken, monkeypatch)
     whole = copied(broken, tmp_path / "whole")
@@ -79,7 +83,12 @@ def test_a_run_that_dies_goes_on_with_the_same_noise_to_the_bit(mixed, tmp_path,
         assert card(broken)[noted] == card(whole)[noted]
 
 
-def test_two_ranks_train_as_one_does_and_the_secret_is_the_first_ones(mixed, torchrun, tmp_path, monkeypatch):
+def test_two_ranks_train_as_one_does_and_the_secret_is_the_first_ones(
+    mixed: Callable[[str], Warehouse],
+    torchrun: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     one = mixed(private(40))
     two = copied(one, tmp_path / "two")
     # Each rank's own randomness, made known: rank 0 has that of the run of one process.
@@ -99,7 +108,7 @@ def test_two_ranks_train_as_one_does_and_the_secret_is_the_first_ones(mixed, tor
     assert refined(two)["row_id"] == refined(one)["row_id"]
 
 
-def test_the_noise_cannot_be_drawn_from_what_the_card_names(warehouse):
+def test_the_noise_cannot_be_drawn_from_what_the_card_names(warehouse: Callable[..., Warehouse]) -> None:
     houses = [warehouse(private(5), name=name) for name in ("first", "second")]
     shutil.rmtree(houses[1].folder / "tables")
     shutil.copytree(houses[0].folder / "tables", houses[1].folder / "tables")
@@ -114,8 +123,10 @@ def test_the_noise_cannot_be_drawn_from_what_the_card_names(warehouse):
     assert sorted(path.name for path in models.iterdir()) == ["model.json", "model.md", "model.safetensors", "staging"]
 
 
-def test_the_secret_goes_also_where_a_run_dies_right_after_the_model_is_saved(warehouse, monkeypatch):
-    def die(_):
+def test_the_secret_goes_also_where_a_run_dies_right_after_the_model_is_saved(
+    warehouse: Callable[..., Warehouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     house = warehouse(private(20, every=10))
@@ -129,7 +140,9 @@ def test_the_secret_goes_also_where_a_run_dies_right_after_the_model_is_saved(wa
     assert sorted(path.name for path in models.iterdir()) == ["model.json", "model.md", "model.safetensors", "staging"]
 
 
-def test_the_card_its_page_and_the_report_name_what_was_spent(warehouse, capsys):
+def test_the_card_its_page_and_the_report_name_what_was_spent(
+    warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse(private(20), categorical=1, real={0: 50, 1: 200})
     assert main([str(house.config_path)]) == 0
     spent = card(house)["differential_privacy"]
@@ -147,14 +160,16 @@ def test_the_card_its_page_and_the_report_name_what_was_spent(warehouse, capsys)
     assert load_model(str(Path(house.table("models")) / "r"), torch.device("cpu")).called == "gan, small, from noise"
 
 
-def test_without_it_the_card_says_that_training_was_not_private(warehouse):
+def test_without_it_the_card_says_that_training_was_not_private(warehouse: Callable[..., Warehouse]) -> None:
     house = warehouse("steps = 5")
     assert main([str(house.config_path)]) == 0
     assert card(house)["differential_privacy"] is None
     assert "it was not differentially private" in (Path(house.table("models")) / "r" / "model.md").read_text()
 
 
-def test_a_delta_that_lets_a_row_be_shown_is_refused(warehouse, capsys):
+def test_a_delta_that_lets_a_row_be_shown_is_refused(
+    warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     house = warehouse(private(5).replace("1e-4", "0.01"), real={0: 50, 1: 100})
     assert main([str(house.config_path)]) == 2
     assert "refine.privacy.delta = 0.01 allows a training that shows one of its 100 real" in capsys.readouterr().err
@@ -194,7 +209,7 @@ def noisy_gradients(model: PrivateGan, batches: list[Batch], made: torch.Tensor)
     return given
 
 
-def test_the_discriminator_steps_along_the_sum_of_cut_gradients_with_the_noise_of_the_multiplier():
+def test_the_discriminator_steps_along_the_sum_of_cut_gradients_with_the_noise_of_the_multiplier() -> None:
     batch, made = batch_of(100, torch.arange(100) < 37), torch.randn(64, 4)
     noise = []
     for _ in range(2):  # the same weights, another secret
@@ -211,7 +226,7 @@ def test_the_discriminator_steps_along_the_sum_of_cut_gradients_with_the_noise_o
     assert abs(np.corrcoef(*noise)[0, 1]) < 5 / np.sqrt(len(noise[0]))
 
 
-def test_every_step_has_noise_of_its_own():
+def test_every_step_has_noise_of_its_own() -> None:
     model = prepared()
     nothing, made = batch_of(10, torch.zeros(10, dtype=torch.bool)), torch.zeros(0, 4)
     seen = noisy_gradients(model, [replace(nothing, step=step) for step in range(3)], made)
@@ -219,7 +234,7 @@ def test_every_step_has_noise_of_its_own():
     assert np.abs(correlations).max() < 5 / np.sqrt(len(seen[0]))
 
 
-def test_the_loss_that_is_noted_does_not_depend_on_the_real_rows_of_the_step():
+def test_the_loss_that_is_noted_does_not_depend_on_the_real_rows_of_the_step() -> None:
     losses = []
     for shift in (0.0, 100.0):
         model = prepared()

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from deltalake import write_deltalake
 from safetensors.numpy import load_file
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import Warehouse
+from tests.gan.ranks import Ranks
 from torch._dynamo.utils import counters
 
 from raresmith.gan.launch import environment
@@ -27,7 +29,7 @@ def trained(house: Warehouse) -> tuple[dict[str, np.ndarray], list[list[float]]]
     return load_file(folder / "model.safetensors"), json.loads((folder / "model.json").read_text())["losses"]
 
 
-def twins(warehouse, *settings: str) -> list[Warehouse]:
+def twins(warehouse: Callable[..., Warehouse], *settings: str) -> list[Warehouse]:
     """Warehouses of the same rows."""
     houses = [warehouse(f"{SETTINGS}\n{more}", categorical=1, name=f"house{i}") for i, more in enumerate(settings)]
     for house in houses[1:]:
@@ -36,7 +38,9 @@ def twins(warehouse, *settings: str) -> list[Warehouse]:
 
 
 @pytest.mark.parametrize("model", [model for model in GENERATORS if GENERATORS[model].can_compile])
-def test_compiled_networks_train_as_they_do_uncompiled(model, warehouse, capsys):
+def test_compiled_networks_train_as_they_do_uncompiled(
+    model: str, warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     houses = twins(warehouse, f'model = "{model}"', f'model = "{model}"\ncompile = true')
     torch.compiler.reset()
     graphs = counters["stats"]["unique_graphs"]
@@ -51,7 +55,9 @@ def test_compiled_networks_train_as_they_do_uncompiled(model, warehouse, capsys)
         np.testing.assert_allclose(compiled[name], tensor, atol=2e-3, err_msg=name)
 
 
-def test_two_ranks_train_compiled_as_one_does(ranks, warehouse, capsys):
+def test_two_ranks_train_compiled_as_one_does(
+    ranks: Callable[[int], Ranks], warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
     houses = twins(warehouse, *2 * ['model = "gan"\ncompile = true'])
     assert main([str(houses[0].config_path)]) == 0
     pair = ranks(2)
@@ -64,10 +70,12 @@ def test_two_ranks_train_compiled_as_one_does(ranks, warehouse, capsys):
         np.testing.assert_allclose(two[name], tensor, atol=2e-3, err_msg=name)
 
 
-def test_without_a_compiler_training_goes_on_and_it_is_said_in_a_line(warehouse, tmp_path):
+def test_without_a_compiler_training_goes_on_and_it_is_said_in_a_line(
+    warehouse: Callable[..., Warehouse], tmp_path: Path
+) -> None:
     house = warehouse(f'{SETTINGS}\nmodel = "gan"\ncompile = true')
     nothing = {"PATH": str(tmp_path), "CXX": "", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
-    command = [sys.executable, "-m", "raresmith.gan.train", house.config_path]
+    command = [sys.executable, "-m", "raresmith.gan.train", str(house.config_path)]
     done = subprocess.run(command, env=environment() | nothing, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     said = [line for line in done.stderr.splitlines() if "torch.compile does not work here" in line]

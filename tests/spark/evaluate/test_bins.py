@@ -1,6 +1,8 @@
 """Cuts where they matter, categories as sets."""
 
 import numpy as np
+import pytest
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from tests.spark.evaluate.encoders import categorical, encoder_of, numeric
 
@@ -8,15 +10,15 @@ from raresmith.spark.evaluate.bins import Bins, fit_bins, place_cuts, with_vecto
 from raresmith.spark.evaluate.classifiers.base import FEATURES
 
 
-def test_few_values_get_a_cut_between_any_two():
+def test_few_values_get_a_cut_between_any_two() -> None:
     assert place_cuts(np.array([3.0, 1.0, 1.0, 2.0]), np.array([7.0]), max_bins=8) == (1.5, 2.5, 5.0)
 
 
-def test_a_constant_column_gets_no_cut():
+def test_a_constant_column_gets_no_cut() -> None:
     assert place_cuts(np.zeros(5), np.zeros(2), max_bins=8) == ()
 
 
-def test_rare_values_of_positive_rows_get_cuts_of_their_own():
+def test_rare_values_of_positive_rows_get_cuts_of_their_own() -> None:
     values = np.concatenate([np.zeros(10_000), np.linspace(1, 2, 100)])
     cuts = place_cuts(values, np.linspace(1.4, 1.6, 30), max_bins=32)
     assert len(cuts) <= 31
@@ -24,14 +26,16 @@ def test_rare_values_of_positive_rows_get_cuts_of_their_own():
     assert sum(1.0 < cut < 2.0 for cut in cuts) >= 20
 
 
-def test_cuts_follow_the_quantiles_where_values_are_many():
+def test_cuts_follow_the_quantiles_where_values_are_many() -> None:
     values = np.random.default_rng(0).normal(size=50_000)
     cuts = np.array(place_cuts(values, values[:100], max_bins=64))
     assert len(cuts) <= 63 and (np.diff(cuts) > 0).all()
     assert np.abs(np.searchsorted(np.sort(values), cuts) / 50_000 - 0.5).min() < 0.03
 
 
-def test_the_sample_for_the_cuts_does_not_depend_on_the_partitions(spark, monkeypatch):
+def test_the_sample_for_the_cuts_does_not_depend_on_the_partitions(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("raresmith.spark.evaluate.bins.SAMPLE_CELLS", 0)  # the floor of 10,000 rows
     rows = spark.range(30_000).select(
         F.col("id").alias("row_id"),
@@ -45,7 +49,7 @@ def test_the_sample_for_the_cuts_does_not_depend_on_the_partitions(spark, monkey
     assert 28 <= len(found[0].cuts["a"]) <= 31
 
 
-def test_vectors_hold_bins_and_codes_and_say_which_is_which(spark):
+def test_vectors_hold_bins_and_codes_and_say_which_is_which(spark: SparkSession) -> None:
     encoder = encoder_of(numeric("x"), categorical("c", 3), numeric("weight"))
     rows = spark.createDataFrame(
         [(1, 0, 0.5, 4.0, 9.0), (2, 1, 2.5, 2.0, 9.0)], "row_id long, label int, x float, c float, weight float"
@@ -58,7 +62,7 @@ def test_vectors_hold_bins_and_codes_and_say_which_is_which(spark):
     assert attributes["nominal"] == [{"idx": 1, "name": "c", "num_vals": 5}]
 
 
-def test_categories_beyond_max_bins_are_cut_like_numbers(spark):
+def test_categories_beyond_max_bins_are_cut_like_numbers(spark: SparkSession) -> None:
     encoder = encoder_of(categorical("small", 6), categorical("large", 7))
     rows = spark.createDataFrame(
         [(i, i % 2, float(2 + i % 6), float(2 + i % 7)) for i in range(50)],

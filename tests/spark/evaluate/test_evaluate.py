@@ -2,18 +2,20 @@
 
 import dataclasses
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import ConfigError, DataError
 from raresmith.evaluation.verdict import Evaluation, Judgement, value_of
-from raresmith.spark.evaluate.classifiers.base import Classifier
 from raresmith.spark.evaluate.classifiers.random_forest import RandomForest
 from raresmith.spark.evaluate.classifiers.registry import CLASSIFIERS
 from raresmith.spark.evaluate.evaluate import evaluate
@@ -47,7 +49,7 @@ def forests(num_trees: int) -> dict[str, RandomForest.Parameters]:
 
 
 @pytest.fixture(scope="module")
-def tables(spark) -> dict[str, DataFrame]:
+def tables(spark: SparkSession) -> dict[str, DataFrame]:
     """Three classes; theft is rare, and likely where `a` is high and `c` is 3 or 6."""
     generator = np.random.default_rng(1)
     n = 1800
@@ -70,7 +72,7 @@ def tables(spark) -> dict[str, DataFrame]:
 
 
 def run(tables: dict[str, DataFrame], config: EvaluateConfig = CONFIG, **others: DataFrame | None) -> Evaluation:
-    given = {**tables, **others}
+    given: dict[str, Any] = {**tables, **others}
     return evaluate(
         given["features"], given["synthetic"], given["refined"], ENCODER, config,
         run_id="r", random_state=7, cards=given["cards"],
@@ -78,7 +80,7 @@ def run(tables: dict[str, DataFrame], config: EvaluateConfig = CONFIG, **others:
 
 
 @pytest.fixture(scope="module")
-def found(tables) -> Evaluation:
+def found(tables: dict[str, DataFrame]) -> Evaluation:
     return run(tables)
 
 
@@ -87,7 +89,9 @@ def forest_of(found: Evaluation) -> Judgement:
 
 
 @pytest.mark.parametrize("partitions", [1, 7])
-def test_the_figures_do_not_depend_on_the_partitions(tables, found, partitions):
+def test_the_figures_do_not_depend_on_the_partitions(
+    tables: dict[str, DataFrame], found: Evaluation, partitions: int
+) -> None:
     again = run({name: df.repartition(partitions, "row_id") for name, df in tables.items()})
     assert again.metrics == found.metrics
     assert again.verdict == found.verdict
@@ -96,7 +100,7 @@ def test_the_figures_do_not_depend_on_the_partitions(tables, found, partitions):
         assert np.array_equal(again.samples[name], rows)
 
 
-def test_the_rows_fit_the_metrics_table(spark, found):
+def test_the_rows_fit_the_metrics_table(spark: SparkSession, found: Evaluation) -> None:
     rows = spark.createDataFrame(found.metrics, schema_of(contracts.metrics())).collect()
     assert len(rows) == len(found.metrics)
     keys = {(row["strategy"], row["split"], row["metric"], row["seed"]) for row in rows}
@@ -112,7 +116,9 @@ def test_the_rows_fit_the_metrics_table(spark, found):
         }  # fmt: skip
 
 
-def test_the_forests_have_learnt_and_every_figure_agrees_with_the_others(found, tables):
+def test_the_forests_have_learnt_and_every_figure_agrees_with_the_others(
+    found: Evaluation, tables: dict[str, DataFrame]
+) -> None:
     positives = tables["features"].where("split = 'test' and label = 2").count()
     for strategy in CONFIG.strategies:
         figures = {m.metric: m for m in found.metrics if (m.strategy, m.split) == (strategy, "test")}
@@ -124,15 +130,18 @@ def test_the_forests_have_learnt_and_every_figure_agrees_with_the_others(found, 
         recall, precision = forest_of(found).curves[strategy]
         steps = np.diff(np.append(0.0, recall))
         assert (steps * precision).sum() == pytest.approx(figures["average_precision"].value)
-        assert figures["average_precision"].low <= figures["average_precision"].high
+        interval = figures["average_precision"]
+        assert interval.low is not None and interval.high is not None
+        assert interval.low <= interval.high
         assert sum(forest_of(found).importances[strategy].values()) == pytest.approx(1.0)
     for c in forest_of(found).comparisons:
         base = value_of(found.metrics, "random_forest", "none", "test", "average_precision").value
         assert c.value - base == pytest.approx(c.difference.value)
 
 
-def test_class_balance_counts_what_each_forest_was_trained_on(found, tables):
-    train = dict(tables["features"].where("split = 'train'").groupBy("label").count().collect())
+def test_class_balance_counts_what_each_forest_was_trained_on(found: Evaluation, tables: dict[str, DataFrame]) -> None:
+    counted = tables["features"].where("split = 'train'").groupBy("label").count().collect()
+    train = {row["label"]: row["count"] for row in counted}
     before = {"chargeback": train[0], "good": train[1], "theft": train[2]}
     after = {**before, "theft": train[2] * 5}
     assert found.train_rows == {
@@ -140,13 +149,13 @@ def test_class_balance_counts_what_each_forest_was_trained_on(found, tables):
     }  # fmt: skip
 
 
-def test_samples_hold_the_positive_rows_of_each_origin(found):
+def test_samples_hold_the_positive_rows_of_each_origin(found: Evaluation) -> None:
     assert found.samples.keys() == {"real", "smote", "refined"}
     assert len(found.samples["smote"]) == 4 * len(found.samples["real"])
     assert found.samples["real"].shape[1] == len(FEATURES)
 
 
-def test_each_seed_has_its_rows_and_the_verdict_holds_all(tables):
+def test_each_seed_has_its_rows_and_the_verdict_holds_all(tables: dict[str, DataFrame]) -> None:
     config = CONFIG.replaced(strategies=("none", "smote"), seeds=(3, 4), classifiers=forests(3))
     found = run(tables, config, cards=None)
     aucs = {(m.strategy, m.seed): m.value for m in found.metrics if (m.split, m.metric) == ("test", "roc_auc")}
@@ -156,32 +165,32 @@ def test_each_seed_has_its_rows_and_the_verdict_holds_all(tables):
     assert not any(m.metric.startswith("card") for m in found.metrics)
 
 
-def test_without_the_baseline_nothing_is_compared(tables):
+def test_without_the_baseline_nothing_is_compared(tables: dict[str, DataFrame]) -> None:
     config = CONFIG.replaced(strategies=("class_weight",), classifiers=forests(2))
     found = run(tables, config, synthetic=None, refined=None, cards=None)
     assert forest_of(found).comparisons == () and found.verdict.startswith("No comparison")
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_a_split_without_positive_rows_is_refused_by_name(tables, split):
+def test_a_split_without_positive_rows_is_refused_by_name(tables: dict[str, DataFrame], split: str) -> None:
     features = tables["features"].where((F.col("split") != split) | (F.col("label") != 2))
     with pytest.raises(DataError, match=f"the {split} split has no positive rows .class 'theft' of column 'fraud'"):
         run(tables, features=features)
 
 
-def test_an_empty_split_is_refused(tables):
+def test_an_empty_split_is_refused(tables: dict[str, DataFrame]) -> None:
     with pytest.raises(DataError, match="the test split has no positive rows"):
         run(tables, features=tables["features"].where("split != 'test'"))
 
 
-def test_a_strategy_without_its_table_is_refused(tables):
+def test_a_strategy_without_its_table_is_refused(tables: dict[str, DataFrame]) -> None:
     with pytest.raises(DataError, match="names 'refined', which needs the table 'refined'"):
         run(tables, refined=None)
     with pytest.raises(DataError, match="names 'random', which needs the table 'synthetic'"):
         run(tables, synthetic=None)
 
 
-def test_an_unknown_positive_class_is_refused(tables):
+def test_an_unknown_positive_class_is_refused(tables: dict[str, DataFrame]) -> None:
     with pytest.raises(ConfigError, match=r"evaluate\.positive is 'fraud', but the classes of column 'fraud' are"):
         run(tables, CONFIG.replaced(positive="fraud"))
 
@@ -220,7 +229,7 @@ class Logistic(Classifier):
 
 
 @pytest.fixture
-def logistic(tmp_path, monkeypatch) -> type[Classifier]:
+def logistic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Any]]:
     """A classifier that another distribution brings by an entry point."""
     (tmp_path / "guest_classifier.py").write_text(GUEST)
     info = tmp_path / "guest_classifier-1.dist-info"
@@ -234,7 +243,9 @@ def logistic(tmp_path, monkeypatch) -> type[Classifier]:
     sys.modules.pop("guest_classifier")
 
 
-def test_a_second_classifier_stands_beside_the_first_and_changes_nothing_of_it(tables, found, logistic):
+def test_a_second_classifier_stands_beside_the_first_and_changes_nothing_of_it(
+    tables: dict[str, DataFrame], found: Evaluation, logistic: type[Any]
+) -> None:
     strategies = ("none", "smote")
     parameters = {"random_forest": FOREST, "logistic": logistic.Parameters(penalty=0.001)}
     both = run(tables, CONFIG.replaced(classifiers=parameters, strategies=strategies))

@@ -5,6 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.sql import SparkSession
 
 from raresmith.evaluation.counts import score_counts
 from raresmith.evaluation.metrics import exact_figures
@@ -27,7 +28,7 @@ def frame() -> pd.DataFrame:
     )
 
 
-def test_scores_are_counted_by_column_and_split(spark, frame):
+def test_scores_are_counted_by_column_and_split(spark: SparkSession, frame: pd.DataFrame) -> None:
     found = count_scores(spark.createDataFrame(frame).repartition(3), ["score_0", "score_1"])
     assert set(found) == {(c, s) for c in ("score_0", "score_1") for s in ("validation", "test")}
     for (column, split), counts in found.items():
@@ -38,7 +39,7 @@ def test_scores_are_counted_by_column_and_split(spark, frame):
         assert counts.negative.tolist() == expected.negative.tolist()
 
 
-def test_pairs_keep_both_rankings(spark, frame):
+def test_pairs_keep_both_rankings(spark: SparkSession, frame: pd.DataFrame) -> None:
     test = frame[frame.split == "test"]
     counts = {c: score_counts(test[c], test.positive, 1 - test.positive) for c in ("score_0", "score_1")}
     found = count_pairs(spark.createDataFrame(test), {"score_1": "score_0"}, counts)["score_1"]
@@ -47,12 +48,12 @@ def test_pairs_keep_both_rankings(spark, frame):
         assert exact_figures(again, {}) == pytest.approx(exact_figures(counts[column], {}))
 
 
-def test_without_pairs_nothing_is_counted(spark, frame):
+def test_without_pairs_nothing_is_counted(spark: SparkSession, frame: pd.DataFrame) -> None:
     assert count_pairs(spark.createDataFrame(frame), {}, {}) == {}
 
 
 @pytest.mark.parametrize("text", [False, True])
-def test_card_precision_equals_a_brute_force(spark, text):
+def test_card_precision_equals_a_brute_force(spark: SparkSession, text: bool) -> None:
     generator = np.random.default_rng(11)
     n, top_k = 3000, 4
     frame = pd.DataFrame(
@@ -65,7 +66,8 @@ def test_card_precision_equals_a_brute_force(spark, text):
     )
     frame["score_0"] = generator.integers(0, 30, n) * 10_000 + frame.positive * 150_000
     frame["entity"] = frame.entity.astype(str)  # ties are decided by the entity's text
-    detected, shares = set(), []
+    detected: set[str] = set()
+    shares = []
     for _, today in frame.groupby("day"):
         cards = today.groupby("entity").agg(score=("score_0", "max"), positive=("positive", "max")).reset_index()
         cards = cards[~cards.entity.isin(detected)].sort_values(["score", "entity"], ascending=[False, True])
@@ -73,13 +75,13 @@ def test_card_precision_equals_a_brute_force(spark, text):
         detected |= set(hits)
         shares.append(len(hits) / top_k)
     entity = frame.entity if text else frame.entity.astype(int)
-    cards = spark.createDataFrame(frame[["row_id", "day"]].assign(entity=entity))
-    found = card_precisions(spark.createDataFrame(frame.drop(columns=["entity", "day"])), cards, ["score_0"], top_k)
+    days = spark.createDataFrame(frame[["row_id", "day"]].assign(entity=entity))
+    found = card_precisions(spark.createDataFrame(frame.drop(columns=["entity", "day"])), days, ["score_0"], top_k)
     assert found == {"score_0": pytest.approx(np.mean(shares))}
     assert 0 < found["score_0"] < 1
 
 
-def test_rows_without_a_card_are_left_out(spark):
+def test_rows_without_a_card_are_left_out(spark: SparkSession) -> None:
     scored = spark.createDataFrame([(1, 1, 5), (2, 1, 9)], "row_id long, positive int, score_0 long")
     cards = spark.createDataFrame([(1, "a", 1), (2, None, 1)], "row_id long, entity string, day int")
     assert card_precisions(scored, cards, ["score_0"], 1) == {"score_0": 1.0}

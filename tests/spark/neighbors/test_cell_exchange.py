@@ -1,22 +1,27 @@
 """Classes larger than oversample.max_exact_bytes, made cell by cell."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.sql import SparkSession
 from tests.oversampling.plans import smote
+from tests.spark.conf import spark_conf
 from tests.spark.oversample.test_oversample import IDENTITY, encoder_of, numeric
 
 from raresmith.config import OversampleConfig
 from raresmith.errors import DataError
 from raresmith.oversampling.base import copies_per_base
+from raresmith.oversampling.plan import ClassPlan
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns
-from raresmith.spark.oversample.oversample import oversample
+from raresmith.spark.oversample.oversample import Oversampled, oversample
 
 ENCODER = encoder_of(*[numeric(name) for name in ("a", "b.c", "d", "e")])
 N_FRAUD, N_TO_MAKE = 45_000, 60_000
 
 
-def rows_of(n_fraud=N_FRAUD, n_fine=N_FRAUD + N_TO_MAKE, seed=0):
+def rows_of(n_fraud: int = N_FRAUD, n_fine: int = N_FRAUD + N_TO_MAKE, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     n = n_fraud + n_fine
     values = rng.standard_normal((n, 2)) @ rng.standard_normal((2, 4)) + 0.1 * rng.standard_normal((n, 4))
@@ -27,44 +32,44 @@ def rows_of(n_fraud=N_FRAUD, n_fine=N_FRAUD + N_TO_MAKE, seed=0):
 
 
 @pytest.fixture(scope="module")
-def rows():
+def rows() -> pd.DataFrame:
     assert N_FRAUD * FeatureColumns.of(ENCODER).row_bytes > 2**20
     return rows_of()
 
 
-def made_of(spark, rows, partitions=3, **settings):
+def made_of(spark: SparkSession, rows: pd.DataFrame, partitions: int = 3, **settings: Any) -> Oversampled:
     config = OversampleConfig(max_exact_bytes=2**20, **settings)
     df = spark.createDataFrame(rows).repartition(partitions)
     return oversample(df, ENCODER, config, random_state=11, run_id="run-1")
 
 
-def collected(made):
+def collected(made: Oversampled) -> pd.DataFrame:
     return made.rows.toPandas().sort_values("row_id", ignore_index=True)
 
 
 @pytest.fixture(scope="module")
-def oversampled(spark, rows):
+def oversampled(spark: SparkSession, rows: pd.DataFrame) -> Oversampled:
     return made_of(spark, rows)
 
 
 @pytest.fixture(scope="module")
-def expected(oversampled):
+def expected(oversampled: Oversampled) -> pd.DataFrame:
     return collected(oversampled)
 
 
 @pytest.fixture(scope="module")
-def fraud(rows):
+def fraud(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.query("label == 1").sort_values("row_id", ignore_index=True)
 
 
 @pytest.fixture(scope="module")
-def exact(fraud):
+def exact(fraud: pd.DataFrame) -> ClassPlan:
     """The plan with the whole class in memory."""
     columns = np.ascontiguousarray(fraud[ENCODER.names].to_numpy().T)
     return smote(fraud["row_id"].to_numpy(), columns, np.zeros(4, bool), N_TO_MAKE, 5, 11)
 
 
-def test_the_same_copies_of_the_same_bases_are_made_as_in_memory(expected, exact):
+def test_the_same_copies_of_the_same_bases_are_made_as_in_memory(expected: pd.DataFrame, exact: ClassPlan) -> None:
     assert list(expected.columns) == [*IDENTITY, *ENCODER.names]
     made = exact.rows(np.arange(N_TO_MAKE))
     order = np.argsort(made.row_id)
@@ -73,7 +78,9 @@ def test_the_same_copies_of_the_same_bases_are_made_as_in_memory(expected, exact
     np.testing.assert_array_equal(expected["gap"], made.gap[order])
 
 
-def test_as_many_of_the_true_neighbors_are_found_as_told(oversampled, expected, exact):
+def test_as_many_of_the_true_neighbors_are_found_as_told(
+    oversampled: Oversampled, expected: pd.DataFrame, exact: ClassPlan
+) -> None:
     made = exact.rows(np.arange(N_TO_MAKE))
     order = np.argsort(made.row_id)
     measured = (expected["neighbor_row_id"].to_numpy() == made.neighbor_row_id[order]).mean()
@@ -85,7 +92,7 @@ def test_as_many_of_the_true_neighbors_are_found_as_told(oversampled, expected, 
     assert told["recall"] - 0.06 < measured < 1
 
 
-def test_a_made_row_lies_between_its_parents(expected, fraud):
+def test_a_made_row_lies_between_its_parents(expected: pd.DataFrame, fraud: pd.DataFrame) -> None:
     by_id = fraud.set_index("row_id")[ENCODER.names]
     base, neighbor = by_id.loc[expected["base_row_id"]], by_id.loc[expected["neighbor_row_id"]]
     made = expected[ENCODER.names].to_numpy()
@@ -96,16 +103,14 @@ def test_a_made_row_lies_between_its_parents(expected, fraud):
 
 @pytest.mark.parametrize("adaptive", ["true", "false"])
 @pytest.mark.parametrize("partitions", [1, 13])
-def test_any_partitions_and_adaptive_execution_give_the_same_bits(spark, rows, expected, partitions, adaptive):
-    before = spark.conf.get("spark.sql.adaptive.enabled")
-    spark.conf.set("spark.sql.adaptive.enabled", adaptive)
-    try:
+def test_any_partitions_and_adaptive_execution_give_the_same_bits(
+    spark: SparkSession, rows: pd.DataFrame, expected: pd.DataFrame, partitions: int, adaptive: str
+) -> None:
+    with spark_conf(spark, {"spark.sql.adaptive.enabled": adaptive}):
         pd.testing.assert_frame_equal(collected(made_of(spark, rows, partitions)), expected, check_exact=True)
-    finally:
-        spark.conf.set("spark.sql.adaptive.enabled", before)
 
 
-def test_rows_are_crossed_in_cells(spark, rows, fraud):
+def test_rows_are_crossed_in_cells(spark: SparkSession, rows: pd.DataFrame, fraud: pd.DataFrame) -> None:
     made = collected(made_of(spark, rows, method="crossover", sampling_strategy={"fraud": N_FRAUD + 2000}))
     assert len(made) == 2000
     by_id = fraud.set_index("row_id")[ENCODER.names]
@@ -115,14 +120,16 @@ def test_rows_are_crossed_in_cells(spark, rows, fraud):
     assert (values != base).any(axis=1).all()
 
 
-def test_partition_local_rows_come_by_name_and_tell_their_recall(spark, rows):
+def test_partition_local_rows_come_by_name_and_tell_their_recall(spark: SparkSession, rows: pd.DataFrame) -> None:
     made = made_of(spark, rows, neighbors="partition", sampling_strategy={"fraud": N_FRAUD + 10})
     assert made.measures["fraud"]["neighbors"] == "partition"
     assert made.measures["fraud"]["recall"] < 0.4
     assert made.rows.count() == 10
 
 
-def test_cells_by_name_are_used_for_a_class_that_fits_in_memory(spark, rows, exact):
+def test_cells_by_name_are_used_for_a_class_that_fits_in_memory(
+    spark: SparkSession, rows: pd.DataFrame, exact: ClassPlan
+) -> None:
     config = OversampleConfig(neighbors="cells")
     made = oversample(spark.createDataFrame(rows), ENCODER, config, random_state=11, run_id="run-1")
     assert made.measures["fraud"]["cells"] > 8
@@ -133,12 +140,16 @@ def test_cells_by_name_are_used_for_a_class_that_fits_in_memory(spark, rows, exa
     assert (found["neighbor_row_id"].to_numpy() == expected.neighbor_row_id[order]).mean() > 0.9
 
 
-def test_exact_neighbors_of_too_large_a_class_are_refused_before_it_is_collected(spark, rows):
+def test_exact_neighbors_of_too_large_a_class_are_refused_before_it_is_collected(
+    spark: SparkSession, rows: pd.DataFrame
+) -> None:
     with pytest.raises(DataError, match=r"45000 train rows .* 1080000 bytes, .*max_exact_bytes is 1048576; raise it"):
         made_of(spark, rows, neighbors="exact")
 
 
-def test_as_many_rows_get_one_copy_more_for_any_remainder(spark, rows, fraud):
+def test_as_many_rows_get_one_copy_more_for_any_remainder(
+    spark: SparkSession, rows: pd.DataFrame, fraud: pd.DataFrame
+) -> None:
     for n_to_make in (1, N_FRAUD + 7):
         made = made_of(spark, rows, sampling_strategy={"fraud": N_FRAUD + n_to_make}, min_recall=0.01).rows
         counts = made.groupBy("base_row_id").count().toPandas().set_index("base_row_id")["count"]
@@ -146,7 +157,9 @@ def test_as_many_rows_get_one_copy_more_for_any_remainder(spark, rows, fraud):
         np.testing.assert_array_equal(fraud["row_id"].map(counts).fillna(0), wanted)
 
 
-def test_rows_are_made_of_the_bases_alone_and_drawn_towards_all_rows(spark, rows, fraud):
+def test_rows_are_made_of_the_bases_alone_and_drawn_towards_all_rows(
+    spark: SparkSession, rows: pd.DataFrame, fraud: pd.DataFrame
+) -> None:
     config = OversampleConfig(max_exact_bytes=2**20, sampling_strategy={"fraud": 20_000})
     df = spark.createDataFrame(rows).repartition(3)
     is_base = "pmod(row_id, 5) = 0"

@@ -1,12 +1,16 @@
 """Rows taken out after oversampling."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 from imblearn.under_sampling import EditedNearestNeighbours, TomekLinks
+from pyspark.sql import SparkSession
 from tests.spark.oversample.test_oversample import IDENTITY, MIXED, encoder_of, mixed_rows, numeric
 
 from raresmith.config import OversampleConfig
+from raresmith.encoding.encoder import Encoder
 from raresmith.spark.oversample.oversample import oversample
 
 ENCODER = encoder_of(*[numeric(name) for name in ("a", "b.c", "d")])
@@ -16,7 +20,7 @@ CLEANERS = {
 }
 
 
-def rows_of(n_fine=900, n_fraud=120, seed=0):
+def rows_of(n_fine: int = 900, n_fraud: int = 120, seed: int = 0) -> pd.DataFrame:
     """Two clouds that overlap."""
     rng = np.random.default_rng(seed)
     label = np.repeat([0, 1], [n_fine, n_fraud])
@@ -25,27 +29,30 @@ def rows_of(n_fine=900, n_fraud=120, seed=0):
     return pd.concat([pd.DataFrame(known), pd.DataFrame(values, columns=ENCODER.names)], axis=1)
 
 
-def reduced_of(spark, rows, encoder=ENCODER, partitions=3, **settings):
+def reduced_of(
+    spark: SparkSession, rows: pd.DataFrame, encoder: Encoder = ENCODER, partitions: int = 3, **settings: Any
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Made and removed rows, in order, and what was measured."""
     df = spark.createDataFrame(rows).repartition(partitions)
     made = oversample(df, encoder, OversampleConfig(**settings), random_state=11, run_id="run-1")
-    frames = [df.toPandas().sort_values("row_id", ignore_index=True) for df in (made.rows, made.removed)]
+    assert made.removed is not None
+    rows, removed = (df.toPandas().sort_values("row_id", ignore_index=True) for df in (made.rows, made.removed))
     made.release()
-    return *frames, made.measures
+    return rows, removed, made.measures
 
 
-def made_of(spark, rows, **settings):
+def made_of(spark: SparkSession, rows: pd.DataFrame, **settings: Any) -> pd.DataFrame:
     made = oversample(spark.createDataFrame(rows), ENCODER, OversampleConfig(**settings), random_state=11, run_id="r")
     return made.rows.toPandas()
 
 
-def union_of(rows, made):
+def union_of(rows: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
     columns = ["row_id", "label", *ENCODER.names]
     return pd.concat([rows[columns], made[columns]], ignore_index=True)
 
 
 @pytest.mark.parametrize("cleaning", CLEANERS)
-def test_the_rows_that_stay_are_those_that_imbalanced_learn_leaves(spark, cleaning):
+def test_the_rows_that_stay_are_those_that_imbalanced_learn_leaves(spark: SparkSession, cleaning: str) -> None:
     rows = rows_of()
     every = union_of(rows, made_of(spark, rows))
     CLEANERS[cleaning].fit_resample(every[ENCODER.names].to_numpy(), every["label"])
@@ -62,7 +69,7 @@ def test_the_rows_that_stay_are_those_that_imbalanced_learn_leaves(spark, cleani
 
 @pytest.mark.parametrize("settings", [{}, {"num_partitions": 2}])
 @pytest.mark.parametrize("cleaning", CLEANERS)
-def test_any_partitions_take_out_the_same_rows(spark, cleaning, settings):
+def test_any_partitions_take_out_the_same_rows(spark: SparkSession, cleaning: str, settings: dict[str, Any]) -> None:
     rows = mixed_rows()
     reduced = {"cleaning": cleaning, "undersampling_strategy": "auto", "sampling_strategy": 0.5}
     one, other = (reduced_of(spark, rows, MIXED, n, **reduced, **settings) for n in (1, 7))
@@ -71,9 +78,9 @@ def test_any_partitions_take_out_the_same_rows(spark, cleaning, settings):
     assert list(one[0].columns) == [*IDENTITY, *MIXED.names]
 
 
-def test_cells_find_nearly_all_of_the_links_that_the_whole_table_has(spark):
+def test_cells_find_nearly_all_of_the_links_that_the_whole_table_has(spark: SparkSession) -> None:
     rows = rows_of(n_fine=60_000, n_fraud=8000)
-    settings = {"cleaning": "tomek", "sampling_strategy": 0.3}
+    settings: dict[str, Any] = {"cleaning": "tomek", "sampling_strategy": 0.3}
     every = union_of(rows, made_of(spark, rows, sampling_strategy=0.3))
     _, removed, measures = reduced_of(spark, rows, max_exact_bytes=2**20, **settings)
     assert measures["fraud"]["neighbors"] == "exact"
@@ -98,7 +105,9 @@ def test_cells_find_nearly_all_of_the_links_that_the_whole_table_has(spark):
         ({"undersampling_strategy": "auto", "sampling_strategy": 1.0}, 900, 900),
     ],
 )
-def test_exactly_as_many_rows_stay_as_asked_for(spark, settings, fine, fraud):
+def test_exactly_as_many_rows_stay_as_asked_for(
+    spark: SparkSession, settings: dict[str, Any], fine: int, fraud: int
+) -> None:
     rows = rows_of()
     made, removed, _ = reduced_of(spark, rows, **settings)
     left = rows[~rows["row_id"].isin(removed["row_id"])]["label"].value_counts()
@@ -107,12 +116,13 @@ def test_exactly_as_many_rows_stay_as_asked_for(spark, settings, fine, fraud):
     assert set(removed["reason"]) <= {"undersampled"}
 
 
-def test_which_rows_stay_depends_on_the_seed_and_not_on_what_they_hold(spark):
+def test_which_rows_stay_depends_on_the_seed_and_not_on_what_they_hold(spark: SparkSession) -> None:
     rows = rows_of()
-    settings = {"undersampling_strategy": "auto", "sampling_strategy": 0.5}
+    settings: dict[str, Any] = {"undersampling_strategy": "auto", "sampling_strategy": 0.5}
     removed = reduced_of(spark, rows, **settings)[1]["row_id"]
     other = rows.assign(a=np.float32(0))
     pd.testing.assert_series_equal(reduced_of(spark, other, **settings)[1]["row_id"], removed)
     df = spark.createDataFrame(rows)
-    again = oversample(df, ENCODER, OversampleConfig(**settings), random_state=12, run_id="r").removed.toPandas()
-    assert 0.3 < again["row_id"].isin(removed).mean() < 0.7
+    again = oversample(df, ENCODER, OversampleConfig(**settings), random_state=12, run_id="r").removed
+    assert again is not None
+    assert 0.3 < again.toPandas()["row_id"].isin(removed).mean() < 0.7

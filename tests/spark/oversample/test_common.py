@@ -6,15 +6,17 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.sql import SparkSession
 from tests.spark.oversample.test_oversample import MIXED, categorical, collected, encoder_of, made_of, mixed_rows
 
+from raresmith.encoding.encoder import Encoder
 from raresmith.oversampling.registry import OVERSAMPLERS
 
 CODES = encoder_of(*[categorical(name) for name in ("a", "b.c", "d")])
 SETTINGS = {"imblearn": {"sampler": "SMOTE"}}
 
 
-def rows_for(method):
+def rows_for(method: str) -> tuple[pd.DataFrame, Encoder]:
     """Rows that the method takes, and their encoder."""
     rows = mixed_rows(n_fine=300, n_fraud=60)
     rows["b.c"] /= 1e9  # or else one column decides all
@@ -26,7 +28,7 @@ def rows_for(method):
 
 
 @pytest.mark.parametrize("method", list(OVERSAMPLERS))
-def test_memory_one_cell_and_any_partitions_give_the_same_bits(spark, method):
+def test_memory_one_cell_and_any_partitions_give_the_same_bits(spark: SparkSession, method: str) -> None:
     rows, encoder = rows_for(method)
     settings = {"method": method, "sampling_strategy": 0.8, **SETTINGS.get(method, {})}
     expected = collected(made_of(spark, rows, encoder, 1, num_partitions=1, neighbors="exact", **settings))
@@ -41,7 +43,7 @@ def test_memory_one_cell_and_any_partitions_give_the_same_bits(spark, method):
 
 
 @pytest.mark.parametrize("module", ["spark.oversample.oversample", "spark.publish.min_distance"])
-def test_what_tasks_import_brings_neither_the_configuration_nor_a_validator(module):
+def test_what_tasks_import_brings_neither_the_configuration_nor_a_validator(module: str) -> None:
     unwanted = "[m for m in sys.modules if m.startswith(('raresmith.config', 'pydantic'))]"
     code = f"import sys, raresmith.{module}; print({unwanted})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

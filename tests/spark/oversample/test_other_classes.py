@@ -1,22 +1,27 @@
 """Borderline-SMOTE and ADASYN cell by cell."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.sql import SparkSession
 from tests.oversampling.plans import surrounded
+from tests.spark.conf import spark_conf
 from tests.spark.neighbors.test_cell_exchange import ENCODER, collected
 from tests.spark.oversample.test_oversample import MIXED, mixed_rows
 
 from raresmith.config import OversampleConfig
+from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.oversampling.registry import OVERSAMPLERS
-from raresmith.spark.oversample.oversample import oversample
+from raresmith.spark.oversample.oversample import Oversampled, oversample
 
 N_FRAUD, N_FINE = 45_000, 150_000
 AMONG_OTHERS = [name for name, kind in OVERSAMPLERS.items() if kind.needs_other_classes]
 
 
-def rows_of(n_fraud=N_FRAUD, n_fine=N_FINE, seed=0):
+def rows_of(n_fraud: int = N_FRAUD, n_fine: int = N_FINE, seed: int = 0) -> pd.DataFrame:
     """Two clouds that overlap, near a plane."""
     rng = np.random.default_rng(seed)
     label = np.repeat([1, 0], [n_fraud, n_fine])
@@ -27,17 +32,19 @@ def rows_of(n_fraud=N_FRAUD, n_fine=N_FINE, seed=0):
 
 
 @pytest.fixture(scope="module")
-def rows():
+def rows() -> pd.DataFrame:
     return rows_of()
 
 
-def made_of(spark, rows, encoder, partitions=3, **settings):
+def made_of(
+    spark: SparkSession, rows: pd.DataFrame, encoder: Encoder, partitions: int = 3, **settings: Any
+) -> Oversampled:
     df = spark.createDataFrame(rows).repartition(partitions)
     return oversample(df, encoder, OversampleConfig(**settings), random_state=11, run_id="run-1")
 
 
 @pytest.mark.parametrize("method", AMONG_OTHERS)
-def test_one_cell_makes_the_rows_that_are_made_in_memory(spark, method):
+def test_one_cell_makes_the_rows_that_are_made_in_memory(spark: SparkSession, method: str) -> None:
     rows = mixed_rows()
     in_memory = collected(made_of(spark, rows, MIXED, method=method))
     in_cells = made_of(spark, rows, MIXED, method=method, neighbors="cells")
@@ -46,7 +53,7 @@ def test_one_cell_makes_the_rows_that_are_made_in_memory(spark, method):
 
 
 @pytest.fixture(scope="module")
-def made(spark, rows):
+def made(spark: SparkSession, rows: pd.DataFrame) -> dict[str, Oversampled]:
     return {
         method: made_of(spark, rows, ENCODER, method=method, sampling_strategy=0.8, max_exact_bytes=2**20)
         for method in AMONG_OTHERS
@@ -54,7 +61,9 @@ def made(spark, rows):
 
 
 @pytest.mark.parametrize("method", AMONG_OTHERS)
-def test_many_cells_find_nearly_the_same_bases_and_neighbors_as_the_whole_table(made, rows, method):
+def test_many_cells_find_nearly_the_same_bases_and_neighbors_as_the_whole_table(
+    made: dict[str, Oversampled], rows: pd.DataFrame, method: str
+) -> None:
     told = made[method].measures["fraud"]
     assert told["cells"] > 8
     assert told["recall"] >= 0.95
@@ -82,7 +91,7 @@ def test_many_cells_find_nearly_the_same_bases_and_neighbors_as_the_whole_table(
 
 
 @pytest.mark.parametrize("method", AMONG_OTHERS)
-def test_a_made_row_lies_between_its_parents(made, rows, method):
+def test_a_made_row_lies_between_its_parents(made: dict[str, Oversampled], rows: pd.DataFrame, method: str) -> None:
     found = collected(made[method])
     by_id = rows.set_index("row_id")[ENCODER.names]
     base, neighbor = by_id.loc[found["base_row_id"]].to_numpy(), by_id.loc[found["neighbor_row_id"]].to_numpy()
@@ -95,29 +104,27 @@ def test_a_made_row_lies_between_its_parents(made, rows, method):
 
 @pytest.mark.parametrize("adaptive", ["true", "false"])
 @pytest.mark.parametrize("method", ["borderline-2", "adasyn"])
-def test_any_partitions_and_adaptive_execution_give_the_same_bits(spark, rows, made, method, adaptive):
-    before = spark.conf.get("spark.sql.adaptive.enabled")
-    spark.conf.set("spark.sql.adaptive.enabled", adaptive)
+def test_any_partitions_and_adaptive_execution_give_the_same_bits(
+    spark: SparkSession, rows: pd.DataFrame, made: dict[str, Oversampled], method: str, adaptive: str
+) -> None:
     settings = {"method": method, "sampling_strategy": 0.8, "max_exact_bytes": 2**20}
-    try:
+    with spark_conf(spark, {"spark.sql.adaptive.enabled": adaptive}):
         other = made_of(spark, rows, ENCODER, partitions=13, **settings)
         pd.testing.assert_frame_equal(collected(other), collected(made[method]), check_exact=True)
-    finally:
-        spark.conf.set("spark.sql.adaptive.enabled", before)
 
 
 @pytest.mark.parametrize(
     ("method", "message"),
     [("borderline-1", "no row of class 'fraud' has at least half"), ("adasyn", "nowhere to make")],
 )
-def test_a_class_far_from_all_others_is_refused(spark, method, message):
+def test_a_class_far_from_all_others_is_refused(spark: SparkSession, method: str, message: str) -> None:
     rows = mixed_rows()
     rows.loc[rows["label"] == 1, "wide"] += 1e12
     with pytest.raises(DataError, match=message):
         made_of(spark, rows, MIXED, method=method, neighbors="cells")
 
 
-def test_what_is_kept_is_let_go_once_the_rows_are_written(spark, made):
+def test_what_is_kept_is_let_go_once_the_rows_are_written(spark: SparkSession, made: dict[str, Oversampled]) -> None:
     assert all(oversampled.kept[0].storageLevel.useDisk for oversampled in made.values())
     for oversampled in made.values():
         oversampled.release()

@@ -1,25 +1,31 @@
 """Oversamplers of whole cells, that is imbalanced-learn's samplers, on a table of any size."""
 
+from pathlib import Path
+from typing import Any
+
 import imblearn.over_sampling
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.sql import SparkSession
+from tests.spark.conf import spark_conf
 from tests.spark.oversample.test_oversample import IDENTITY, MIXED, encoder_of, mixed_rows, numeric
 from threadpoolctl import threadpool_limits
 
 from raresmith.config import OversampleConfig
+from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
 from raresmith.oversampling.base import copies_per_base
 from raresmith.oversampling.imblearn_adapter import sampler_state
 from raresmith.spark import ImblearnSampler
-from raresmith.spark.oversample.oversample import oversample
+from raresmith.spark.oversample.oversample import Oversampled, oversample
 
 ENCODER = encoder_of(*[numeric(name) for name in ("a", "b.c", "d", "e")])
 N_FRAUD, N_FINE, N_TO_MAKE = 900, 11_100, 2500
 PARAMS = {"KMeansSMOTE": {"cluster_balance_threshold": 0.02}}
 
 
-def rows_of(n_fraud=N_FRAUD, n_fine=N_FINE, seed=0):
+def rows_of(n_fraud: int = N_FRAUD, n_fine: int = N_FINE, seed: int = 0) -> pd.DataFrame:
     """Fraud around three places among the others."""
     rng = np.random.default_rng(seed)
     n = n_fraud + n_fine
@@ -31,37 +37,39 @@ def rows_of(n_fraud=N_FRAUD, n_fine=N_FINE, seed=0):
 
 
 @pytest.fixture(scope="module")
-def rows():
+def rows() -> pd.DataFrame:
     return rows_of()
 
 
-def made_of(spark, rows, partitions=3, encoder=ENCODER, **settings):
-    settings = {
+def made_of(
+    spark: SparkSession, rows: pd.DataFrame, partitions: int = 3, encoder: Encoder = ENCODER, **settings: Any
+) -> Oversampled:
+    chosen: dict[str, Any] = {
         "sampler": "SVMSMOTE",
         "cell_rows": 1000,
         "sampling_strategy": {"fraud": N_FRAUD + N_TO_MAKE},
     } | settings
-    settings.setdefault("sampler_params", PARAMS.get(settings["sampler"], {}))
+    chosen.setdefault("sampler_params", PARAMS.get(chosen["sampler"], {}))
     df = spark.createDataFrame(rows).repartition(partitions)
-    return oversample(df, encoder, OversampleConfig(method="imblearn", **settings), random_state=11, run_id="run-1")
+    return oversample(df, encoder, OversampleConfig(method="imblearn", **chosen), random_state=11, run_id="run-1")
 
 
-def collected(made):
+def collected(made: Oversampled) -> pd.DataFrame:
     return made.rows.toPandas().sort_values("row_id", ignore_index=True)
 
 
 @pytest.fixture(scope="module")
-def oversampled(spark, rows):
+def oversampled(spark: SparkSession, rows: pd.DataFrame) -> Oversampled:
     return made_of(spark, rows)
 
 
 @pytest.fixture(scope="module")
-def expected(oversampled):
+def expected(oversampled: Oversampled) -> pd.DataFrame:
     return collected(oversampled)
 
 
 @pytest.mark.parametrize("name", ["SVMSMOTE", "KMeansSMOTE", "BorderlineSMOTE", "SMOTE"])
-def test_a_table_of_one_cell_gets_the_rows_that_imbalanced_learn_makes_of_it(spark, name):
+def test_a_table_of_one_cell_gets_the_rows_that_imbalanced_learn_makes_of_it(spark: SparkSession, name: str) -> None:
     rows = rows_of(n_fraud=200, n_fine=1800)
     made = made_of(spark, rows, sampler=name, cell_rows=2000, sampling_strategy={"fraud": 700})
     assert made.measures["fraud"] == {
@@ -76,13 +84,15 @@ def test_a_table_of_one_cell_gets_the_rows_that_imbalanced_learn_makes_of_it(spa
     with threadpool_limits(1):
         expected = peer.fit_resample(x, y)[0][2000:2500]
     assert len(expected) == 500
-    made = made.rows.toPandas()
-    assert set(made["method"]) == {"imblearn"}
-    found = made[ENCODER.names].to_numpy()
+    table = made.rows.toPandas()
+    assert set(table["method"]) == {"imblearn"}
+    found = table[ENCODER.names].to_numpy()
     np.testing.assert_array_equal(found[np.lexsort(found.T)], expected[np.lexsort(expected.T)])
 
 
-def test_the_table_has_the_columns_of_the_contract_and_exactly_as_many_rows_as_asked(oversampled, expected, rows):
+def test_the_table_has_the_columns_of_the_contract_and_exactly_as_many_rows_as_asked(
+    oversampled: Oversampled, expected: pd.DataFrame, rows: pd.DataFrame
+) -> None:
     assert list(expected.columns) == [*IDENTITY, *ENCODER.names]
     assert len(expected) == N_TO_MAKE
     assert expected["row_id"].is_unique
@@ -96,7 +106,7 @@ def test_the_table_has_the_columns_of_the_contract_and_exactly_as_many_rows_as_a
     assert (expected["method"] == "imblearn").mean() > 0.9
 
 
-def test_made_rows_lie_where_the_class_lies(expected, rows):
+def test_made_rows_lie_where_the_class_lies(expected: pd.DataFrame, rows: pd.DataFrame) -> None:
     fraud = rows.query("label == 1").set_index("row_id")[ENCODER.names]
     made = expected[ENCODER.names].to_numpy()
     to_base = np.linalg.norm(made - fraud.loc[expected["base_row_id"]].to_numpy(), axis=1)
@@ -108,17 +118,15 @@ def test_made_rows_lie_where_the_class_lies(expected, rows):
 
 
 @pytest.mark.parametrize(("partitions", "adaptive"), [(1, "true"), (13, "true"), (13, "false")])
-def test_any_partitions_and_adaptive_execution_give_the_same_bits(spark, rows, expected, partitions, adaptive):
-    before = spark.conf.get("spark.sql.adaptive.enabled")
-    spark.conf.set("spark.sql.adaptive.enabled", adaptive)
-    try:
+def test_any_partitions_and_adaptive_execution_give_the_same_bits(
+    spark: SparkSession, rows: pd.DataFrame, expected: pd.DataFrame, partitions: int, adaptive: str
+) -> None:
+    with spark_conf(spark, {"spark.sql.adaptive.enabled": adaptive}):
         shuffled = rows.sample(frac=1, random_state=partitions)
         pd.testing.assert_frame_equal(collected(made_of(spark, shuffled, partitions)), expected, check_exact=True)
-    finally:
-        spark.conf.set("spark.sql.adaptive.enabled", before)
 
 
-def test_a_cell_makes_as_many_rows_as_its_rows_have_copies(spark, rows):
+def test_a_cell_makes_as_many_rows_as_its_rows_have_copies(spark: SparkSession, rows: pd.DataFrame) -> None:
     fraud = rows.query("label == 1")
     # RandomOverSampler makes rows that are equal to their base, so that the cell of each is known by its values.
     made = collected(made_of(spark, rows, sampler="RandomOverSampler"))
@@ -131,14 +139,14 @@ def test_a_cell_makes_as_many_rows_as_its_rows_have_copies(spark, rows):
     assert share[place.loc[fraud["row_id"]].value_counts() > 50].between(2.2, 3.4).all()
 
 
-def test_rows_of_a_refused_cell_are_smotes_and_say_so(spark, rows):
+def test_rows_of_a_refused_cell_are_smotes_and_say_so(spark: SparkSession, rows: pd.DataFrame) -> None:
     # No tenth of the table is half fraud, which KMeansSMOTE asks for by itself.
     made = collected(made_of(spark, rows, sampler="KMeansSMOTE", sampler_params={"cluster_balance_threshold": 0.9}))
     assert len(made) == N_TO_MAKE
     assert "smote" in set(made["method"]) <= {"smote", "imblearn"}
 
 
-def test_a_rare_class_keeps_all_its_rows_and_sees_a_share_of_the_others(spark):
+def test_a_rare_class_keeps_all_its_rows_and_sees_a_share_of_the_others(spark: SparkSession) -> None:
     rows = rows_of(n_fraud=20, n_fine=11_980)
     made = made_of(spark, rows, sampler="SMOTE", sampling_strategy={"fraud": 220})
     told = made.measures["fraud"]
@@ -152,12 +160,16 @@ def test_a_rare_class_keeps_all_its_rows_and_sees_a_share_of_the_others(spark):
     assert rows_made["base_row_id"].nunique() > 10
 
 
-def test_several_classes_with_categories_are_made_in_one_table(spark):
+def test_several_classes_with_categories_are_made_in_one_table(spark: SparkSession) -> None:
     encoder = encoder_of(*MIXED.features, classes=("fine", "fraud", "theft"))
     rows = mixed_rows(n_fine=3000, n_fraud=300, more=[120])
     rows["b.c"] /= 1e9
     for sampler in ("SVMSMOTE", "SMOTENC"):
-        settings = {"encoder": encoder, "sampler": sampler, "sampling_strategy": {"fraud": 800, "theft": 500}}
+        settings: dict[str, Any] = {
+            "encoder": encoder,
+            "sampler": sampler,
+            "sampling_strategy": {"fraud": 800, "theft": 500},
+        }
         made = made_of(spark, rows, **settings)
         assert set(made.measures) == {"fraud", "theft"}
         table = collected(made)
@@ -168,7 +180,7 @@ def test_several_classes_with_categories_are_made_in_one_table(spark):
 
 
 @pytest.mark.parametrize("case", ["few", "equal", "constant", "wide"])
-def test_hostile_rows_give_as_many_rows_as_asked(spark, case):
+def test_hostile_rows_give_as_many_rows_as_asked(spark: SparkSession, case: str) -> None:
     rng = np.random.default_rng(1)
     n_fraud, n_fine, n_features = {"few": (3, 2500, 4), "wide": (60, 1200, 500)}.get(case, (1500, 2500, 4))
     encoder = encoder_of(*[numeric(f"f{i}") for i in range(n_features)])
@@ -190,13 +202,15 @@ def test_hostile_rows_give_as_many_rows_as_asked(spark, case):
         assert (table["gap"] < 1).all()
 
 
-def test_nothing_to_make_is_an_empty_table_with_the_same_columns(spark, rows, oversampled):
+def test_nothing_to_make_is_an_empty_table_with_the_same_columns(
+    spark: SparkSession, rows: pd.DataFrame, oversampled: Oversampled
+) -> None:
     made = made_of(spark, rows, sampling_strategy={"fraud": N_FRAUD})
     assert made.rows.count() == 0
     assert made.rows.dtypes == oversampled.rows.dtypes
 
 
-def test_what_cannot_be_made_is_refused_on_the_driver(spark, rows):
+def test_what_cannot_be_made_is_refused_on_the_driver(spark: SparkSession, rows: pd.DataFrame) -> None:
     with pytest.raises(ConfigError, match=r"oversample.sampler must be one of"):
         made_of(spark, rows, sampler="SMOTETomek")
     with pytest.raises(DataError, match="SMOTENC takes numbers and categories, but all features are numbers"):
@@ -205,13 +219,13 @@ def test_what_cannot_be_made_is_refused_on_the_driver(spark, rows):
         made_of(spark, rows_of(n_fraud=1), sampling_strategy="auto")
 
 
-def test_a_row_id_that_comes_twice_is_refused(spark, rows):
+def test_a_row_id_that_comes_twice_is_refused(spark: SparkSession, rows: pd.DataFrame) -> None:
     twice = pd.concat([rows, rows.iloc[[0]]])
     with pytest.raises(Exception, match=r"row_id .* comes twice"):
         made_of(spark, twice).rows.count()
 
 
-def test_the_stage_of_a_pipeline_gives_the_same_rows(spark, rows, tmp_path):
+def test_the_stage_of_a_pipeline_gives_the_same_rows(spark: SparkSession, rows: pd.DataFrame, tmp_path: Path) -> None:
     df = spark.createDataFrame(rows.drop(columns="split").rename(columns={"b.c": "c"}))
     sampler = ImblearnSampler(
         sampler="SVMSMOTE",
@@ -223,7 +237,7 @@ def test_the_stage_of_a_pipeline_gives_the_same_rows(spark, rows, tmp_path):
         seed=11,
     )
     made = sampler.fit_resample(df).where("row_id IS NULL").toPandas()[["a", "c", "d", "e"]].to_numpy()
-    settings = {"sampler_params": {"out_step": 0.25}, "sampling_strategy": {"fraud": N_FRAUD + 500}}
+    settings: dict[str, Any] = {"sampler_params": {"out_step": 0.25}, "sampling_strategy": {"fraud": N_FRAUD + 500}}
     expected = made_of(spark, rows, **settings).rows.toPandas()[ENCODER.names].to_numpy()
     np.testing.assert_array_equal(made[np.lexsort(made.T)], expected[np.lexsort(expected.T)])
     sampler.save(str(tmp_path / "sampler"))

@@ -82,7 +82,7 @@ def test_missing_numbers_are_imputed_beside_an_indicator_and_counted(
     assert done.features.count() == 60
     row = done.features.where("row_id = 7").first()
     assert row is not None
-    assert done.observed.get["null:x"] == 1
+    assert done.observed is not None and done.observed.get["null:x"] == 1
     if "x_is_null" in row:  # row 7 is a train row
         assert row["x_is_null"] == 3.0
 

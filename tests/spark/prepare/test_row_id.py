@@ -1,6 +1,7 @@
 """Every raw row has an identity of its own that does not depend on how it was read."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -9,12 +10,14 @@ from pyspark.sql import functions as F
 from raresmith.spark.columns import REASON, ROW_ID
 from raresmith.spark.prepare.row_id import with_row_id
 
+OnDuplicate = Literal["keep", "quarantine", "refuse"]
+
 
 def judged(df: DataFrame) -> DataFrame:
     return df.withColumn(REASON, F.lit(None).cast("string"))
 
 
-def identified(df: DataFrame, key: tuple[str, ...] = (), on_duplicate: str = "keep") -> DataFrame:
+def identified(df: DataFrame, key: tuple[str, ...] = (), on_duplicate: OnDuplicate = "keep") -> DataFrame:
     return with_row_id(judged(df), key, on_duplicate)
 
 
@@ -39,7 +42,7 @@ def test_nulls_do_not_make_different_rows_equal(spark: SparkSession) -> None:
     ("on_duplicate", "reasons"), [("keep", [None] * 4), ("quarantine", [None, None, "duplicate_row", "duplicate_row"])]
 )
 def test_repeated_rows_are_kept_apart_or_set_aside(
-    spark: SparkSession, on_duplicate: str, reasons: list[str | None]
+    spark: SparkSession, on_duplicate: OnDuplicate, reasons: list[str | None]
 ) -> None:
     df = spark.createDataFrame([(1.0, "a")] * 3 + [(2.0, "b")], "x double, s string")
     found = identified(df, on_duplicate=on_duplicate).collect()
@@ -61,10 +64,11 @@ def test_rows_of_a_key_that_are_equal_throughout_are_called_so_where_it_matters(
     df = spark.createDataFrame(
         [(1, "a", "x"), (1, "a", "x"), (1, "a", "y"), (2, "b", "z")], "i int, j string, v string"
     )
-    for on_duplicate, reasons in (
-        ("keep", ["duplicate_key", "duplicate_key", None, None]),
-        ("quarantine", ["duplicate_key", "duplicate_row", None, None]),
-    ):
+    cases: dict[OnDuplicate, list[str | None]] = {
+        "keep": ["duplicate_key", "duplicate_key", None, None],
+        "quarantine": ["duplicate_key", "duplicate_row", None, None],
+    }
+    for on_duplicate, reasons in cases.items():
         found = [row[REASON] for row in identified(df, ("i", "j"), on_duplicate).collect()]
         assert sorted(found, key=str) == sorted(reasons, key=str)
 
@@ -116,7 +120,9 @@ def test_one_repeat_among_numbers_of_a_sequence_is_found(spark: SparkSession, fi
     df = spark.range(first, first + 40_000, 1, 4).selectExpr("id", "'a' s")
     assert identified(df, ("id",)).where(F.col(REASON).isNotNull()).count() == 0
     twice = df.union(spark.range(first + 39_999, first + 40_000).selectExpr("id", "'b' s"))
-    assert identified(twice, ("id",)).groupBy(REASON).count().where(F.col(REASON) == "duplicate_key").first()[1] == 1
+    assert (
+        identified(twice, ("id",)).groupBy(REASON).count().where(F.col(REASON) == "duplicate_key").collect()[0][1] == 1
+    )
 
 
 def test_a_table_without_repeats_is_not_shuffled(spark: SparkSession, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -45,7 +45,9 @@ def test_the_split_of_a_row_does_not_depend_on_order_or_partitions(spark: SparkS
 
 
 @pytest.mark.parametrize("strategy", ["hash", "entity"])
-def test_fixed_cuts_give_a_row_its_side_whatever_the_other_rows_are(spark: SparkSession, strategy: str) -> None:
+def test_fixed_cuts_give_a_row_its_side_whatever_the_other_rows_are(
+    spark: SparkSession, strategy: Literal["hash", "entity"]
+) -> None:
     config = SplitConfig(strategy=strategy, entity="entity", fractions=(0.5, 0.2, 0.3))
     df = rows(spark, 20_000, 20).withColumn("entity", F.col(ROW_ID) % 10_000)
     whole, part = (

@@ -1,14 +1,18 @@
 """A made row nearer to a train row than publish.min_distance is left out, and no other."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
+from pyspark.sql import SparkSession
 from scipy.spatial import cKDTree
 from tests.spark.oversample.test_oversample import MIXED, categorical, encoder_of, mixed_rows, numeric
 
 from raresmith.config import OversampleConfig
+from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.neighbors.distance import category_weight
 from raresmith.spark.columns import ROW_ID
@@ -17,7 +21,7 @@ from raresmith.spark.publish.min_distance import raw_features, too_close
 FRAUD = 1
 
 
-def made_rows(train, n, seed=0):
+def made_rows(train: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
     """Raw rows around train rows, some of them on one; names and numbers as the encoder of `MIXED` has them."""
     rng = np.random.default_rng(seed)
     made = train.iloc[rng.integers(0, len(train), n)].reset_index(drop=True)
@@ -29,27 +33,40 @@ def made_rows(train, n, seed=0):
     return made[[ROW_ID, "a", "b.c", "wide", "kind"]].astype({"a": "float64", "b.c": "float64"})
 
 
-def distances(queries, rows, is_categorical, weight):
+def distances(
+    queries: NDArray[Any], rows: NDArray[Any], is_categorical: NDArray[np.bool_], weight: float
+) -> NDArray[np.float64]:
     """From every query to every row, by hand."""
     numbers = (queries[:, None, ~is_categorical] - rows[None, :, ~is_categorical]) ** 2
-    return np.sqrt(
+    found: NDArray[np.float64] = np.sqrt(
         numbers.sum(axis=2) + weight * (queries[:, None, is_categorical] != rows[None, :, is_categorical]).sum(axis=2)
     )
+    return found
 
 
-def found_of(spark, made, train, encoder, min_distance, partitions=3, **settings):
-    frames = [spark.createDataFrame(df).repartition(partitions) for df in (made, train)]
-    found = too_close(*frames, encoder, FRAUD, min_distance, OversampleConfig(**settings), random_state=11)
+def found_of(
+    spark: SparkSession,
+    made: pd.DataFrame,
+    train: pd.DataFrame,
+    encoder: Encoder,
+    min_distance: float,
+    partitions: int = 3,
+    **settings: Any,
+) -> tuple[list[int], dict[str, Any]]:
+    queries, rows = (spark.createDataFrame(df).repartition(partitions) for df in (made, train))
+    found = too_close(queries, rows, encoder, FRAUD, min_distance, OversampleConfig(**settings), random_state=11)
     return sorted(row["row_id"] for row in found.rows.collect()), found.measures
 
 
 @pytest.fixture(scope="module")
-def train():
+def train() -> pd.DataFrame:
     return mixed_rows(n_fraud=300).query("label == 1").sort_values("row_id", ignore_index=True)
 
 
 @pytest.mark.parametrize("share", [0.3, 1.0])
-def test_those_are_left_out_whose_distance_to_the_closest_is_below_the_share_of_the_unit(spark, train, share):
+def test_those_are_left_out_whose_distance_to_the_closest_is_below_the_share_of_the_unit(
+    spark: SparkSession, train: pd.DataFrame, share: float
+) -> None:
     made = made_rows(train, 500)
     columns = train[MIXED.names].to_numpy(np.float64)
     is_categorical = np.array(MIXED.categorical)
@@ -67,7 +84,7 @@ def test_those_are_left_out_whose_distance_to_the_closest_is_below_the_share_of_
     assert measures == {"neighbors": "exact", "recall": 1.0, "unit": pytest.approx(unit)}
 
 
-def test_a_row_at_the_very_distance_stays(spark):
+def test_a_row_at_the_very_distance_stays(spark: SparkSession) -> None:
     line = encoder_of(numeric("x"))
     train = pd.DataFrame({"row_id": range(4), "label": FRAUD, "x": np.array([0, 2, 4, 6], "float32")})
     train["label"] = train["label"].astype("int32")
@@ -77,7 +94,7 @@ def test_a_row_at_the_very_distance_stays(spark):
     assert found_of(spark, made, train, line, 0.51)[0] == [10, 11, 12, 13]
 
 
-def test_where_most_train_rows_equal_another_nothing_is_too_close(spark):
+def test_where_most_train_rows_equal_another_nothing_is_too_close(spark: SparkSession) -> None:
     line = encoder_of(numeric("x"))
     train = pd.DataFrame({"row_id": range(4), "label": np.int32(FRAUD), "x": np.array([0, 0, 0, 6], "float32")})
     made = pd.DataFrame({ROW_ID: [10, 11], "x": [0.0, 0.1]})
@@ -87,12 +104,12 @@ def test_where_most_train_rows_equal_another_nothing_is_too_close(spark):
 
 
 @pytest.mark.parametrize("partitions", [1, 13])
-def test_any_partitions_leave_out_the_same_rows(spark, train, partitions):
+def test_any_partitions_leave_out_the_same_rows(spark: SparkSession, train: pd.DataFrame, partitions: int) -> None:
     made = made_rows(train, 200)
     assert found_of(spark, made, train, MIXED, 0.5, partitions) == found_of(spark, made, train, MIXED, 0.5)
 
 
-def large(n=45_000, seed=0):
+def large(n: int = 45_000, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, Encoder]:
     """A class of more than a MiB near a plane, and rows made around it."""
     rng = np.random.default_rng(seed)
     names = ["a", "b.c", "d", "e"]
@@ -104,7 +121,7 @@ def large(n=45_000, seed=0):
     return made, train, encoder_of(*[numeric(name) for name in names])
 
 
-def test_cells_leave_out_nearly_all_that_are_too_close_and_no_other(spark):
+def test_cells_leave_out_nearly_all_that_are_too_close_and_no_other(spark: SparkSession) -> None:
     made, train, encoder = large()
     in_cells, told = found_of(spark, made, train, encoder, 1.0, max_exact_bytes=2**20)
     assert told["neighbors"] == "cells"
@@ -122,7 +139,7 @@ def test_cells_leave_out_nearly_all_that_are_too_close_and_no_other(spark):
     assert found_of(spark, made, train, encoder, 1.0, 7, max_exact_bytes=2**20)[0] == in_cells
 
 
-def test_features_of_windows_and_their_nulls_do_not_count():
+def test_features_of_windows_and_their_nulls_do_not_count() -> None:
     raw = replace(numeric("a"), null_indicator="a_is_null")
     window = replace(numeric("w"), made=True, null_indicator="w_is_null")
     a_null, w_null = (replace(categorical(f"{name}_is_null"), source="", made=True) for name in "aw")

@@ -40,6 +40,7 @@ class Mended:
         **constraints: Any,
     ) -> None:
         raw = t.StructType.fromDDL(schema)
+        assert isinstance(raw, t.StructType)
         both = t.StructType([t.StructField("place", t.LongType())])
         both = t.StructType([*both, *raw, *[t.StructField(BASE + f.name, f.dataType) for f in raw]])
         rows = [(i, *m, *b) for i, (m, b) in enumerate(zip(made, base, strict=True))]
@@ -76,8 +77,11 @@ def test_a_range_takes_the_nearest_end_of_the_columns_own_type(spark: SparkSessi
     )  # fmt: skip
     first, second, third, fourth = found.rows
     begin, micro = dt.datetime(2025, 1, 1), dt.datetime(2025, 1, 1, microsecond=1)
-    # The session's time zone is UTC; PySpark hands timestamps over in the machine's.
-    as_here = lambda moment: moment.replace(tzinfo=dt.UTC).astimezone().replace(tzinfo=None)  # noqa: E731
+
+    def as_here(moment: dt.datetime) -> dt.datetime:
+        """The session's time zone is UTC; PySpark hands timestamps over in the machine's."""
+        return moment.replace(tzinfo=dt.UTC).astimezone().replace(tzinfo=None)
+
     assert first == (0, Decimal("0.25"), 0.5, dt.date(2025, 1, 1), micro, as_here(begin))
     end = dt.datetime(2025, 12, 31)
     assert second == (10, Decimal("10.00"), 9.5, end.date(), end.replace(hour=23, minute=59), as_here(end))
@@ -190,7 +194,7 @@ def test_nulls_become_the_base_rows_value_or_the_row_is_left_out(spark: SparkSes
 def test_constraints_that_share_columns_fall_back_on_the_base_row_together(spark: SparkSession) -> None:
     # The clamped a no longer adds up, the mended c is out of range: so a, b and c are the base row's, d is not.
     made = [(50, 9, 11, 5)]
-    constraints = {
+    constraints: dict[str, Any] = {
         "ranges": {"a": {"high": 10}, "c": {"high": 15}},
         "sums": [{"columns": ["a", "b"], "total": "c"}],
         "orders": [["d", "a"]],
@@ -230,7 +234,7 @@ def hostile_rows(n: int, seed: int) -> Rows:
 
 def keeps_all(row: tuple[Any, ...]) -> bool:
     """The constraints above, told once more in Python."""
-    x = [None if isinstance(value, float) and math.isnan(value) else value for value in row]
+    x: list[Any] = [None if isinstance(value, float) and math.isnan(value) else value for value in row]
     n, floor, net, tax, gross, opened, closed, kind, part, _ = x
     adds_up = None in (net, tax, gross) or (
         math.isfinite(net + tax - gross) and abs(net + tax - gross) <= 1e-9 * (abs(net) + abs(tax) + abs(gross))

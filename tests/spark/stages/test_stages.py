@@ -113,7 +113,8 @@ def test_a_file_that_proves_broken_while_it_is_read_is_named(spark: SparkSession
     file.write_bytes(whole)
     with pytest.raises(DataError, match=r"raw cannot be read as parquet: \[FAILED_READ_FILE") as refused:
         SPARK_STAGES["prepare"](spark, config(folder))
-    assert is_unreadable(refused.value.__context__)
+    context = refused.value.__context__
+    assert isinstance(context, Exception) and is_unreadable(context)
     assert not is_unreadable(ValueError("FAILED_READ_FILE"))
 
 

@@ -18,13 +18,13 @@ for name, classifier in CLASSIFIERS.items():
 """
 
 
-def test_classifiers_and_their_parameters_are_read_without_pyspark():
+def test_classifiers_and_their_parameters_are_read_without_pyspark() -> None:
     found = subprocess.run([sys.executable, "-c", WITHOUT_PYSPARK], check=True, capture_output=True, text=True).stdout
     assert found.startswith("random_forest 100 trees, depth 15, 128 bins at most 128 bins a column")
 
 
 @pytest.mark.parametrize("name", list(CLASSIFIERS))
-def test_a_classifier_says_what_it_is_and_its_parameters_stay_as_they_are(name):
+def test_a_classifier_says_what_it_is_and_its_parameters_stay_as_they_are(name: str) -> None:
     classifier = CLASSIFIERS[name]()
     assert classifier.name == name and classifier.title and classifier.noun
     for parameter in dataclasses.fields(classifier.parameters):
@@ -32,6 +32,6 @@ def test_a_classifier_says_what_it_is_and_its_parameters_stay_as_they_are(name):
             setattr(classifier.parameters, parameter.name, parameter.default)
 
 
-def test_an_unknown_classifier_is_answered_with_the_nearest():
+def test_an_unknown_classifier_is_answered_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'random_forest'"):
         CLASSIFIERS["random_forrest"]
