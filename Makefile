@@ -44,7 +44,8 @@ $(READY): pyproject.toml requirements.lock | java
 	@touch $@
 
 # After a change of the requirements in pyproject.toml; what is locked already stays, unless UPGRADE=--upgrade is said.
-lock:
+lock: | java
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install uv
 	UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev \
 	  --generate-hashes --no-annotate $(UPGRADE) --output-file requirements.lock pyproject.toml

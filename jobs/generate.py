@@ -14,12 +14,12 @@ from functools import partial
 import torch
 
 from raresmith.config import SparkConfig
-from raresmith.config.sample_request import add_arguments, request_of
 from raresmith.errors import RaresmithError
 from raresmith.gan.artifacts.saved_model import FILES, load_model
 from raresmith.gan.folder import open_folder
 from raresmith.gan.generation.generate import BLOCK
 from raresmith.gan.generation.sampler import Sampler, make_blocks
+from raresmith.generators.sample_request import add_arguments, request_of
 from raresmith.log import RESULT, show
 from raresmith.spark.generate import rows_of_blocks
 from raresmith.spark.publish.publish import raw_schema

@@ -81,7 +81,10 @@ def test_what_cannot_be_shown_so_is_refused_in_plain_text(
     assert capsys.readouterr().err == "raresmith: refused\n"
 
 
-def test_a_library_that_is_imported_says_nothing(logger: logging.Logger) -> None:
-    code = "import logging, raresmith; logging.getLogger('raresmith.spark').warning('unheard')"
+@pytest.mark.parametrize(("silence", "heard"), [("", "odd\n"), ("logging.getLogger('raresmith').disabled = True", "")])
+def test_a_library_that_is_imported_tells_warnings_alone_and_can_be_silenced(silence: str, heard: str) -> None:
+    # As in Spark's tasks, whose stderr is all that there is to hear of them.
+    says = "logger = logging.getLogger('raresmith'); logger.info('as usual'); logger.warning('odd')"
+    code = f"import logging, raresmith\n{silence}\n{says}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout + done.stderr == ""
+    assert (done.stdout, done.stderr) == ("", heard)

@@ -77,3 +77,30 @@ def test_a_name_of_our_own_cannot_be_taken(shapes: Registry[Any], tmp_path: Path
     points.write_text("[test.shapes]\nsquare = others:Circle\n")
     with pytest.raises(ConfigError, match=r"\['square'\] of test.shapes have names of raresmith's own"):
         list(shapes)
+
+
+def test_what_cannot_be_imported_is_told_and_left_out_of_what_there_is(
+    shapes: Registry[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert list(shapes.available()) == ["circle", "square"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "'gone', an entry point of test.shapes, cannot be imported" in caplog.text
+
+
+def test_whatever_a_module_raises_is_told_in_one_sentence(shapes: Registry[Any], tmp_path: Path) -> None:
+    (tmp_path / "others.py").write_text("1 / 0")
+    with pytest.raises(ConfigError, match=r"'circle', an entry point of .*, cannot be imported: division by zero"):
+        shapes["circle"]
+
+
+def test_a_name_that_two_distributions_bring_is_refused(shapes: Registry[Any], tmp_path: Path) -> None:
+    (tmp_path / "more-1.dist-info").mkdir()
+    (tmp_path / "more-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: more\nVersion: 1\n")
+    (tmp_path / "more-1.dist-info" / "entry_points.txt").write_text("[test.shapes]\ncircle = more:Circle\n")
+    with pytest.raises(ConfigError, match=r"several distributions bring the entry points \['circle'\] of test.shapes"):
+        list(shapes)
+
+
+def test_a_reserved_name_cannot_be_taken(shapes: Registry[Any]) -> None:
+    with pytest.raises(ConfigError, match=r"\['circle'\] of test.shapes have names of raresmith's own"):
+        list(Registry(shapes._kind, "shapes", "test.shapes", reserved=("circle",)))

@@ -12,7 +12,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 stage=$1 config=$2
 shift 2
 : "${SPARK_MASTER:?must name the master, such as spark://host:7077}"
-: "${PYSPARK_PYTHON:?must name the Python with numpy, pandas and pyarrow that every executor has}"
+: "${PYSPARK_PYTHON:?must name the Python with numpy, pandas, pyarrow, numba and annotated-types that every executor has}"
 package=${RARESMITH_PACKAGE:-$root/dist/raresmith.zip}
 if [ ! -f "$package" ]; then echo "there is no $package; make it with deploy/package.sh" >&2; exit 2; fi
 if [ -n "${RARESMITH_DELTA_JARS:-}" ]; then

@@ -4,7 +4,6 @@ Importing it brings neither Spark nor torch nor what checks configurations; `rar
 the two engines.
 """
 
-import logging
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = ["Config", "ConfigError", "DataError", "RaresmithError", "__version__", "load_config"]
-
-# Who wants to hear the library attaches a handler of their own; without one it says nothing.
-logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from raresmith.config import Config, load_config
 from raresmith.config.reference import json_schema
-from raresmith.config.sample_request import add_arguments, request_of
 from raresmith.errors import RaresmithError
+from raresmith.generators.sample_request import add_arguments, request_of
 from raresmith.log import RESULT, show
 from raresmith.tables.contracts import TABLES
 from raresmith.tables.stage_report import MARGIN, ONLY_GENERATE, STAGES, StageReport

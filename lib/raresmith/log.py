@@ -55,6 +55,12 @@ class _Stream(logging.StreamHandler[TextIO]):
         self._name_of_stream = name
         self.setFormatter(formatter)
 
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A result that cannot be written is no success."""
+        if record.name == RESULT.name:
+            raise
+        super().handleError(record)
+
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         """Where to write."""

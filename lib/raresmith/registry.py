@@ -9,6 +9,7 @@ name is the class's `name`:
 
 import difflib
 import inspect
+import logging
 import pkgutil
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -19,6 +20,7 @@ from typing import Generic, TypeVar
 from raresmith.errors import ConfigError
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 
 
 class Registry(Mapping[str, type[T]], Generic[T]):
@@ -32,10 +34,12 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         The package in whose modules the built-in ones are found; they are imported when the first one is asked for.
     group : str
         The entry-point group of those that other distributions bring; each is imported when it is asked for by name.
+    reserved : tuple of str
+        Names that mean something else where these are named.
     """
 
-    def __init__(self, kind: type[T], package: str, group: str) -> None:
-        self._kind, self._package, self.group = kind, package, group
+    def __init__(self, kind: type[T], package: str, group: str, reserved: tuple[str, ...] = ()) -> None:
+        self._kind, self._package, self.group, self._reserved = kind, package, group, reserved
 
     @cached_property
     def _built_in(self) -> dict[str, type[T]]:
@@ -48,9 +52,12 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
     @cached_property
     def _brought(self) -> dict[str, EntryPoint]:
-        found = {point.name: point for point in entry_points(group=self.group)}
-        if taken := sorted(found.keys() & self._built_in.keys()):
+        points = set(entry_points(group=self.group))
+        found = {point.name: point for point in points}
+        if taken := sorted(found.keys() & {*self._built_in, *self._reserved}):
             raise ConfigError(f"the entry points {taken} of {self.group} have names of raresmith's own; rename them")
+        if twice := sorted({point.name for point in points if point != found[point.name]}):
+            raise ConfigError(f"several distributions bring the entry points {twice} of {self.group}; uninstall one")
         return found
 
     def __getitem__(self, name: str) -> type[T]:
@@ -63,13 +70,23 @@ class Registry(Mapping[str, type[T]], Generic[T]):
             raise ConfigError(f"{name!r} is none of {list(self)}{hint}")
         try:
             found = self._brought[name].load()
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # whatever a module of another distribution raises
             raise ConfigError(f"{name!r}, an entry point of {self.group}, cannot be imported: {error}") from error
         if not (inspect.isclass(found) and issubclass(found, self._kind) and getattr(found, "name", None) == name):
             raise ConfigError(
                 f"the entry point {name!r} of {self.group} must be a subclass of {self._kind.__name__} whose name is "
                 f"{name!r}, got {self._brought[name].value}"
             )
+        return found
+
+    def available(self) -> dict[str, type[T]]:
+        """Those that can be imported; a warning is logged of the others, for they are not what was asked for."""
+        found: dict[str, type[T]] = {}
+        for name in self:
+            try:
+                found[name] = self[name]
+            except ConfigError as error:
+                _LOG.warning("%s", error)
         return found
 
     def __contains__(self, name: object) -> bool:

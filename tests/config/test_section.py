@@ -1,14 +1,16 @@
 """Sections tell all their mistakes at once, change by copies, and take the own keys of what they name."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.config.test_file import MINIMAL
 
 from raresmith.config import ConfigErrors, OversampleConfig, PublishConfig, RefineConfig, parse_config
-from raresmith.errors import Key
+from raresmith.errors import ConfigError, Key
 from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.oversampling.smote import SMOTE
 
@@ -105,3 +107,30 @@ def test_a_configuration_is_read_without_spark_torch_or_what_they_bring() -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_key_called_self_is_a_mistake_like_any_other() -> None:
+    with pytest.raises(ConfigError, match=r"\[oversample\] has no key 'self'"):
+        parse_config({**MINIMAL, "oversample": {"self": 1}}, Path("/a/run.toml"))
+
+
+def test_a_value_within_a_table_is_one_mistake() -> None:
+    with pytest.raises(ConfigErrors) as raised:
+        parse_config({**MINIMAL, "oversample": {"sampling_strategy": {"a": 1.5}}}, Path("/a/run.toml"))
+    assert [str(mistake) for mistake in raised.value.mistakes] == [
+        "oversample.sampling_strategy.a must be a whole number, got 1.5"
+    ]
+
+
+def test_all_variables_that_are_not_set_are_told() -> None:
+    document = {"run": {"name": "r", "warehouse": "${NO_A}"}, "source": {"path": "${NO_B}", "label": "y"}}
+    with pytest.raises(ConfigErrors) as raised:
+        parse_config(document, Path("/a/run.toml"))
+    assert [name in str(raised.value) for name in ("NO_A", "NO_B")] == [True, True]
+
+
+def test_mistakes_cross_processes_whole() -> None:
+    with pytest.raises(ConfigErrors) as raised:
+        parse_config({**MINIMAL, "refine": {"steps": 0, "patience": 0}}, Path("/a/run.toml"))
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert (str(again), len(again.mistakes), again.file) == (str(raised.value), 2, raised.value.file)

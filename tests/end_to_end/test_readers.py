@@ -16,7 +16,6 @@ from pyspark.sql import SparkSession
 from tests.deploy.small_run import TABLES
 
 from raresmith.config import Config
-from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark.stages.context import Context
 from raresmith.spark.tables import raw_columns
 from raresmith.tables import contracts
@@ -43,7 +42,7 @@ def promised(spark: SparkSession, finished_run: Config) -> dict[str, Table]:
         contracts.synthetic(encoder),
         contracts.refined(encoder),
         contracts.metrics(),
-        contracts.augmented(raw, OVERSAMPLERS),
+        contracts.augmented(raw),
         contracts.runs(),
     ]
     return {table.name: table for table in tables}

@@ -9,13 +9,13 @@ import torch
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import Warehouse
 
-from raresmith.config.sample_request import SampleRequest
 from raresmith.gan.artifacts.saved_model import load_model
 from raresmith.gan.generation.sampler import Sampler
 from raresmith.gan.ranks import Ranks
 from raresmith.gan.train import refine
 from raresmith.generators.base import Generator
 from raresmith.generators.registry import GENERATORS
+from raresmith.generators.sample_request import SampleRequest
 
 CPU = torch.device("cpu")
 BELLS = """

@@ -190,7 +190,11 @@ def test_the_kernel_runs_from_an_archive(tmp_path: Path, name: str) -> None:
     archive = tmp_path / name
     root = Path(raresmith.__file__).parent
     with zipfile.ZipFile(archive, "w") as file:
-        for module in ("__init__.py", *(f"neighbors/{n}.py" for n in ("__init__", *KERNEL, "distance", "search"))):
+        for module in (
+            "__init__.py",
+            "errors.py",
+            *(f"neighbors/{n}.py" for n in ("__init__", *KERNEL, "distance", "search")),
+        ):
             file.write(root / module, f"raresmith/{module}")
     script = (
         f"import numpy as np, raresmith.neighbors.search as n; assert {name!r} in n.__file__; "

@@ -32,7 +32,13 @@ def configured(spark: SparkSession, folder: Path, whole: str, **oversample: Any)
 
 @pytest.mark.parametrize(
     ("whole", "storage", "refused"),
-    [("id % 1000", "float", False), ("id * 1000003", "double", True), ("cast(id as decimal(9, 4))", "double", True)],
+    [
+        ("id % 1000", "float", False),
+        ("id * 1000003", "double", True),
+        ("cast(id as decimal(9, 4))", "double", True),
+        ("date_add(date'2020-01-01', int(id % 1000))", "float", False),
+        ("timestamp_seconds(1700000000 + id)", "double", True),
+    ],
 )
 def test_exact_neighbors_are_announced_where_the_run_finds_them_and_refused_where_it_refuses(
     spark: SparkSession, tmp_path: Path, whole: str, storage: str, refused: bool

@@ -34,3 +34,7 @@ def test_a_report_stands_beside_the_stage_and_its_verdict_at_the_margin() -> Non
         "No gain: x",
     ]
     assert str(StageReport(stage="refine", words="left out")) == "refine     no rows · 0.0 s\n           left out"
+
+
+def test_what_earlier_versions_noted_is_told_as_it_stands() -> None:
+    assert told_reasons({"quarantined": {"null amount": 3}}) == {"quarantined": {"null amount": 3}}

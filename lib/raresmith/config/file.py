@@ -201,14 +201,15 @@ def parse_config(document: dict[str, Any], path: Path, logical_date: str = "") -
     if logical_date and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", logical_date):
         mistakes.append(ConfigError(f"the logical date must be an ISO date, got {logical_date!r}"))
     base = path.resolve().parent
-    try:
-        if "run" in parsed:
-            parsed["run"] = parsed["run"].replaced(warehouse=_located(parsed["run"].warehouse, base).rstrip("/"))
-        if "source" in parsed:
-            dated = parsed["source"].path.replace("{logical_date}", logical_date)
-            parsed["source"] = parsed["source"].replaced(path=_located(dated, base))
-    except ConfigError as error:
-        mistakes.append(error)
+    for name, key in (("run", "warehouse"), ("source", "path")):
+        if name in parsed:
+            place = getattr(parsed[name], key)
+            dated = place.replace("{logical_date}", logical_date) if name == "source" else place
+            try:
+                located = _located(dated, base)
+                parsed[name] = parsed[name].replaced(**{key: located.rstrip("/") if name == "run" else located})
+            except ConfigError as error:
+                mistakes.append(error)
     if mistakes:
         raise ConfigErrors(mistakes, path)
     try:
@@ -220,7 +221,7 @@ def parse_config(document: dict[str, Any], path: Path, logical_date: str = "") -
 def _parsed(document: dict[str, Any]) -> tuple[dict[str, Any], list[ConfigError]]:
     """The sections of `document`, each checked by itself, and the mistakes in the others."""
     parsed: dict[str, Any] = {}
-    mistakes = [unknown_key("", name, SECTIONS) for name in document.keys() - SECTIONS.keys()]
+    mistakes = [unknown_key("", name, SECTIONS) for name in sorted(document.keys() - SECTIONS.keys())]
     for name, cls in SECTIONS.items():
         if name == "simulate" and name not in document:
             continue

@@ -14,7 +14,10 @@ def notes(cls: type) -> dict[str, str]:
     for base in reversed(cls.__mro__):
         if base.__module__.partition(".")[0] in ("builtins", "pydantic", "abc"):
             continue
-        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        try:
+            (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        except (OSError, TypeError):  # a class of a notebook, or shipped without its source
+            continue
         assert isinstance(tree, ast.ClassDef)
         for field, below in pairwise(tree.body):
             if (

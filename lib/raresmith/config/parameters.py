@@ -83,6 +83,12 @@ class Choice(Section):
         found: Mapping[str, type[Any]] = resolve_name(cls.registry)
         return found
 
+    @classmethod
+    def available(cls) -> Mapping[str, type[Any]]:
+        """Of these, all that can be imported here."""
+        found: Mapping[str, type[Any]] = resolve_name(cls.registry).available()
+        return found
+
     @property
     def kind(self) -> Any:
         """The thing that the key names."""
@@ -114,6 +120,14 @@ class Choice(Section):
         except ConfigError as error:
             named = ConfigError("{key}: {reason}", key=cls.key_of(cls.chooser), reason=str(error))
             raise refused([named]) from None
+        if shared := sorted(cls.model_fields.keys() & set(_own(kind))):
+            named = ConfigError(
+                "{key} = {chosen!r} has keys {shared} of its own that all have; its distribution must rename them",
+                key=cls.key_of(cls.chooser),
+                chosen=chosen,
+                shared=shared,
+            )
+            raise refused([named])
         mistakes = list(cls._not_its_own(own.keys() - set(_own(kind)), chosen, kind))
         try:
             parameters = parameters_of(kind, {name: own[name] for name in _own(kind) if name in own}, cls.section)
@@ -128,7 +142,7 @@ class Choice(Section):
     @classmethod
     def _not_its_own(cls, names: set[str], chosen: str, kind: type[Any]) -> Iterator[ConfigError]:
         for name in sorted(names):
-            owners = [other for other, its in cls.registered().items() if name in _own(its)]
+            owners = [other for other, its in cls.available().items() if name in _own(its)]
             if owners:
                 yield ConfigError(
                     "{key} needs {chooser} = {owners}, got {chosen!r}; set that, or leave {key} out",
@@ -155,7 +169,7 @@ class Choice(Section):
     @classmethod
     def tables(cls) -> dict[str, type[Section]]:
         """The own keys of each thing, by its name."""
-        return {name: table_of(kind.Parameters, cls.section) for name, kind in cls.registered().items()}
+        return {name: table_of(kind.Parameters, cls.section) for name, kind in cls.available().items()}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:

@@ -80,5 +80,5 @@ def _keys(cls: type[Section]) -> Iterator[str]:
         is_said = default is not PydanticUndefined and default is not None and not isinstance(default, (dict, Section))
         shown = f"{name} = {json.dumps(default, ensure_ascii=False)}" if is_said else name
         needed = ", required" if field.is_required() else ""
-        yield f"- `{shown}`, {described(hints[name])}{needed}: {notes(cls.noted_in or cls)[name]}"
+        yield f"- `{shown}`, {described(hints[name])}{needed}: {notes(cls.noted_in or cls).get(name, '')}"
     yield ""

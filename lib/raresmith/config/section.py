@@ -36,6 +36,9 @@ class ConfigErrors(ConfigError):
         self.mistakes, self.file = tuple(mistakes), file
         super().__init__(self.told())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.mistakes, self.file)
+
     def told(self, spell: typing.Callable[[Key], str] = str) -> str:
         """One sentence a mistake."""
         told = [mistake.told(spell) for mistake in self.mistakes]
@@ -53,7 +56,7 @@ class Section(BaseModel):
     noted_in: ClassVar[type | None] = None
     """The class that has the notes of its fields, where it is another."""
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         """Check `values`; ConfigErrors with every mistake."""
         try:
             super().__init__(**values)
@@ -125,7 +128,7 @@ def mistakes_in(error: ValidationError, cls: type[Section], section: str) -> Ite
         if kind == "extra_forbidden":
             yield unknown_key(within, name, table.model_fields)
         elif kind == "missing":
-            note = notes(table.noted_in or table)[name]
+            note = notes(table.noted_in or table).get(name, described(hint))
             yield ConfigError("[{table}] lacks {name!r}: {note}", table=within, name=name, note=note)
         elif key not in by_key or kind in _RANGES:  # of a union's members, the one whose range it misses
             expected = _range(hint) if kind in _RANGES else described(hint)
@@ -133,7 +136,8 @@ def mistakes_in(error: ValidationError, cls: type[Section], section: str) -> Ite
             by_key[key] = ConfigError(
                 "{key} must be {expected}, got {found!r}", key=Key(key), expected=expected, found=shown
             )
-    yield from by_key.values()
+    # Of a table that is wrong because a value within is, the value.
+    yield from (found for key, found in by_key.items() if not any(other.startswith(f"{key}.") for other in by_key))
 
 
 _RANGES = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}

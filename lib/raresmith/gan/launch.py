@@ -80,7 +80,7 @@ def _watched(words: list[str], folder: Path) -> tuple[RaresmithError | None, int
     refused = None
     with subprocess.Popen(
         words,
-        env=environment() | {refusal.WATCHED: "1", "RARESMITH_LOG": "json"},
+        env=environment() | {refusal.WATCHED: "1", "RARESMITH_LOG": "json", "RARESMITH_LOG_LEVEL": "INFO"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -106,6 +106,6 @@ def _say_again(line: str) -> None:
         record = json.loads(line)
     except ValueError:
         return
-    if isinstance(record, dict) and "stage" in record:
+    if isinstance(record, dict) and str(record.get("logger")).startswith("raresmith.") and "stage" in record:
         level = logging.getLevelNamesMapping()[record["level"]]
         logging.getLogger(record["logger"]).log(level, "%s", record["message"], extra={"stage": record["stage"]})

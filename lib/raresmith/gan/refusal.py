@@ -26,7 +26,8 @@ def write(error: RaresmithError) -> None:
         return
     keys = [name for name, value in error.fields.items() if isinstance(value, Key)]
     kind = next(cls for cls in type(error).__mro__ if cls.__module__ == errors.__name__)  # which `read` can name
-    told = {"type": kind.__name__, "message": error.message, "fields": error.fields, "keys": keys}
+    fields = {name: _plain(value) for name, value in error.fields.items()}
+    told = {"type": kind.__name__, "message": error.message, "fields": fields, "keys": keys}
     document = {
         "message": {
             "message": f"{type(error).__name__}: {error}",
@@ -35,14 +36,25 @@ def write(error: RaresmithError) -> None:
         }
     }
     aside = Path(f"{path}.{os.getpid()}")
-    aside.write_text(json.dumps(document, default=str), encoding="utf-8")
+    aside.write_text(json.dumps(document), encoding="utf-8")
     aside.rename(path)
+
+
+def _plain(value: Any) -> Any:
+    """A field's value as JSON has it, or as text."""
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def read(folder: Path) -> RaresmithError | None:
     """The error that one of the processes has noted below `folder`, torchrun's `--log-dir`."""
     for path in sorted(folder.rglob("error.json")):
-        message: Any = json.loads(path.read_text(encoding="utf-8"))["message"]
+        try:
+            message: Any = json.loads(path.read_text(encoding="utf-8"))["message"]
+        except (ValueError, KeyError):  # torch's own, half written
+            continue
         if isinstance(message, dict) and (found := message.get("raresmith")):
             fields = {name: Key(v) if name in found["keys"] else v for name, v in found["fields"].items()}
             kind: type[RaresmithError] = getattr(errors, found["type"])

@@ -12,6 +12,7 @@ OVERSAMPLERS: Registry[Oversampler] = Registry(
     Oversampler,  # type: ignore[type-abstract]
     "raresmith.oversampling",
     "raresmith.oversamplers",
+    reserved=("none", "class_weight", "reduced", "refined", "original"),  # strategies of evaluate, origins of rows
 )
 
 

@@ -1,14 +1,11 @@
 """The oversamplers as stages of pyspark.ml pipelines: `SMOTE` and each other one that is registered, by its name."""
 
-import ast
 import inspect
 import logging
 import re
-import textwrap
 from collections import defaultdict
 from dataclasses import MISSING, Field, fields
 from functools import cache
-from itertools import pairwise
 from typing import Any, ClassVar, Literal, get_origin, get_type_hints
 
 from pyspark.ml.base import Estimator, Model
@@ -21,6 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.config import OversampleConfig
+from raresmith.config.notes import notes
 from raresmith.errors import ConfigError, DataError, Key, RaresmithError
 from raresmith.oversampling.base import Oversampler
 from raresmith.oversampling.registry import OVERSAMPLERS
@@ -143,7 +141,7 @@ class OversamplerStage(
         try:
             made = self._made(dataset)
         except RaresmithError as error:
-            raise (ConfigError if isinstance(error, ConfigError) else DataError)(self._spelt(error)) from None
+            raise self._spelt(error) from None
         return dataset.unionByName(made, allowMissingColumns=True).select(*[col(name) for name in dataset.columns])
 
     def _fit(self, dataset: DataFrame) -> "OversampledModel":
@@ -214,15 +212,19 @@ class OversamplerStage(
             return col(self.getOrDefault(self.rowIdCol)).cast("bigint")
         return row_hash(dataset.schema.fields, 0)
 
-    def _spelt(self, error: RaresmithError) -> str:
-        """The error in the words of this door."""
+    def _spelt(self, error: RaresmithError) -> RaresmithError:
+        """The error in the words of this door, of the same type and with the same fields."""
 
         def spell(key: Key) -> str:
             param = _camel(key.removeprefix("oversample."))
             return param if key.startswith("oversample.") and self.hasParam(param) else str(key)
 
-        # The configuration's own errors have no fields yet.
-        return re.sub(r"oversample\.\w+", lambda found: spell(Key(found[0])), error.told(spell))
+        if error.fields:
+            fields = {name: Key(spell(v)) if isinstance(v, Key) else v for name, v in error.fields.items()}
+            return type(error)(error.message, **fields)
+        # Some errors of the configuration have no fields.
+        text = re.sub(r"oversample\.\w+", lambda found: spell(Key(found[0])), error.told(spell))
+        return ConfigError(text) if isinstance(error, ConfigError) else type(error)(text)
 
 
 def _stored(kind: t.DataType) -> str:
@@ -265,14 +267,15 @@ class OversampledModel(Model, DefaultParamsReadable["OversampledModel"], Default
 def stages() -> dict[str, type[OversamplerStage]]:
     """The stage of each registered oversampler, by the name of its class."""
     kinds: defaultdict[str, list[type[Oversampler]]] = defaultdict(list)
-    for name in OVERSAMPLERS:
-        try:
-            kind = OVERSAMPLERS[name]
-        except ConfigError as error:  # another distribution's, which must not take the others away
-            _LOG.warning("there is no stage of the oversampler %r: %s", name, error)
-            continue
-        kinds[kind.stage or kind.__name__].append(kind)
-    return {name: _stage(name, several) for name, several in kinds.items()}
+    for kind in OVERSAMPLERS.available().values():
+        kinds[vars(kind).get("stage") or kind.__name__].append(kind)
+    # Our own come first, and so are what a stage is if nothing else is said.
+    return {name: _stage(name, sorted(several, key=_is_brought)) for name, several in kinds.items()}
+
+
+def _is_brought(kind: type[Oversampler]) -> bool:
+    """Whether another distribution brings it."""
+    return not kind.__module__.startswith("raresmith.")
 
 
 def _stage(name: str, kinds: list[type[Oversampler]]) -> type[OversamplerStage]:
@@ -280,7 +283,7 @@ def _stage(name: str, kinds: list[type[Oversampler]]) -> type[OversamplerStage]:
     members: dict[str, Any] = {"_kinds": tuple(kinds), "__doc__": kinds[0].__doc__, "__module__": __name__}
     defaults: dict[str, Any] = {}
     for kind in kinds:
-        hints, docs = get_type_hints(kind.Parameters), _docs(kind.Parameters)
+        hints, docs = get_type_hints(kind.Parameters), notes(kind.Parameters)
         for field in fields(kind.Parameters):
             param, hint = _camel(field.name), hints[field.name]
             convert = _CONVERTERS.get(get_origin(hint) or hint, TypeConverters.identity)
@@ -310,18 +313,6 @@ def _default(field: Field[Any]) -> Any:
     if field.default_factory is not MISSING:
         return field.default_factory()
     return field.metadata.get("stage_default", field.default)
-
-
-def _docs(parameters: type) -> dict[str, str]:
-    """The text under each field of a dataclass and of those that it extends."""
-    found = {}
-    for kind in reversed(parameters.__mro__[:-1]):
-        (source,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-        assert isinstance(source, ast.ClassDef)
-        for field, text in pairwise(source.body):
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-                found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
-    return found
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,8 @@ from raresmith.neighbors.cells import n_parts
 from raresmith.oversampling.base import CellOversampler
 from raresmith.oversampling.registry import oversampler_of
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_keep, rows_to_make
-from raresmith.spark.encoding.fit import is_categorical
+from raresmith.spark.encoding.encode import as_number
+from raresmith.spark.encoding.fit import FLOAT_STEPS, is_categorical
 from raresmith.spark.evaluate.classifiers.registry import configured
 from raresmith.spark.files import exists, size_of
 from raresmith.spark.incremental import kept_encoder
@@ -107,7 +108,7 @@ def _raw(df: DataFrame, kept: Encoder | None, config: Config) -> _Raw:
     """Looked at once: rows and ranges by class."""
     fields = feature_columns(df.schema, config)
     wide = [] if kept else [f for f in fields if _may_be_wide(f, config)]
-    ranges = [told(col(f.name)).cast("double") for f in wide for told in (F.min, F.max, F.avg)]
+    ranges = [told(as_number(col(f.name), f.dataType)) for f in wide for told in (F.min, F.max, F.avg)]
     found = df.groupBy(col(config.source.label).cast("string").alias("class")).agg(F.count(F.lit(1)), *ranges)
     seen = found.limit(1000).collect()
     counts = {row[0]: int(row[1]) for row in seen}
@@ -154,7 +155,7 @@ def _is_wide(field: t.StructField, seen: Sequence[tuple[Any, ...]], config: Conf
         max(high - mean, mean - low, 1.0),
     )
     step = 10.0**-field.dataType.scale if isinstance(field.dataType, t.DecimalType) else 1.0
-    return bool(reach / step >= 2**21)
+    return bool(reach / step >= FLOAT_STEPS)
 
 
 def _prepare(spark: SparkSession, raw: _Raw, config: Config) -> list[str]:

@@ -290,7 +290,9 @@ def _replace(df: DataFrame, table: contracts.Table, location: str, options: dict
 
 
 def _stale_checks(spark: SparkSession, table: contracts.Table, location: str) -> dict[str, str]:
-    """The constraints of `table` that are others at `location`: those that name methods follow what is installed."""
+    """The constraints of `table` that are others at `location`, which an earlier version made."""
+    if not table.checks:
+        return {}
     found = _properties_of(spark, location)
     return {name: check for name, check in table.checks.items() if found.get(f"delta.constraints.{name}") != check}
 

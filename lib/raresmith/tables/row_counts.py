@@ -45,9 +45,9 @@ def kind_of(reason: str) -> str:
 
 
 def told_reason(reason: str) -> str:
-    """A reason as `quarantine.reason` tells it."""
+    """A reason as `quarantine.reason` tells it; what is no key is a text already, as earlier versions noted it."""
     kind, _, column = reason.partition(":")
-    return REASONS[kind].format(column)
+    return REASONS[kind].format(column) if kind in REASONS else reason
 
 
 def told(key: str) -> str:

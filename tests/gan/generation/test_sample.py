@@ -16,7 +16,6 @@ from tests.gan.ranks import Ranks
 from tests.gan.test_train import mixed
 
 from raresmith.cli import main
-from raresmith.config.sample_request import SampleRequest
 from raresmith.gan.artifacts.checkpoint import read_tensors, write_tensors
 from raresmith.gan.artifacts.saved_model import load_model
 from raresmith.gan.folder import Disk
@@ -25,6 +24,7 @@ from raresmith.gan.generation.output import write_output
 from raresmith.gan.generation.sampler import Sampler
 from raresmith.gan.train import main as refine
 from raresmith.generators.registry import GENERATORS
+from raresmith.generators.sample_request import SampleRequest
 
 CPU = torch.device("cpu")
 CLASSES = ("good", "bad", "worse")

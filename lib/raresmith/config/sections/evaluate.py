@@ -46,7 +46,10 @@ class EvaluateConfig(Section):
     def tables(cls) -> dict[str, type[Section]]:
         """The keys of each classifier, by its name."""
         section = cls.key_of("classifiers")
-        return {name: table_of(kind.Parameters, f"{section}.{name}") for name, kind in cls.registered().items()}
+        return {
+            name: table_of(kind.Parameters, f"{section}.{name}")
+            for name, kind in resolve_name(cls.registry).available().items()
+        }
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class RefineConfig(Choice):
 
     def _not_private(self) -> Iterator[ConfigError]:
         """What would look at real rows beside the noise."""
-        private = " or ".join(f'"{name}"' for name, kind in self.registered().items() if kind.can_train_privately())
+        private = " or ".join(f'"{name}"' for name, kind in self.available().items() if kind.can_train_privately())
         only = f"only {private} learns from real rows by noisy gradients"
         refused = {
             f'refine.model = "{self.model}", of which {only}; set that': not self.kind.can_train_privately(),

@@ -5,7 +5,6 @@ import time
 import torch
 
 from raresmith.config import load_config
-from raresmith.config.sample_request import SampleRequest
 from raresmith.errors import ConfigError, DataError
 from raresmith.gan.artifacts.saved_model import load_model
 from raresmith.gan.data import tables
@@ -18,6 +17,7 @@ from raresmith.gan.generation.output import check_output, read_parts, write_outp
 from raresmith.gan.generation.sampler import Sampler, class_of
 from raresmith.gan.ranks import Ranks
 from raresmith.gan.training.start_rows import MOST, StartRows, start_of
+from raresmith.generators.sample_request import SampleRequest
 from raresmith.tables.stage_report import StageReport
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from raresmith.config.sample_request import SampleRequest
 from raresmith.encoding.decode import RawUnits
 from raresmith.encoding.encoder import Feature
 from raresmith.errors import DataError
@@ -21,6 +20,7 @@ from raresmith.gan.generation.copies import TrainRows, made_anew
 from raresmith.gan.generation.generate import BLOCK
 from raresmith.gan.training.start_rows import StartRows
 from raresmith.generators.registry import GENERATORS
+from raresmith.generators.sample_request import SampleRequest
 
 
 class Sampler:
@@ -62,7 +62,7 @@ class Sampler:
             of_features, self._values[column] = self._raw.given(column, text)
             features |= of_features
         if request.where and not model.spec.can_condition:
-            able = [name for name, spec in GENERATORS.items() if spec.can_condition]
+            able = [name for name, spec in GENERATORS.available().items() if spec.can_condition]
             raise DataError(f"{saved.called}, cannot make rows for given columns; train one of {able}, which can")
         if start is None and model.latent == "synthetic":
             if not model.trained_alike:

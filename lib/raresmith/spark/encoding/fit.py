@@ -28,6 +28,8 @@ from raresmith.spark.columns import ROW_ID
 from raresmith.spark.encoding.encode import as_number, signed_log
 from raresmith.spark.tables import col
 
+FLOAT_STEPS = 2**21
+"""Steps of a whole column's reach that 32-bit floats hold, so that four times the train range stays exact."""
 RESERVED = {
     "row_id",
     "split",
@@ -365,8 +367,7 @@ def _storage(field: t.StructField, feature: NumericFeature) -> Literal["float", 
                 f'come back whole from normalisation "{feature.transform}"; '
                 f'set prepare.normalise_columns.{field.name} = "standard"'
             )
-        # Four times the train range stays exact.
-        return "float" if reach / feature.step < 2**21 else "double"
+        return "float" if reach / feature.step < FLOAT_STEPS else "double"
     return "float"
 
 

@@ -156,7 +156,7 @@ def _train(
         rows = train.under(strategy).persist()
         for seed in seeds:
             model = classifier.fit(rows, encoder, seed)
-            column = f"score_{classifier.name}_{len(models)}"
+            column = f"__score_{classifier.name}_{len(models)}"
             models.append(
                 _Trained(classifier=classifier, strategy=strategy.name, seed=seed, column=column, model=model)
             )

@@ -137,7 +137,8 @@ def made_rows(
     wanted: dict[str, int] = {}
     with _told_in(left_out, bases):
         wanted = {name: n for name, n in rows_to_make(counts, strategy).items() if n > 0}
-    oversampler.check(features.features)
+    if wanted:
+        oversampler.check(features.features)
     if isinstance(oversampler, CellOversampler):
         rows, measures = rows_of_cells(train, features, classes, counts, wanted, oversampler, random_state)
         return Oversampled(rows=rows, measures=measures)

@@ -66,6 +66,11 @@ class ValidRows:
             df.unpersist()
 
 
+def _publishes_copies(config: Config) -> bool:
+    """Whether the rows to be published are meant to equal train rows."""
+    return config.publish.source == config.oversample.method and bool(config.oversample.kind.copies_rows)
+
+
 def valid_rows(
     made: DataFrame, originals: DataFrame, features: DataFrame, encoder: Encoder, config: Config
 ) -> ValidRows:
@@ -95,7 +100,7 @@ def valid_rows(
         rows = repaired(rows, constraints)
         left_out[UNREPAIRED], counts = counted(rows, originals, constraints)
         rows = rows.where(~is_left_out())
-    if config.publish.source != "random":
+    if not _publishes_copies(config):
         earlier = config.run.incremental
         against = incremental.with_earlier_originals(originals, features, encoder, config) if earlier else originals
         rows = without_copies(rows, against, encoder, config)

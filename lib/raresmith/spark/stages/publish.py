@@ -4,7 +4,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from raresmith.config import Config
-from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark import tables
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.evaluate.strategies import made_table
@@ -39,7 +38,7 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
     out = valid.rows
     if originals is not None:
         out = as_originals(originals, encoder, run.run_id).unionByName(out)
-    contract = contracts.augmented(tables.raw_columns(raw_schema(encoder)), OVERSAMPLERS)
+    contract = contracts.augmented(tables.raw_columns(raw_schema(encoder)))
     written = ctx.write(out, contract, run, measures=valid.measures)
     valid.release()
     by_origin = {
