@@ -12,6 +12,7 @@ from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark import tables
+from raresmith.spark.columns import col
 from raresmith.spark.encoding.decode import decode
 from raresmith.spark.prepare.source import MALFORMED, drift
 
@@ -116,5 +117,5 @@ def with_earlier_originals(originals: DataFrame, features: DataFrame, encoder: E
     earlier = so_far(features, config).where(F.col("run_id") != config.run_id)
     # Within the train range, as made rows are.
     decoded = decode(earlier, encoder, clamp=True)
-    names = [tables.col(name) for name in decoded]
+    names = [col(name) for name in decoded]
     return originals.select(*names).unionByName(earlier.select(*[c.alias(name) for name, c in decoded.items()]))

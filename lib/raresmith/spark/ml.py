@@ -22,10 +22,10 @@ from raresmith.config.notes import notes
 from raresmith.errors import ConfigError, DataError, Key, RaresmithError
 from raresmith.oversampling.base import Oversampler
 from raresmith.oversampling.registry import OVERSAMPLERS
+from raresmith.spark.columns import col
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns
 from raresmith.spark.oversample.oversample import made_rows
 from raresmith.spark.prepare.row_id import row_hash
-from raresmith.spark.tables import col
 
 _LOG = logging.getLogger(__name__)
 _MOST_CLASSES = 1000

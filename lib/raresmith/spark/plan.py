@@ -16,6 +16,7 @@ from raresmith.neighbors.cells import n_parts
 from raresmith.oversampling.base import CellOversampler
 from raresmith.oversampling.registry import oversampler_of
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_keep, rows_to_make
+from raresmith.spark.columns import col
 from raresmith.spark.encoding.encode import as_number
 from raresmith.spark.encoding.fit import FLOAT_STEPS, is_categorical
 from raresmith.spark.evaluate.classifiers.registry import configured
@@ -28,7 +29,6 @@ from raresmith.spark.prepare.rules import feature_columns
 from raresmith.spark.prepare.source import read_source
 from raresmith.spark.prepare.windows import window_feature_names
 from raresmith.spark.stages.preflight import check_columns
-from raresmith.spark.tables import col
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,19 +13,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import AtomicType, StructField, StructType, _parse_datatype_string
 
 from raresmith.errors import DataError
+from raresmith.spark.columns import col, quoted
 from raresmith.tables import contracts
 from raresmith.tables.content_hash import digest, rows_of
 from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, fingerprint_of
-
-
-def quoted(name: str) -> str:
-    """`name` as a column reference, whatever characters it has."""
-    return "`" + name.replace("`", "``") + "`"
-
-
-def col(name: str) -> Column:
-    """The column called exactly `name`; dots and back-ticks are part of the name."""
-    return F.col(quoted(name))
 
 
 def hashable(field: StructField) -> Column:

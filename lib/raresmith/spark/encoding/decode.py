@@ -4,8 +4,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from raresmith.encoding.encoder import UNSEEN, CategoricalFeature, Encoder, NumericFeature
+from raresmith.spark.columns import col
 from raresmith.spark.encoding.encode import piecewise
-from raresmith.spark.tables import col
 
 
 def decode(df: DataFrame, encoder: Encoder, *, clamp: bool = False) -> dict[str, Column]:

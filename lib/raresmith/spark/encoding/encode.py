@@ -8,8 +8,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.encoding.encoder import NULL, UNSEEN, CategoricalFeature, Encoder, NumericFeature
-from raresmith.spark.columns import LABEL, ROW_ID, SPLIT
-from raresmith.spark.tables import col
+from raresmith.spark.columns import LABEL, ROW_ID, SPLIT, col
 
 INLINE_CATEGORIES = 16
 """Up to here a linear search in the row beats a join with the table of categories."""

@@ -24,9 +24,8 @@ from raresmith.encoding.encoder import (
     safe_names,
 )
 from raresmith.errors import DataError
-from raresmith.spark.columns import ROW_ID
+from raresmith.spark.columns import ROW_ID, col
 from raresmith.spark.encoding.encode import as_number, signed_log
-from raresmith.spark.tables import col
 
 FLOAT_STEPS = 2**21
 """Steps of a whole column's reach that 32-bit floats hold, so that four times the train range stays exact."""

@@ -13,7 +13,7 @@ from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.neighbors.distance import Distance
 from raresmith.oversampling.base import Features
-from raresmith.spark.tables import col
+from raresmith.spark.columns import col
 
 LARGEST = 1e150
 """Beyond it a squared distance overflows."""

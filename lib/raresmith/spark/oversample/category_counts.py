@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from raresmith.errors import DataError
+from raresmith.spark.columns import col
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns
-from raresmith.spark.tables import col
 
 Counts = list[NDArray[np.int64]]
 """For each column the rows with each code, from 0 on."""

@@ -14,11 +14,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from raresmith.oversampling.sampling_strategy import rows_to_keep
+from raresmith.spark.columns import col
 from raresmith.spark.neighbors.all_rows import neighborhoods
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns
 from raresmith.spark.neighbors.neighbor_search import NeighborSearch
 from raresmith.spark.oversample.undersample import is_kept
-from raresmith.spark.tables import col
 
 if TYPE_CHECKING:
     from raresmith.config import OversampleConfig

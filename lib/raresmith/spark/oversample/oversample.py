@@ -28,6 +28,7 @@ from raresmith.oversampling.other_classes import among_other_classes
 from raresmith.oversampling.plan import ClassPlan, fit_cells, in_cells, plan_class, plan_copies
 from raresmith.oversampling.registry import oversampler_of
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_make
+from raresmith.spark.columns import col
 from raresmith.spark.neighbors.arrow_batches import METHOD, made_batches, made_schema
 from raresmith.spark.neighbors.cell_exchange import ClassRows
 from raresmith.spark.neighbors.feature_matrix import Arrays, FeatureColumns
@@ -37,7 +38,6 @@ from raresmith.spark.oversample.category_counts import code_counts
 from raresmith.spark.oversample.cleaning import reduced
 from raresmith.spark.oversample.other_classes import bases_among_others, made_of_bases
 from raresmith.spark.oversample.whole_cells import rows_of_cells
-from raresmith.spark.tables import col
 
 if TYPE_CHECKING:
     from raresmith.config import OversampleConfig

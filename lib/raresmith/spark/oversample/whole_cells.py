@@ -23,10 +23,10 @@ from raresmith.neighbors.distance import Distance
 from raresmith.neighbors.regions import Regions, fit_regions
 from raresmith.neighbors.search import Candidates
 from raresmith.oversampling.base import CellOversampler, CellRows
+from raresmith.spark.columns import col
 from raresmith.spark.neighbors.arrow_batches import METHOD, made_batch, made_schema, slices
 from raresmith.spark.neighbors.cell_exchange import SENT, ClassRows, n_tasks, received
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns, packed
-from raresmith.spark.tables import col
 
 Batches = Iterator[pa.RecordBatch]
 

@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.spark.tables import col
+from raresmith.spark.columns import col
 
 SATURDAY = 5
 LAST_NIGHT_HOUR = 6

@@ -11,7 +11,7 @@ from pyspark.sql import types as t
 from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder, Label
 from raresmith.errors import ConfigError, DataError
-from raresmith.spark.columns import COMPLETE, LABEL, REASON, ROW_ID, SPLIT
+from raresmith.spark.columns import COMPLETE, LABEL, REASON, ROW_ID, SPLIT, col
 from raresmith.spark.encoding.encode import encode
 from raresmith.spark.encoding.fit import fit_encoder
 from raresmith.spark.prepare.calendar_features import with_calendar
@@ -20,7 +20,6 @@ from raresmith.spark.prepare.rules import admitted, feature_columns, is_missing,
 from raresmith.spark.prepare.source import MALFORMED
 from raresmith.spark.prepare.split import with_split
 from raresmith.spark.prepare.windows import window_feature_names, with_windows
-from raresmith.spark.tables import col
 from raresmith.tables.row_counts import IMPUTED, OWN_CATEGORY, QUARANTINED, reason, told_reason, told_reasons
 
 MAX_CLASSES = 100

@@ -7,8 +7,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.spark.columns import COMPLETE, REASON, ROW_ID
-from raresmith.spark.tables import col, hashable
+from raresmith.spark.columns import COMPLETE, REASON, ROW_ID, col
+from raresmith.spark.tables import hashable
 from raresmith.tables.row_counts import reason
 
 MOST_BROADCAST = 100_000

@@ -11,8 +11,9 @@ from pyspark.sql import types as t
 
 from raresmith.config import SourceConfig
 from raresmith.errors import ConfigError, DataError
+from raresmith.spark.columns import col
 from raresmith.spark.files import exists, files_below
-from raresmith.spark.tables import col, current_version
+from raresmith.spark.tables import current_version
 
 MALFORMED = "_malformed_record"
 """Column that holds the text of a CSV line that does not fit source.schema."""

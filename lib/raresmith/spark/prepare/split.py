@@ -8,8 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from raresmith.config import SplitConfig
-from raresmith.spark.columns import LABEL, ROW_ID, SPLIT
-from raresmith.spark.tables import col
+from raresmith.spark.columns import LABEL, ROW_ID, SPLIT, col
 
 NAMES = ("train", "validation", "test")
 BUCKET_BITS = 12

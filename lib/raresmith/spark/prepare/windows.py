@@ -13,8 +13,7 @@ from pyspark.sql import functions as F
 
 from raresmith.config import WindowConfig
 from raresmith.errors import ConfigError
-from raresmith.spark.columns import ROW_ID
-from raresmith.spark.tables import col
+from raresmith.spark.columns import ROW_ID, col
 
 DAY = 86_400_000_000
 """Microseconds."""

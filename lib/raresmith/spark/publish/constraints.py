@@ -15,9 +15,8 @@ from pyspark.sql import types as t
 
 from raresmith.config import CombinationConfig, ConstraintsConfig, RangeConfig, SumConfig
 from raresmith.errors import ConfigError
-from raresmith.spark.columns import BASE
+from raresmith.spark.columns import BASE, col
 from raresmith.spark.publish.literals import literal, parsed
-from raresmith.spark.tables import col
 
 _PRECISION: dict[type[t.DataType], float] = {t.FloatType: 1e-6, t.DoubleType: 1e-9}
 """Floats add up where they do to this share of their sizes: to the cent up to ten millions."""

@@ -14,12 +14,11 @@ from pyspark.sql import types as t
 from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.spark import incremental
-from raresmith.spark.columns import BASE, LABEL, ROW_ID
+from raresmith.spark.columns import BASE, LABEL, ROW_ID, col, quoted
 from raresmith.spark.encoding.decode import decode
 from raresmith.spark.publish.constraints import Constraint, constraints_of
 from raresmith.spark.publish.min_distance import too_close
 from raresmith.spark.publish.repair import Counts, counted, is_left_out, repaired
-from raresmith.spark.tables import col, quoted
 from raresmith.tables.row_counts import TOO_CLOSE, UNREPAIRED
 
 

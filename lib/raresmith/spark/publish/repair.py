@@ -23,9 +23,8 @@ from operator import and_, or_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.spark.columns import BASE
+from raresmith.spark.columns import BASE, col
 from raresmith.spark.publish.constraints import Constraint
-from raresmith.spark.tables import col
 
 _BROKE, _BREAKS = "__broke", "__breaks"
 """For each constraint whether the row broke it as it was made, and whether it breaks it as it is."""

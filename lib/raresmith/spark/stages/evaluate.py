@@ -8,7 +8,7 @@ from raresmith.encoding.encoder import Encoder
 from raresmith.evaluation.verdict import Evaluation
 from raresmith.report.page import ReportData, render_report, write_report
 from raresmith.spark import tables
-from raresmith.spark.columns import ROW_ID
+from raresmith.spark.columns import ROW_ID, col
 from raresmith.spark.evaluate.evaluate import evaluate
 from raresmith.spark.evaluate.strategies import made_table
 from raresmith.spark.files import write_text
@@ -68,9 +68,9 @@ def _raw_inputs(ctx: Context) -> dict[str, str | int]:
 def _cards(ctx: Context) -> DataFrame:
     """row_id, entity and day of the raw rows, for card precision."""
     return passed_rows(ctx).select(
-        tables.col(ROW_ID).alias("row_id"),
-        tables.col(ctx.config.evaluate.entity).alias("entity"),
-        F.to_date(tables.col(ctx.config.source.timestamp)).alias("day"),
+        col(ROW_ID).alias("row_id"),
+        col(ctx.config.evaluate.entity).alias("entity"),
+        F.to_date(col(ctx.config.source.timestamp)).alias("day"),
     )
 
 
