@@ -103,7 +103,7 @@ class ConstraintsConfig(Section):
         totals = [total for s in self.sums if isinstance(total := s.total, str)]
         return {
             "publish.constraints.not_null": self.not_null,
-            "publish.constraints.ranges.COLUMN": tuple(self.ranges),
+            "publish.constraints.ranges": tuple(self.ranges),
             "publish.constraints.combinations": tuple(name for c in self.combinations for name in c.columns),
             "publish.constraints.orders": tuple(name for columns in self.orders for name in columns),
             "publish.constraints.sums": (*(name for s in self.sums for name in s.columns), *totals),
