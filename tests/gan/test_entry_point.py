@@ -1,5 +1,7 @@
-"""A generator that another distribution brings: one file with what is known of it and its networks."""
+"""A generator that another distribution brings: a file with what is known of it, and one with its networks."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,11 +23,6 @@ CPU = torch.device("cpu")
 BELLS = """
 from dataclasses import dataclass
 
-import torch
-from torch import nn
-
-from raresmith.gan.models.base import Model
-from raresmith.gan.models.optimizer import adam
 from raresmith.generators.base import Generator
 
 
@@ -33,11 +30,19 @@ class Bells(Generator):
     name = "bells"
     title = "A bell curve for each input"
     learning_rate = 0.05
-    networks = "bells:Networks"
+    networks = "bells_networks:Networks"
 
     @dataclass(frozen=True, kw_only=True)
     class Parameters:
         width: float = 1.0
+"""
+NETWORKS = """
+import torch
+from bells import Bells
+from torch import nn
+
+from raresmith.gan.models.base import Model
+from raresmith.gan.models.optimizer import adam
 
 
 class Curves(nn.Module):
@@ -81,6 +86,7 @@ class Networks(Model):
 @pytest.fixture
 def bells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Generator]]:
     (tmp_path / "bells.py").write_text(BELLS)
+    (tmp_path / "bells_networks.py").write_text(NETWORKS)
     (tmp_path / "bells-1.dist-info").mkdir()
     (tmp_path / "bells-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: bells\nVersion: 1\n")
     points = "[raresmith.generators]\nbells = bells:Bells\n"
@@ -89,7 +95,8 @@ def bells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Gene
     vars(GENERATORS).pop("_brought", None)  # what distributions there are is looked up once in a process
     yield GENERATORS["bells"]
     vars(GENERATORS).pop("_brought", None)
-    sys.modules.pop("bells", None)
+    for name in ("bells", "bells_networks"):
+        sys.modules.pop(name, None)
 
 
 def test_it_is_trained_saved_and_sampled_by_its_name(
@@ -104,6 +111,16 @@ def test_it_is_trained_saved_and_sampled_by_its_name(
     assert abs(rows["n0"].to_numpy().mean() - features["n0"].mean()) < 0.4
 
     saved = load_model(f"{house.table('models')}/r", CPU)
-    assert type(saved.model).__module__ == "bells" and saved.card["refine"]["width"] == 1.0
+    assert type(saved.model).__module__ == "bells_networks" and saved.card["refine"]["width"] == 1.0
     (batch,) = Sampler(saved, SampleRequest(num_samples=7)).blocks(0, 7)
     assert len(batch) == 7 and set(batch["c0"].to_pylist()) <= {"a", "b", "c", "d", None}
+
+
+def test_the_configuration_is_read_where_there_is_no_torch(bells: type[Generator], tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; from raresmith.config import RefineConfig\n"
+        "print(RefineConfig(model='bells', width=2.0).parameters.width)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "2.0\n"

@@ -39,8 +39,9 @@ def test_bfloat16_trains_nearly_as_float32_does_and_its_weights_and_rows_are_flo
     assert not {tensor.dtype for tensor in rough.values()} & {torch.bfloat16, torch.float16}
     assert len(losses) == 3
     np.testing.assert_allclose(of_rough, losses, rtol=0.02, atol=0.02 * np.abs(losses).max())
-    # bfloat16 has 8 bits: what differs by less was computed otherwise.
-    assert np.abs(of_rough / losses - 1).max() > 1e-5
+    # bfloat16 has 8 bits: what differs by less was computed otherwise. Only products of matrices are computed in it.
+    has_matrices = any(tensor.dim() > 1 for tensor in exact.values())
+    assert (np.abs(of_rough / losses - 1).max() > 1e-5) == has_matrices
     # Near one, bfloat16 has a hundred numbers where float32 has ten million.
     distinct = [len(set(delta_rows(house.table("refined"))["n0"].to_pylist())) for house in houses]
     assert distinct[1] > 0.9 * distinct[0]

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import ConfigError, DataError
+from raresmith.evaluation.metrics import AT_THRESHOLD, RANKING
 from raresmith.evaluation.verdict import Evaluation, Judgement, value_of
 from raresmith.spark.evaluate.classifiers.random_forest import RandomForest
 from raresmith.spark.evaluate.classifiers.registry import CLASSIFIERS
@@ -105,8 +106,9 @@ def test_the_rows_fit_the_metrics_table(spark: SparkSession, found: Evaluation) 
     assert len(rows) == len(found.metrics)
     keys = {(row["strategy"], row["split"], row["metric"], row["seed"]) for row in rows}
     assert len(keys) == len(rows)
-    tuned = {"accuracy", "precision", "recall", "f1"}
-    both = {"roc_auc", "average_precision", *tuned, *(f"{name}@0.5" for name in tuned)}
+    assert {"roc_auc", "average_precision"} <= RANKING.keys()
+    assert {"accuracy", "precision", "recall", "f1"} <= AT_THRESHOLD.keys()
+    both = {*RANKING, *AT_THRESHOLD, *(f"{name}@0.5" for name in AT_THRESHOLD)}
     cells = {"true_positive", "false_positive", "false_negative", "true_negative"}
     for strategy in CONFIG.strategies:
         assert {m for s, split, m, _ in keys if (s, split) == (strategy, "validation")} == {*both, "threshold"}
