@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pyspark.sql import SparkSession
 
 from raresmith.config import SparkConfig
 from raresmith.spark.session import COMPILE_ALL, get_spark
+
+settings.register_profile("raresmith", deadline=None)  # a busy machine is no fault
+settings.load_profile("raresmith")
 
 MARKED = {"jvm": {"spark", "after_a_kill"}, "torchrun": {"torchrun", "ranks"}}
 """By marker the fixtures that start what it stands for; `make test-fast` leaves these tests out."""
