@@ -12,6 +12,8 @@ from raresmith.evaluation.intervals import Interval
 
 COMPARED = "average_precision"
 """The figure that the verdict rests on: it asks for no threshold and does not drown in the frequent class."""
+Finding = Literal["Gain", "No gain", "Loss", "No comparison"]
+"""What a verdict begins with."""
 
 
 class MetricRow(NamedTuple):
@@ -104,6 +106,11 @@ class Judgement:
     importances: Mapping[str, Mapping[str, float]]
     """Share of each feature column, mean over the seeds, the greatest first; empty where the classifier has none."""
 
+    @property
+    def finding(self) -> Finding:
+        """The verdict in a word or two."""
+        return finding_of(self.comparisons)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
@@ -143,6 +150,14 @@ def value_of(rows: Sequence[MetricRow], classifier: str, strategy: str, split: s
     return Interval(value=value, low=min(r.low or 0.0 for r in found), high=max(r.high or 0.0 for r in found))
 
 
+def finding_of(comparisons: Sequence[Comparison]) -> Finding:
+    """Whether anything is clearly better than the rows as they are, or everything clearly worse."""
+    found = {c.finding for c in comparisons}
+    if not found:
+        return "No comparison"
+    return "Gain" if "gain" in found else "Loss" if found == {"loss"} else "No gain"
+
+
 def say_verdict(none: Interval | None, comparisons: Sequence[Comparison], n_positive: int, n_rows: int) -> str:
     """The verdict in words: one line on the whole, one on the ground it stands on, one for each strategy.
 
@@ -156,19 +171,20 @@ def say_verdict(none: Interval | None, comparisons: Sequence[Comparison], n_posi
     if not comparisons:
         return f"No comparison: only the rows as they are were tried ({ground})."
     found = {word: [c.strategy for c in comparisons if c.finding == word] for word in ("gain", "loss")}
-    if found["gain"]:
-        opening = f"Gain: {_listed(found['gain'])} clearly better than training on the rows as they are."
-    elif len(found["loss"]) == len(comparisons):
-        opening = "Loss: everything that was tried is clearly worse than training on the rows as they are."
+    finding = finding_of(comparisons)
+    if finding == "Gain":
+        opening = f"{_listed(found['gain'])} clearly better than training on the rows as they are."
+    elif finding == "Loss":
+        opening = "everything that was tried is clearly worse than training on the rows as they are."
     elif found["loss"]:
         opening = (
-            f"No gain: nothing is clearly better than training on the rows as they are, and {_listed(found['loss'])} "
+            f"nothing is clearly better than training on the rows as they are, and {_listed(found['loss'])} "
             "clearly worse."
         )
     else:
-        opening = "No gain: nothing that was tried is clearly better or worse than training on the rows as they are."
+        opening = "nothing that was tried is clearly better or worse than training on the rows as they are."
     lines = [
-        opening,
+        f"{finding}: {opening}",
         f"Average precision on {ground}, with 95 % intervals from resampling the same rows for both:",
         f"  {'none':<13}{none.value:.3f}  ({none.low:.3f} to {none.high:.3f})",
     ]

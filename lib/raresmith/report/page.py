@@ -157,7 +157,8 @@ def environment() -> Environment:
 
 def _opening(judgement: Judgement) -> Opening:
     text = judgement.verdict.split("\n")[0]
-    word, _, rest = text.partition(": ")
+    word = judgement.finding
+    rest = text.removeprefix(f"{word}: ")
     return Opening(text, word, rest[:1].upper() + rest[1:], MOODS.get(word, "even"), judgement)
 
 
