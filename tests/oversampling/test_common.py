@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from tests.oversampling.plans import counts_of, oversampler, smote, surrounded
 from tests.test_hostile import CASES, mixture
 
+from raresmith.config.notes import notes
 from raresmith.errors import NothingToMake
 from raresmith.oversampling.base import CellOversampler, CellRows, Features, FoundBases, copies_per_base
 from raresmith.oversampling.plan import ClassPlan, in_cells, plan_copies
 from raresmith.oversampling.registry import OVERSAMPLERS
-from raresmith.spark.ml import _docs
 
 RARE = 40
 N_TO_MAKE = 300
@@ -136,7 +136,7 @@ def test_it_says_what_it_is(method: str) -> None:
     assert kind.__doc__
     assert vars(kind.Parameters)["__dataclass_params__"].frozen
     assert all(field.kw_only for field in dataclasses.fields(kind.Parameters))
-    assert _docs(kind.Parameters).keys() == {field.name for field in dataclasses.fields(kind.Parameters)}
+    assert notes(kind.Parameters).keys() == {field.name for field in dataclasses.fields(kind.Parameters)}
 
 
 @pytest.mark.parametrize("n_to_make", [1, 39, 40, 41, 1000])
