@@ -221,7 +221,7 @@ def test_an_oversampler_that_cannot_be_imported_takes_no_stage_away(
     point = EntryPoint("gone", "nowhere_to_be_found:Gone", OVERSAMPLERS.group)
     monkeypatch.setitem(vars(OVERSAMPLERS), "_brought", {"gone": point})
     assert "SMOTE" in ml.stages.__wrapped__()
-    assert "there is no stage of the oversampler 'gone'" in caplog.text
+    assert "'gone', an entry point of raresmith.oversamplers, cannot be imported" in caplog.text
 
 
 def test_a_null_label_or_feature_is_refused(df: DataFrame) -> None:

@@ -130,8 +130,8 @@ class Oversampler(ABC):
     explained: ClassVar[str]
     """What is trained on, in the report."""
     stage: ClassVar[str] = ""
-    """The stage of pyspark.ml; several oversamplers may share one, which then has a param `kind`. Without it the
-    class's own name."""
+    """The stage of pyspark.ml; several oversamplers may share one, which then has a param `kind`. A class that
+    does not say it itself has one by its own name."""
     needs_other_classes: ClassVar[bool] = False
     """Whether bases are chosen by the rows of other classes around them."""
     towards_other_classes: ClassVar[bool] = False

@@ -68,5 +68,6 @@ class BorderlineSMOTE2(BorderlineSMOTE1):
     """
 
     name = "borderline-2"
+    stage = "BorderlineSMOTE"
     explained = "with SMOTE rows of rows in danger, towards any class"
     towards_other_classes = True
