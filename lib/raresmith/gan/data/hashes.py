@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from raresmith.gan import counter_rng
+from raresmith.tables.content_hash import digest
 
 
 def content_hash(batches: pa.RecordBatchReader) -> str:
@@ -19,9 +20,8 @@ def content_hash(batches: pa.RecordBatchReader) -> str:
             for field, column in zip(batch.schema, batch.columns, strict=True)
             if not (pa.types.is_string(field.type) or pa.types.is_string_view(field.type))
         ]
-        # A sum, not an exclusive or: two equal rows must not cancel.
-        total, rows = (total + int(row_hash(numbers).sum())) % 2**64, rows + len(batch)
-    return f"{total:016x}-{rows}"
+        total, rows = total + int(row_hash(numbers).sum()), rows + len(batch)
+    return digest(total, rows)
 
 
 def row_hash(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.int64]:
