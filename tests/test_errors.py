@@ -15,7 +15,9 @@ def test_a_sentence_is_filled_with_its_fields() -> None:
 
 
 def test_a_door_spells_the_keys_its_own_way() -> None:
-    assert FEW.told(lambda key: {"oversample.k_neighbors": "kNeighbors"}[key]).endswith("lower kNeighbors")
+    spelt = FEW.spelt(lambda key: {"oversample.k_neighbors": "kNeighbors"}[key])
+    assert (type(spelt), spelt.fields["rows"]) == (DataError, 1200)
+    assert str(spelt).endswith("lower kNeighbors")
 
 
 def test_a_sentence_without_fields_may_hold_braces() -> None:

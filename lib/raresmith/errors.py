@@ -1,7 +1,7 @@
 """The errors of our own; every other exception is a bug or the machine's."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 
 class Key(str):
@@ -23,15 +23,13 @@ class RaresmithError(Exception):
         super().__init__(message)
         self.message, self.fields = message, fields
 
-    def told(self, spell: Callable[[Key], str] = str) -> str:
-        """The sentence, with each `Key` as `spell` has it."""
-        if not self.fields:
-            return self.message
-        spelt = {name: spell(value) if isinstance(value, Key) else value for name, value in self.fields.items()}
-        return self.message.format(**spelt)
+    def spelt(self, spell: Callable[[Key], str]) -> Self:
+        """The same error, with each `Key` as `spell` has it."""
+        fields = {name: Key(spell(v)) if isinstance(v, Key) else v for name, v in self.fields.items()}
+        return type(self)(self.message, **fields)
 
     def __str__(self) -> str:
-        return self.told()
+        return self.message.format(**self.fields) if self.fields else self.message
 
 
 class ConfigError(RaresmithError):

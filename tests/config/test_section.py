@@ -10,7 +10,7 @@ import pytest
 from tests.config.test_file import MINIMAL
 
 from raresmith.config import ConfigErrors, OversampleConfig, PublishConfig, RefineConfig, parse_config
-from raresmith.errors import ConfigError, Key
+from raresmith.errors import ConfigError
 from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.oversampling.smote import SMOTE
 
@@ -70,7 +70,7 @@ def test_one_mistake_is_one_line_that_names_the_file() -> None:
 def test_a_door_spells_the_keys_of_every_mistake() -> None:
     with pytest.raises(ConfigErrors) as raised:
         oversample_config(k_neighbors=0, min_recall=0.0)
-    told = raised.value.told(lambda key: Key(f"<{key.rpartition('.')[2]}>"))
+    told = str(raised.value.spelt(lambda key: f"<{key.rpartition('.')[2]}>"))
     assert "<k_neighbors> must be at least 1, got 0" in told
     assert "<min_recall> must be in (0, 1], got 0.0" in told
 

@@ -23,7 +23,7 @@ def test_an_error_comes_back_from_its_file_with_type_message_and_fields(
     refusal.write(ConfigError("{key} is {found}", key=Key("refine.steps"), found=3))
     found = refusal.read(tmp_path)
     assert type(found) is ConfigError and str(found) == "refine.steps is 3"
-    assert found.told(lambda key: f"--{key}") == "--refine.steps is 3"
+    assert str(found.spelt(lambda key: f"--{key}")) == "--refine.steps is 3"
     # What torch itself looks for.
     message = json.loads(file.read_text())["message"]
     assert message["message"] == "ConfigError: refine.steps is 3" and int(message["extraInfo"]["timestamp"]) > 0

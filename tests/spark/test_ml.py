@@ -125,6 +125,14 @@ def test_the_made_rows_are_those_that_numpy_makes(df: DataFrame) -> None:
     assert made["shop"].isna().all()
 
 
+def test_features_may_be_called_as_our_own_columns_are(df: DataFrame) -> None:
+    ours = dict(zip(COLUMNS, ["row_id", "Gap", "__method"], strict=True))
+    resampled = SMOTE(inputCols=list(ours.values()), rowIdCol="id").fit_resample(df.withColumnsRenamed(ours))
+    made = resampled.where("id IS NULL").toPandas().rename(columns={own: name for name, own in ours.items()})
+    expected = made_by(SMOTE(inputCols=COLUMNS, rowIdCol="id"), df)
+    pd.testing.assert_frame_equal(made.sort_values(COLUMNS, ignore_index=True), expected, check_exact=True)
+
+
 @pytest.mark.parametrize("sampler", [SMOTE, Crossover, ADASYN, BorderlineSMOTE, RandomOverSampler])
 def test_the_same_rows_for_any_order_and_partitions_without_a_column_of_ids(
     spark: SparkSession, sampler: type[ml.OversamplerStage]

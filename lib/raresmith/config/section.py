@@ -34,17 +34,18 @@ class ConfigErrors(ConfigError):
 
     def __init__(self, mistakes: Sequence[ConfigError], file: Path | None = None) -> None:
         self.mistakes, self.file = tuple(mistakes), file
-        super().__init__(self.told())
+        told = [str(mistake) for mistake in self.mistakes]
+        if len(told) == 1:
+            super().__init__(f"{file}: {told[0]}" if file else told[0])
+        else:
+            super().__init__("\n  ".join([f"{file or 'the configuration'} has {len(told)} mistakes:", *told]))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.mistakes, self.file)
 
-    def told(self, spell: typing.Callable[[Key], str] = str) -> str:
-        """One sentence a mistake."""
-        told = [mistake.told(spell) for mistake in self.mistakes]
-        if len(told) == 1:
-            return f"{self.file}: {told[0]}" if self.file else told[0]
-        return "\n  ".join([f"{self.file or 'the configuration'} has {len(told)} mistakes:", *told])
+    def spelt(self, spell: typing.Callable[[Key], str]) -> Self:
+        """The same mistakes, each so spelt."""
+        return type(self)([mistake.spelt(spell) for mistake in self.mistakes], self.file)
 
 
 class Section(BaseModel):

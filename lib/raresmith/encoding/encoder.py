@@ -1,13 +1,12 @@
 """The fitted encoder as a plain value: what each feature column means, and how to get back to the raw column.
 
 The document is all that the tables, the trainer and the report know about columns. Spark fits and applies it
-(`spark/encode.py`); it is stored as JSON in the `encoder` table.
+(`spark/encoding`); it is stored as JSON in the `encoder` table.
 """
 
 import dataclasses
 import json
 import math
-import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -174,19 +173,3 @@ class Encoder:
             label=Label(**{**label, "classes": tuple(label["classes"])}),
             raw_schema=document["raw_schema"],
         )
-
-
-def safe_names(names: list[str], taken: set[str]) -> list[str]:
-    """Column names of letters, digits and '_' for `names`, distinct from each other and `taken` whatever the case.
-
-    Delta refuses spaces and ,;{}()= in names without column mapping, and readers differ on the rest.
-    """
-    used, safe = {name.lower() for name in taken}, []
-    for name in names:
-        stem = re.sub(r"\W", "_", name, flags=re.ASCII) or "_"
-        candidate, number = stem, 2
-        while candidate.lower() in used:
-            candidate, number = f"{stem}_{number}", number + 1
-        used.add(candidate.lower())
-        safe.append(candidate)
-    return safe

@@ -2,7 +2,6 @@
 
 import inspect
 import logging
-import re
 from collections import defaultdict
 from dataclasses import MISSING, Field, fields
 from functools import cache
@@ -19,6 +18,7 @@ from pyspark.sql import types as t
 
 from raresmith.config import OversampleConfig
 from raresmith.config.notes import notes
+from raresmith.encoding.names import RESERVED, distinct_names
 from raresmith.errors import ConfigError, DataError, Key, RaresmithError
 from raresmith.oversampling.base import Oversampler
 from raresmith.oversampling.registry import OVERSAMPLERS
@@ -141,7 +141,7 @@ class OversamplerStage(
         try:
             made = self._made(dataset)
         except RaresmithError as error:
-            raise self._spelt(error) from None
+            raise error.spelt(self._spell) from None
         return dataset.unionByName(made, allowMissingColumns=True).select(*[col(name) for name in dataset.columns])
 
     def _fit(self, dataset: DataFrame) -> "OversampledModel":
@@ -158,6 +158,7 @@ class OversamplerStage(
         counts.sort(key=lambda row: row["label"])
         classes = [row["label"] for row in counts]
         given, values, types = self._features(dataset)
+        names = distinct_names(given, RESERVED)
         chosen = set(self.getOrDefault(self.categoricalFeatures))
         if unknown := sorted(chosen - set(range(len(given)))):
             raise DataError(f"categoricalFeatures names {unknown}; there are {len(given)} features, from 0")
@@ -165,19 +166,19 @@ class OversamplerStage(
         train = dataset.select(
             self._row_id(dataset).alias("row_id"),
             position.alias("label"),
-            *[value.alias(name) for value, name in zip(values, given, strict=True)],
+            *[value.alias(name) for value, name in zip(values, names, strict=True)],
         )
         if not self.isSet(self.rowIdCol) and counts:
             train = _told_apart(train, largest=max(range(len(counts)), key=lambda i: counts[i]["count"]))
         features = FeatureColumns(
-            names=tuple(given),
+            names=tuple(names),
             storages=tuple("float" if kind == t.FloatType() else "double" for kind in types),
             categorical=tuple(i in chosen for i in range(len(given))),
             groups=tuple(range(len(given))),
         )
         made = made_rows(train, features, tuple(map(_text, classes)), oversampler, config, self.getSeed() % 2**63).rows
         of_class = F.array(*[F.lit(value) for value in classes])[F.col("label")]
-        return made.select(of_class.cast(dataset.schema[label].dataType).alias(label), *self._back(given, types))
+        return made.select(of_class.cast(dataset.schema[label].dataType).alias(label), *self._back(names, types))
 
     def _features(self, dataset: DataFrame) -> tuple[list[str], list[Column], list[t.DataType]]:
         """Names, values as columns of numbers, and types of the features."""
@@ -198,13 +199,13 @@ class OversamplerStage(
         size = max(first["size"], 0) if first else 0
         return [f"{name}[{i}]" for i in range(size)], [array[i] for i in range(size)], [t.DoubleType()] * size
 
-    def _back(self, given: list[str], types: list[t.DataType]) -> list[Column]:
-        """Made features as the dataset has them."""
+    def _back(self, names: list[str], types: list[t.DataType]) -> list[Column]:
+        """Made features, which are called `names`, as the dataset has them."""
         if not self.isSet(self.inputCols):
-            return [array_to_vector(F.array(*[col(name) for name in given])).alias(self.getFeaturesCol())]
+            return [array_to_vector(F.array(*[col(name) for name in names])).alias(self.getFeaturesCol())]
         return [
-            (F.round(col(name)) if isinstance(kind, t.IntegralType) else col(name)).cast(kind).alias(name)
-            for name, kind in zip(given, types, strict=True)
+            (F.round(col(name)) if isinstance(kind, t.IntegralType) else col(name)).cast(kind).alias(given)
+            for name, given, kind in zip(names, self.getInputCols(), types, strict=True)
         ]
 
     def _row_id(self, dataset: DataFrame) -> Column:
@@ -212,19 +213,10 @@ class OversamplerStage(
             return col(self.getOrDefault(self.rowIdCol)).cast("bigint")
         return row_hash(dataset.schema.fields, 0)
 
-    def _spelt(self, error: RaresmithError) -> RaresmithError:
-        """The error in the words of this door, of the same type and with the same fields."""
-
-        def spell(key: Key) -> str:
-            param = _camel(key.removeprefix("oversample."))
-            return param if key.startswith("oversample.") and self.hasParam(param) else str(key)
-
-        if error.fields:
-            fields = {name: Key(spell(v)) if isinstance(v, Key) else v for name, v in error.fields.items()}
-            return type(error)(error.message, **fields)
-        # Some errors of the configuration have no fields.
-        text = re.sub(r"oversample\.\w+", lambda found: spell(Key(found[0])), error.told(spell))
-        return ConfigError(text) if isinstance(error, ConfigError) else type(error)(text)
+    def _spell(self, key: Key) -> str:
+        """A key of the configuration as this door calls it."""
+        param = _camel(key.removeprefix("oversample."))
+        return param if key.startswith("oversample.") and self.hasParam(param) else key
 
 
 def _stored(kind: t.DataType) -> str:

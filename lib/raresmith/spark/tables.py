@@ -172,11 +172,13 @@ def write_table(
     }
     found = spark.read.format("delta").load(location).schema
     changed = [(f.name, f.dataType) for f in found] != [(f.name, f.dataType) for f in df.schema]
-    stale = {} if created else _stale_checks(spark, table, location)
+    properties = _properties(table, run) if created else _properties_of(spark, location)
+    # What an earlier version made.
+    stale = {k: check for k, check in table.checks.items() if properties.get(f"delta.constraints.{k}") != check}
     try:
         with _no_dictionary(spark, [c.name for c in table.columns if not c.repeats]):
             if (changed or stale) and not (replace_where and _holds_others(spark, location, replace_where)):
-                _replace(df, table, location, options)
+                _replace(df, table, location, run, options)
             else:
                 for name, condition in stale.items():
                     spark.sql(f"ALTER TABLE delta.{quoted(location)} DROP CONSTRAINT IF EXISTS {name}")
@@ -186,13 +188,13 @@ def write_table(
                     # Rows that stay keep their columns, and are null in new ones.
                     writer = writer.option("replaceWhere", replace_where).option("mergeSchema", changed)
                 writer.save(location)
+                if properties.get("raresmith.run_id") != run.run_id:
+                    named = f"'raresmith.run_id' = '{run.run_id}'"
+                    spark.sql(f"ALTER TABLE delta.{quoted(location)} SET TBLPROPERTIES ({named})")
     except DeltaConcurrentModificationException:
         if newest_fingerprint(spark, location) != run.fingerprint:
             raise
-    written = read_back(spark, location, run, replace_where)
-    if not created:
-        _name_run(spark, location, run)
-    return written
+    return read_back(spark, location, run, replace_where)
 
 
 def overwrite(df: DataFrame, location: str) -> None:
@@ -242,9 +244,9 @@ def _holds_others(spark: SparkSession, location: str, condition: str) -> bool:
     return not spark.read.format("delta").load(location).where(f"NOT ({condition})").isEmpty()
 
 
-def _properties(table: contracts.Table) -> dict[str, str]:
+def _properties(table: contracts.Table, run: StageRun) -> dict[str, str]:
     properties = {f"delta.constraints.{name}": condition for name, condition in table.checks.items()}
-    properties["raresmith.table"] = table.name
+    properties.update({"raresmith.table": table.name, "raresmith.run_id": run.run_id})
     properties["delta.dataSkippingNumIndexedCols"] = str(table.ranged_columns)
     if any(contracts.MAPPED & set(c.name) for c in table.columns):
         properties["delta.columnMapping.mode"] = "name"  # Parquet alone cannot hold such names
@@ -257,12 +259,12 @@ def _create(spark: SparkSession, table: contracts.Table, location: str, run: Sta
         builder = builder.addColumn(
             column.name, column.dataType, nullable=column.nullable, comment=column.metadata["comment"]
         )
-    for key, value in {**_properties(table), "raresmith.run_id": run.run_id}.items():
+    for key, value in _properties(table, run).items():
         builder = builder.property(key, value)
     builder.execute()
 
 
-def _replace(df: DataFrame, table: contracts.Table, location: str, options: dict[str, str]) -> None:
+def _replace(df: DataFrame, table: contracts.Table, location: str, run: StageRun, options: dict[str, str]) -> None:
     """Rows, columns and constraints in one commit.
 
     Delta drops NOT NULL here, so it comes back as CHECK: an empty table between two commits would be worse.
@@ -270,7 +272,7 @@ def _replace(df: DataFrame, table: contracts.Table, location: str, options: dict
     schema = schema_of(table)
     commented = df.select(*[col(f.name).alias(f.name, metadata=f.metadata) for f in schema.fields])
     writer = commented.writeTo(f"delta.{quoted(location)}").using("delta").options(**options)
-    for key, value in _properties(table).items():
+    for key, value in _properties(table, run).items():
         writer = writer.tableProperty(key, value)
     for column in table.columns:
         if not column.nullable:
@@ -280,20 +282,7 @@ def _replace(df: DataFrame, table: contracts.Table, location: str, options: dict
     writer.tableProperty("comment", table.comment).createOrReplace()
 
 
-def _stale_checks(spark: SparkSession, table: contracts.Table, location: str) -> dict[str, str]:
-    """The constraints of `table` that are others at `location`, which an earlier version made."""
-    if not table.checks:
-        return {}
-    found = _properties_of(spark, location)
-    return {name: check for name, check in table.checks.items() if found.get(f"delta.constraints.{name}") != check}
-
-
 def _properties_of(spark: SparkSession, location: str) -> dict[str, str]:
     detail = DeltaTable.forPath(spark, location).detail().select("properties").first()
     assert detail is not None
     return dict(detail["properties"])
-
-
-def _name_run(spark: SparkSession, location: str, run: StageRun) -> None:
-    if _properties_of(spark, location).get("raresmith.run_id") != run.run_id:
-        spark.sql(f"ALTER TABLE delta.{quoted(location)} SET TBLPROPERTIES ('raresmith.run_id' = '{run.run_id}')")

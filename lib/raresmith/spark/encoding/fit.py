@@ -21,29 +21,14 @@ from raresmith.encoding.encoder import (
     Feature,
     Label,
     NumericFeature,
-    safe_names,
 )
+from raresmith.encoding.names import RESERVED, safe_names
 from raresmith.errors import DataError
 from raresmith.spark.columns import ROW_ID, col
 from raresmith.spark.encoding.encode import as_number, signed_log
 
 FLOAT_STEPS = 2**21
 """Steps of a whole column's reach that 32-bit floats hold, so that four times the train range stays exact."""
-RESERVED = {
-    "row_id",
-    "split",
-    "label",
-    "run_id",
-    "base_row_id",
-    "neighbor_row_id",
-    "gap",
-    "method",
-    "synthetic_row_id",
-    "score",
-    "model",
-}
-"""Columns of the feature tables that are no features."""
-
 QUANTILE_KNOTS = 33
 SAMPLE_CELLS = 20_000_000
 """Most values of the hash sample that quantiles are taken from: 160 MB on the driver, whatever the table."""

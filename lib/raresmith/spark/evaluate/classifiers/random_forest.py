@@ -90,7 +90,7 @@ class RandomForest(Classifier):
         return model
 
     def importances(self, model: RandomForestClassificationModel, encoder: Encoder) -> Mapping[str, float]:
-        """Share of each feature column in the fall of impurity."""
+        """Mean decrease in impurity of each feature column, summing to 1 (Breiman 2001)."""
         return dict(zip(encoder.names, model.featureImportances.toArray().tolist(), strict=True))
 
     def size(self) -> str:
