@@ -69,17 +69,30 @@ def oversampling_by(method: str, finished: Path, folder: Path) -> Path:
     return config
 
 
+@pytest.fixture(scope="module")
+def disturbed(cluster: Cluster, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """By method the warehouse that an application oversampled in, which lost a worker meanwhile."""
+    folder = tmp_path_factory.mktemp("disturbed")
+    configs = [oversampling_by(method, finished, folder / method) for method in METHODS]
+    job = ROOT / "tests" / "deploy" / "oversample_each.py"
+    jars = ("--jars", cluster.delta_jars, "--py-files", cluster.package)
+    command = cluster.run("spark-submit", "--master", cluster.url, *jars, job, DAY, *configs)
+    for number, method in enumerate(METHODS, start=1):
+        doomed = cluster.start_worker(2 + number)
+        wait_for(lambda doomed=doomed: cluster.runs_python_on(doomed) or command.has_ended, "rows being made")  # type: ignore[misc]
+        kill_group(doomed)
+        wait_for(lambda number=number: command.said("oversampled:") == number or command.has_ended, method)  # type: ignore[misc]
+        assert command.said("Lost executor") == number, "the worker died too late to matter"
+    command.finish()
+    return {method: folder / method / "warehouse" for method in METHODS}
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_worker_that_dies_during_oversample_changes_no_row(
-    cluster: Cluster, finished: Path, spark: SparkSession, tmp_path: Path, method: str
+    disturbed: dict[str, Path], finished: Path, spark: SparkSession, tmp_path: Path, method: str
 ) -> None:
-    undisturbed, disturbed = (oversampling_by(method, finished, tmp_path / name) for name in ("one process", "cluster"))
+    undisturbed = oversampling_by(method, finished, tmp_path)
     run_stages(load_config(undisturbed, DAY), ["oversample"])
-    doomed = cluster.start_worker(3)
-    oversampling = cluster.submit("oversample", disturbed, LOGICAL_DATE=DAY)
-    wait_for(lambda: cluster.runs_python_on(doomed) or oversampling.process.poll() is not None, "rows being made")
-    kill_group(doomed)
-    assert "Lost executor" in oversampling.finish(), "the worker died too late to matter"
-    there, here = (noted_stages(config.parent / "warehouse")["oversample"] for config in (disturbed, undisturbed))
+    there, here = (noted_stages(folder)["oversample"] for folder in (disturbed[method], tmp_path / "warehouse"))
     assert there["content_hash"] == here["content_hash"]
     assert json.loads(there["row_counts"]) == json.loads(here["row_counts"])

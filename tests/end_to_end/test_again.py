@@ -10,35 +10,14 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
-from tests.deploy.small_run import TABLES
+from tests.deploy.small_run import DAY, TABLES, write_config
 
 from raresmith.cli import main, run_stages
 from raresmith.config import Config
 from raresmith.spark.tables import read_table
 from raresmith.tables.stage_report import STAGES
 
-CONFIG = """
-[run]
-name = "again"
-warehouse = "warehouse"
-[source]
-path = "raw"
-label = "y"
-[refine]
-steps = 20
-device = "cpu"
-[evaluate]
-bootstrap = 20
-strategies = ["none", "refined"]
-
-[evaluate.classifiers.random_forest]
-num_trees = 3
-max_depth = 3
-
-[spark]
-driver_memory = "1g"
-shuffle_partitions = 2
-conf = { "spark.ui.enabled" = "false", "spark.driver.extraJavaOptions" = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" }
+SHORT_LIVED = """conf = { "spark.ui.enabled" = "false", "spark.driver.extraJavaOptions" = "-XX:TieredStopAtLevel=1" }
 """
 
 
@@ -81,19 +60,13 @@ def test_every_parent_is_a_train_row_and_no_made_row_is_a_train_row(finished_run
 
 
 def test_a_driver_killed_between_two_stages_loses_nothing(
-    tmp_path: Path, spark: SparkSession, capsys: pytest.CaptureFixture[str]
+    finished_run: Config, tmp_path: Path, spark: SparkSession, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    df = spark.range(600).selectExpr(
-        "id / 7.0D x", "concat('k', id % 5) s", "IF(id % 19 = 0, NULL, id % 23) n", "int(id % 8 = 0) y"
-    )
-    for name in ("killed", "undisturbed"):
-        df.coalesce(1).write.parquet(str(tmp_path / name / "raw"))
-        (tmp_path / name / "r.toml").write_text(CONFIG)
+    path = write_config(tmp_path, transactions=Path(finished_run.source.path))
+    path.write_text(path.read_text() + SHORT_LIVED)
+    run = ("run", str(path), "--logical-date", DAY)
     killed = subprocess.Popen(
-        [sys.executable, "-m", "raresmith", "run", str(tmp_path / "killed" / "r.toml")],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+        [sys.executable, "-m", "raresmith", *run], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert killed.stdout is not None
     for line in killed.stdout:
@@ -101,13 +74,9 @@ def test_a_driver_killed_between_two_stages_loses_nothing(
             break
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
-    out = {}
-    for name in ("killed", "undisturbed"):
-        assert main(["run", str(tmp_path / name / "r.toml")]) == 0
-        out[name] = capsys.readouterr().out
-    assert re.findall(r"^(\w+) .* nothing changed", out["killed"], re.MULTILINE) == ["prepare", "oversample"]
-    assert "nothing changed" not in out["undisturbed"]
-    warehouses = [tmp_path / name / "warehouse" for name in out]
-    hashes = [content_hashes(spark, warehouse) for warehouse in warehouses]
-    assert hashes[0] == hashes[1]
-    assert set(hashes[0]) == {"prepare", "oversample", "refine", "evaluate", "publish"}
+    assert main(run) == 0
+    said = capsys.readouterr().out
+    assert re.findall(r"^(\w+) .* nothing changed", said, re.MULTILINE) == ["simulate", "prepare", "oversample"]
+    hashes = content_hashes(spark, tmp_path / "warehouse")
+    assert hashes == content_hashes(spark, Path(finished_run.run.warehouse))
+    assert set(hashes) == {"prepare", "oversample", "refine", "evaluate", "publish"}

@@ -1,5 +1,7 @@
 """Day by day: a day's raw rows in, that day's synthetic rows out, and the rows of other days as they were."""
 
+import contextlib
+import io
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,6 +36,12 @@ bootstrap = 20
 [evaluate.classifiers.random_forest]
 num_trees = 3
 max_depth = 3
+
+[publish]
+min_distance = 0.2
+[publish.constraints]
+ranges = { age = { low = 2, high = 8 } }
+combinations = [{ columns = ["card", "kind"] }]
 """
 DAYS = ("2026-11-20", "2026-11-21", "2026-11-22")
 STAGES = ("prepare", "oversample", "publish")
@@ -96,24 +104,33 @@ def series(spark: SparkSession, tmp_path: Path) -> Callable[..., Series]:
 
 
 @pytest.fixture(scope="module")
-def three_days(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Series, list[Days]]:
-    """Three days one after the other, and the rows of each day as they were when it was done."""
-    days = Series(spark, tmp_path_factory.mktemp("three") / "days")
-    seen = []
-    for day in DAYS:
-        days.bring(day)
-        days.run(day, JUDGED if day != DAYS[1] else STAGES)
-        seen.append(days.of_days(day))
-        if day == DAYS[0]:
-            shutil.copytree(days.folder, days.folder.with_name("after one day"))
-    return days, seen
+def first_day(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Series, str]:
+    """The first day, done by the command line, and what that said."""
+    day = Series(spark, tmp_path_factory.mktemp("first") / "days")
+    day.bring(DAYS[0])
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main(["run", str(day.path), "--logical-date", DAYS[0]]) == 0
+    return day, out.getvalue()
 
 
 @pytest.fixture
-def after_one_day(three_days: tuple[Series, list[Days]], spark: SparkSession, tmp_path: Path) -> Series:
+def after_one_day(first_day: tuple[Series, str], spark: SparkSession, tmp_path: Path) -> Series:
     """The first day, done; to go on with."""
-    folder = three_days[0].folder.with_name("after one day")
-    return Series(spark, shutil.copytree(folder, tmp_path / "copy"))
+    return Series(spark, shutil.copytree(first_day[0].folder, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def three_days(
+    first_day: tuple[Series, str], spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Series, list[Days]]:
+    """Three days one after the other, and the rows of each day as they were when it was done."""
+    days = Series(spark, shutil.copytree(first_day[0].folder, tmp_path_factory.mktemp("three") / "days"))
+    seen = [days.of_days(DAYS[0])]
+    for day, stages in zip(DAYS[1:], (STAGES, JUDGED), strict=True):
+        days.bring(day)
+        days.run(day, stages)
+        seen.append(days.of_days(day))
+    return days, seen
 
 
 def test_each_day_adds_its_own_rows_and_leaves_those_of_other_days_alone(
@@ -300,10 +317,19 @@ def test_an_entity_stays_on_its_side_over_the_days(series: Callable[..., Series]
     assert days.table("features").select("split").distinct().count() == 3
 
 
-def test_a_whole_run_leaves_refine_out(series: Callable[..., Series], capfd: pytest.CaptureFixture[str]) -> None:
-    days = series()
-    days.bring(DAYS[0])
-    assert main(["run", str(days.path), "--logical-date", DAYS[0]]) == 0
-    assert "left out: refine makes all its rows anew" in capfd.readouterr().out
-    assert not (days.folder / "warehouse" / "refined").exists()
-    assert {row["origin"] for row in days.table("augmented").collect()} == {"original", "smote"}
+def test_a_whole_run_leaves_refine_out(first_day: tuple[Series, str]) -> None:
+    day, said = first_day
+    assert "left out: refine makes all its rows anew" in said
+    assert not (day.folder / "warehouse" / "refined").exists()
+    assert {row["origin"] for row in day.table("augmented").collect()} == {"original", "smote"}
+
+
+def test_each_day_keeps_the_constraints(three_days: tuple[Series, list[Days]]) -> None:
+    days, _ = three_days
+    made = days.table("augmented").where("origin = 'smote'")
+    assert made.groupBy("run_id").count().count() == 3
+    assert made.where("age NOT BETWEEN 2 AND 8").count() == 0
+    for day in DAYS:
+        train = days.table("features").where(f"run_id = 'cards-{day}' AND split = 'train'").selectExpr("row_id AS id")
+        real = days.raw(day).join(train, "id").select("card", "kind")
+        assert made.where(f"run_id = 'cards-{day}'").join(real, ["card", "kind"], "left_anti").count() == 0

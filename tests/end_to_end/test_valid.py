@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from tests.end_to_end.test_incremental import CONFIG, DAYS, Series
 
 from raresmith.config import Config, parse_config
 from raresmith.errors import ConfigError
@@ -120,28 +119,3 @@ def test_a_column_that_is_not_there_is_refused_before_anything_is_done(
     wrong["publish"] = {"source": "crossover", "constraints": {"orders": [["opened", "shut"]]}}
     with pytest.raises(ConfigError, match=r"publish.constraints.orders names the column 'shut', which .* lacks"):
         check(spark, parse_config(wrong, config.path))
-
-
-def test_each_day_keeps_the_constraints_and_leaves_other_days_alone(spark: SparkSession, tmp_path: Path) -> None:
-    rules = """
-[publish]
-min_distance = 0.2
-[publish.constraints]
-ranges = { age = { low = 2, high = 8 } }
-combinations = [{ columns = ["card", "kind"] }]
-"""
-    days = Series(spark, tmp_path / "days", CONFIG + rules)
-    first, second = DAYS[:2]
-    for day in (first, second):
-        days.bring(day)
-    days.run(first)
-    before = days.rows("augmented", first)
-    days.run(second)
-    assert days.rows("augmented", first) == before
-    made = days.table("augmented").where("origin = 'smote'")
-    assert made.groupBy("run_id").count().count() == 2
-    assert made.where("age NOT BETWEEN 2 AND 8").count() == 0
-    for day in (first, second):
-        train = days.table("features").where(f"run_id = 'cards-{day}' AND split = 'train'").selectExpr("row_id AS id")
-        real = days.raw(day).join(train, "id").select("card", "kind")
-        assert made.where(f"run_id = 'cards-{day}'").join(real, ["card", "kind"], "left_anti").count() == 0
