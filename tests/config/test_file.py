@@ -11,6 +11,13 @@ from raresmith.errors import ConfigError
 MINIMAL = {"run": {"name": "r", "warehouse": "w"}, "source": {"path": "raw.parquet", "label": "y"}}
 FOREST = {"classifiers": {"random_forest": {"num_trees": 0}}}
 PRIVATE = {"model": "gan", "latent": "noise", "validate_every": 0, "privacy": {"epsilon": 1.0}}
+TIMED = {"source": {**MINIMAL["source"], "timestamp": "t"}}
+WEEKS = {
+    "strategy": "time",
+    "train": ["2018-07-25", "2018-07-31"],
+    "validation": ["2018-07-18", "2018-07-24"],
+    "test": ["2018-08-08", "2018-08-14"],
+}
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
@@ -126,12 +133,34 @@ def test_every_shipped_configuration_loads(name: str) -> None:
         ({"prepare": {"normalise_columns": {"a": "x"}}}, r"prepare.normalise_columns.a must be one of"),
         ({"prepare": {"calendar": ["night"]}}, r"source.timestamp must name a column because prepare.calendar is set"),
         (
-            {
-                "source": {**MINIMAL["source"], "timestamp": "t"},
-                "prepare": {"windows": [{"entity": "c", "risk": True}]},
-            },
-            r"prepare.windows.risk of c needs delay_days of at least 1",
+            {**TIMED, "prepare": {"windows": [{"entity": "c", "risk": True}]}},
+            r"prepare.windows.risk of c needs delay_days of at least 1: without a delay a row would see its own label",
         ),
+        (
+            {**TIMED, "prepare": {"windows": [{"entity": "c", "mean": ["amount", "y"]}]}},
+            r"prepare.windows.mean of c needs delay_days of at least 1: without a delay a row would see its own label",
+        ),
+        (
+            {
+                **TIMED,
+                "split": {"delay_days": 7},
+                "prepare": {"windows": [{"entity": "c", "risk": True, "delay_days": 1}]},
+            },
+            r"prepare.windows.risk of c ends delay_days = 1 days before a row, but a label is known only after 7 days",
+        ),
+        (
+            {"source": {**MINIMAL["source"], "label_delay_days": 7}, "split": {"delay_days": 3}},
+            r"split.delay_days is 3, but source.label_delay_days says that a label is known after 7 days; set at least",
+        ),
+        (
+            {"source": {**MINIMAL["source"], "label_delay_days": 8}, "split": WEEKS},
+            r"7 whole days after split.train ends; it must be at least split.delay_days = 8 days later",
+        ),
+        ({"prepare": {"features": ["x", "y"]}}, r"prepare.features names the label 'y', which is the answer"),
+        ({"split": {"strategy": "entity", "entity": "y"}}, r"split.entity names the label 'y', which is the answer"),
+        ({"split": {**WEEKS, "known_entity": "y"}}, r"split.known_entity names the label 'y'"),
+        ({"evaluate": {"entity": "y"}}, r"evaluate.entity names the label 'y', which is the answer"),
+        ({**TIMED, "prepare": {"windows": [{"entity": "y"}]}}, r"prepare.windows.entity names the label 'y'"),
         ({"run": {"name": "a b", "warehouse": "w"}}, r"run.name must hold only letters, .* got 'a b'"),
         ({"run": {"name": "a"}}, r"\[run\] lacks 'warehouse'"),
         ({"simulate": {"rows": 0}}, r"simulate.rows must be at least 1, got 0"),
@@ -163,6 +192,7 @@ def test_the_test_days_may_start_just_after_the_delay() -> None:
     ("changes", "message"),
     [
         ({"test": ("2018-08-07", "2018-08-14")}, "6 whole days after split.train ends"),
+        ({"validation": ("2018-08-01", "2018-08-03")}, "4 whole days after split.validation ends; it must be at least"),
         ({"validation": ("2018-07-18", "2018-07-25")}, "split.validation and split.train share days"),
         ({"train": ("2018-07-31", "2018-07-25")}, "split.train must not end before it starts"),
         ({"train": ("25 July", "31 July")}, "split.train must be a first and a last day as ISO dates"),
@@ -172,6 +202,31 @@ def test_the_test_days_may_start_just_after_the_delay() -> None:
 def test_a_split_in_time_that_leaks_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         time_split(**changes)
+
+
+@pytest.mark.parametrize("named", ["source", "split"])
+def test_split_and_windows_wait_for_labels_as_long_as_the_run_does(named: str) -> None:
+    windows = [
+        {"entity": "card", "mean": ["amount"]},
+        {"entity": "shop", "risk": True},
+        {"entity": "shop", "days": [2], "mean": ["y"], "delay_days": 9},
+    ]
+    source = {**TIMED["source"], **({"label_delay_days": 7} if named == "source" else {})}
+    split = {**WEEKS, **({"delay_days": 7} if named == "split" else {})}
+    found = parsed(source=source, split=split, prepare={"windows": windows})
+    assert (found.source.label_delay_days, found.split.delay_days) == (7, 7)
+    assert [window.delay_days for window in found.prepare.windows] == [0, 7, 9]
+
+
+def test_one_delay_is_one_run_whoever_names_it() -> None:
+    """And the configurations that there are, which name it twice, stay what they are."""
+    risk = {"entity": "shop", "risk": True}
+    source, of_seven = {**TIMED["source"], "label_delay_days": 7}, {"delay_days": 7}
+    ways = [
+        parsed(source=source, split=WEEKS, prepare={"windows": [risk]}),
+        parsed(**TIMED, split=WEEKS | of_seven, prepare={"windows": [risk | of_seven]}),
+    ]
+    assert ways[0].hash("source", "split", "prepare") == ways[1].hash("source", "split", "prepare")
 
 
 def test_a_relative_path_counts_from_the_configuration_file_and_a_url_stays() -> None:

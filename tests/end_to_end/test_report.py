@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from tests.deploy.small_run import noted_stages
+
 from raresmith.config import Config
 from raresmith.gan.data import tables
 
@@ -16,3 +18,11 @@ def test_the_report_shows_the_training_that_refine_noted(finished_run: Config) -
     assert "looks" not in noted and "the weights of step 40 were kept" in page
     for name, first, last in zip(noted["loss_names"], noted["losses"][0][1:], noted["losses"][-1][1:], strict=True):
         assert f"{name} from {first:.3g} to {last:.3g}" in page
+
+
+def test_test_rows_that_a_train_row_shows_already_are_noted(finished_run: Config) -> None:
+    """Amounts with windows of a card's past are each another's."""
+    noted = noted_stages(Path(finished_run.run.warehouse))["evaluate"]
+    assert json.loads(noted["measures"]) == {"near_duplicates": {"rows": 0, "positive": 0}}
+    page = Path(finished_run.run.warehouse, "report", f"{finished_run.run_id}.html").read_text(encoding="utf-8")
+    assert "No test row equals a train row in every feature" in page

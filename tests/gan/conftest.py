@@ -66,7 +66,7 @@ class Warehouse:
         folder.mkdir(parents=True, exist_ok=True)
         self.config_path = folder / "run.toml"
         self.configure(refine)
-        self._write(
+        self.write(
             "encoder", contracts.encoder(), {"run_id": ["r"], "document": [encoder.to_json()], "settings": ["{}"]}
         )
 
@@ -84,7 +84,7 @@ class Warehouse:
     def table(self, name: str) -> str:
         return str(self.folder / "tables" / name)
 
-    def _write(self, name: str, contract: contracts.Table, columns: dict[str, Any]) -> None:
+    def write(self, name: str, contract: contracts.Table, columns: dict[str, Any]) -> None:
         note = json.dumps({"fingerprint": "made by the test"})
         write_deltalake(
             self.table(name),
@@ -108,7 +108,7 @@ class Warehouse:
         names = parts[0].keys()
         columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
         columns["run_id"] = np.full(len(columns["row_id"]), "r")
-        self._write("features", contracts.features(self.encoder), columns)
+        self.write("features", contracts.features(self.encoder), columns)
 
     def write_synthetic(self, rows: dict[int, int], reverse: bool = False) -> None:
         """`rows` made rows of each class; `reverse` stores the same rows in another order."""
@@ -130,7 +130,7 @@ class Warehouse:
             columns[name] = np.concatenate([part[name] for part in parts]) if parts else []
         if reverse:
             columns = {name: values[::-1] for name, values in columns.items()}
-        self._write("synthetic", contracts.synthetic(self.encoder), columns)
+        self.write("synthetic", contracts.synthetic(self.encoder), columns)
 
 
 @pytest.fixture

@@ -16,11 +16,21 @@ import raresmith.report
 from raresmith.encoding.encoder import Encoder, Label, NumericFeature
 from raresmith.evaluation.counts import Confusion
 from raresmith.evaluation.intervals import Interval
-from raresmith.evaluation.verdict import Comparison, Evaluation, Judge, Judgement, MetricRow, Strategy, say_verdict
+from raresmith.evaluation.verdict import (
+    Comparison,
+    Evaluation,
+    Judge,
+    Judgement,
+    MetricRow,
+    NearDuplicates,
+    Strategy,
+    say_verdict,
+)
 from raresmith.report.page import ReportData, render_report, write_report
 from raresmith.report.plots import ticks
 
 STRATEGIES = ("none", "smote")
+NO_NEAR = NearDuplicates(rows=0, positive=0)
 NAMES = ("a<b>", "amount")
 
 
@@ -57,7 +67,11 @@ def judgement(judge: Judge, comparisons: tuple[Comparison, ...]) -> Judgement:
     )
 
 
-def evaluation(comparisons: tuple[Comparison, ...], judges: tuple[Judge, ...] = (FOREST,)) -> Evaluation:
+def evaluation(
+    comparisons: tuple[Comparison, ...],
+    judges: tuple[Judge, ...] = (FOREST,),
+    near: NearDuplicates = NO_NEAR,
+) -> Evaluation:
     figures = ("average_precision", "roc_auc", "card_precision@100", "precision", "recall", "f1", "accuracy")
     names = [*figures, *(f"{name}@0.5" for name in figures[3:])]
     rows = [
@@ -83,15 +97,19 @@ def evaluation(comparisons: tuple[Comparison, ...], judges: tuple[Judge, ...] = 
         positive="<1>",
         train_rows={"none": {"0": 900, "<1>": 100}, "smote": {"0": 900, "<1>": 900}},
         test_rows={"0": 960, "<1>": 40},
+        near_duplicates=near,
         samples={"real": generator.normal(size=(50, 2)), "smote": generator.normal(size=(80, 2))},
     )
 
 
 def data(
-    *comparisons: Comparison, training: dict[str, Any] | None = None, judges: tuple[Judge, ...] = (FOREST,)
+    *comparisons: Comparison,
+    training: dict[str, Any] | None = None,
+    judges: tuple[Judge, ...] = (FOREST,),
+    near: NearDuplicates = NO_NEAR,
 ) -> ReportData:
     return ReportData(
-        evaluation=evaluation(comparisons, judges),
+        evaluation=evaluation(comparisons, judges, near),
         encoder=encoder(),
         run_id="demo-2025-01-31",
         config_hash="abc123",
@@ -154,6 +172,13 @@ def test_the_verdict_comes_first_and_all_facts_are_there() -> None:
     assert body.index("Smote is clearly better") < body.index("<h2>")
     for fact in ("demo-2025-01-31", "abc123", "version 3", "4.2.0", "amount is infinite", "1,234", "0.310", "bins"):
         assert fact in body
+
+
+def test_test_rows_that_a_train_row_shows_already_are_told_beside_the_ground_of_the_verdict() -> None:
+    text = render_report(data(SMOTE, near=NearDuplicates(rows=1234, positive=7)))
+    lead = text[text.index("Judged by average precision") : text.index("The bars are")]
+    assert "1,234 of the test rows, 7 of them positive, equal a train row in every feature" in lead
+    assert "No test row equals a train row" in render_report(data(SMOTE))
 
 
 def test_the_training_of_the_model_is_shown_with_the_step_that_was_kept() -> None:

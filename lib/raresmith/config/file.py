@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
+from raresmith.config.label_delay import label_mistakes, with_label_delay
 from raresmith.config.section import ConfigErrors, Section, unknown_key
 from raresmith.config.sections.evaluate import EvaluateConfig
 from raresmith.config.sections.oversample import OversampleConfig
@@ -59,6 +60,7 @@ class Config(Section):
         for reason, needed in needs_timestamp.items():
             if needed and not self.source.timestamp:
                 yield ConfigError(f"source.timestamp must name a column because {reason}")
+        yield from label_mistakes(self.source, self.split, self.prepare, self.evaluate)
         if "reduced" in self.evaluate.strategies and not self.oversample.removes:
             yield ConfigError(
                 'evaluate.strategies names "reduced", but no row is taken out; set oversample.undersampling_strategy '
@@ -248,7 +250,8 @@ def _with_defaults(*, run: RunConfig, **sections: Any) -> dict[str, Any]:
         evaluate = evaluate.replaced(strategies=tuple(usual))
     if run.incremental and "source" not in publish.model_fields_set:
         publish = publish.replaced(source=oversample.method)
-    return {**sections, "run": run, "evaluate": evaluate, "publish": publish}
+    delayed = with_label_delay(sections["source"], sections["split"], sections["prepare"])
+    return {**sections, **delayed, "run": run, "evaluate": evaluate, "publish": publish}
 
 
 def load_config(path: str | Path, logical_date: str = "") -> Config:

@@ -112,6 +112,13 @@ class Judgement:
         return finding_of(self.comparisons)
 
 
+class NearDuplicates(NamedTuple):
+    """Test rows that equal a train row in every feature, or nearly."""
+
+    rows: int
+    positive: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """All that the table `metrics` and the report hold."""
@@ -128,6 +135,7 @@ class Evaluation:
     numbers."""
     test_rows: Mapping[str, int]
     """Test rows of each class."""
+    near_duplicates: NearDuplicates
     samples: Mapping[str, NDArray[np.float64]]
     """Feature rows of the positive class, "real" and those of the strategies that made rows; shape (≤ 2000, d)."""
 

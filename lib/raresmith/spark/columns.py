@@ -7,6 +7,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 ROW_ID = "__row_id"
+CONTENT = "__content"
+"""Id that rows equal in every column share; there where some repeat and are kept, and have a ROW_ID each."""
 LABEL = "__label"
 SPLIT = "__split"
 REASON = "__reason"

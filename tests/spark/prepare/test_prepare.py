@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from tests.spark.prepare.swaps import swappable
 
 from raresmith.config import Config, parse_config
 from raresmith.errors import ConfigError, DataError
@@ -181,6 +182,77 @@ def test_only_train_rows_move_the_encoder(spark: SparkSession) -> None:
     assert prepared(poisoned).encoder == prepared(df).encoder
     touched = df.withColumn("x", F.when(~F.col("id").isin(outside), F.col("x") * 2).otherwise(F.col("x")))
     assert prepared(touched).encoder != prepared(df).encoder
+
+
+def transactions(spark: SparkSession, rows: int = 600) -> DataFrame:
+    """Ten a day, each of one of 20 cards and 8 shops; `back` is what a fraud costs, which is known with the label."""
+    return spark.range(rows).selectExpr(
+        "id",
+        "timestampadd(MINUTE, id * 144, timestamp_ntz'2025-01-01') AS t",
+        "pmod(xxhash64(id, 1), 20) AS card",
+        "pmod(xxhash64(id, 2), 8) AS shop",
+        "id * 1.5D AS x",
+        "int(pmod(xxhash64(id, 3), 5) = 0) AS y",
+    )
+
+
+def with_back(df: DataFrame) -> DataFrame:
+    return df.withColumn("back", F.when(F.col("y") == 1, F.col("x") + 1))
+
+
+@pytest.mark.parametrize("strategy", ["hash", "entity"])
+def test_no_label_of_another_side_reaches_a_train_row(spark: SparkSession, strategy: str) -> None:
+    """One test label changed the risk of 359 train rows, and the encoder."""
+    df = transactions(spark)
+    sections = {
+        "source": {"key": ["id"], "timestamp": "t", "ignore": ["card", "shop", "back"], "label_delay_days": 2},
+        "split": {"strategy": strategy, "entity": "card"},
+        "prepare": {
+            "windows": [
+                {"entity": "shop", "days": [7, 30], "risk": True},
+                {"entity": "card", "days": [30], "risk": True, "mean": ["back"], "delay_days": 2},
+            ]
+        },
+        "evaluate": {"positive": "1"},
+    }
+    features = prepared(with_back(df), **sections).features.persist()
+    if strategy == "hash":
+        turned = [row_id for split in ("validation", "test") for row_id in swappable(features, 0, split)]
+    else:
+        turned = [row["row_id"] for row in features.where("split <> 'train'").select("row_id").collect()]
+    assert len(turned) > 40
+    other = df.withColumn("y", F.when(F.col("id").isin(turned), 1 - F.col("y")).otherwise(F.col("y")))
+    poisoned = prepared(with_back(other), **sections)
+    assert poisoned.encoder == prepared(with_back(df), **sections).encoder
+    again = poisoned.features.persist()
+    assert features.select("row_id", "split").exceptAll(again.select("row_id", "split")).count() == 0
+    for split, changed in (("train", False), ("test", True)):
+        rows, others = (table.where(f"split = '{split}'").drop("label") for table in (features, again))
+        # Of a card on the other side the own labels are seen; under hash nobody's but of train rows.
+        assert (rows.exceptAll(others).count() > 0) is (changed and strategy == "entity")
+    risks = features.groupBy("split").agg(*[F.max(name).alias(name) for name in features.columns if "risk" in name])
+    assert all(row[name] > 0 for row in risks.collect() for name in risks.columns[1:])
+    features.unpersist()
+    again.unpersist()
+
+
+def test_a_mean_of_what_only_one_class_has_is_refused_without_the_delay(spark: SparkSession) -> None:
+    with pytest.raises(ConfigError, match=r"prepare.windows.mean of card names 'back', which tells the classes of 'y'"):
+        prepared(
+            with_back(transactions(spark)),
+            source={"key": ["id"], "timestamp": "t", "ignore": ["card", "shop", "back"]},
+            prepare={"windows": [{"entity": "card", "mean": ["x", "back"]}]},
+        )
+
+
+def test_equal_rows_without_a_key_have_one_side(spark: SparkSession) -> None:
+    """24 of 100 pairs had a row in train and one in test."""
+    df = table(spark, 100).drop("id")
+    rows = prepare(df.unionAll(df), config()).features
+    pairs = rows.groupBy("x").agg(F.countDistinct("split").alias("sides"), F.countDistinct("row_id").alias("rows"))
+    assert {(row["sides"], row["rows"]) for row in pairs.collect()} == {(1, 2)}
+    once = prepare(df, config()).features
+    assert once.select("row_id", "split").exceptAll(rows.select("row_id", "split")).count() == 0
 
 
 def test_features_are_the_same_for_any_partitioning(spark: SparkSession) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from raresmith.spark.columns import REASON, ROW_ID
+from raresmith.spark.columns import CONTENT, REASON, ROW_ID
 from raresmith.spark.prepare.row_id import with_row_id
 
 OnDuplicate = Literal["keep", "quarantine", "refuse"]
@@ -48,6 +48,15 @@ def test_repeated_rows_are_kept_apart_or_set_aside(
     found = identified(df, on_duplicate=on_duplicate).collect()
     assert sorted((row[REASON] for row in found), key=str) == sorted(reasons, key=str)
     assert len({row[ROW_ID] for row in found}) == 4
+
+
+def test_rows_that_repeat_another_are_known_by_their_content(spark: SparkSession) -> None:
+    df = spark.createDataFrame([(1.0, "a")] * 3 + [(2.0, "b")], "x double, s string")
+    found = identified(df).groupBy("x").agg(F.countDistinct(CONTENT).alias("n"), F.min(CONTENT).alias("content"))
+    assert [row["n"] for row in found.collect()] == [1, 1]
+    assert identified(df).join(found, "x").where(f"{ROW_ID} = content").count() == 2  # the first of each keeps its id
+    for others in (identified(df.distinct()), identified(df, on_duplicate="quarantine"), identified(df, ("x",))):
+        assert CONTENT not in others.columns
 
 
 def test_of_the_rows_of_a_key_one_is_kept_whatever_the_order(spark: SparkSession) -> None:
@@ -103,9 +112,9 @@ def test_many_repeated_rows_are_told_apart_without_the_driver(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     df = spark.range(60).selectExpr("id % 20 AS a", "id % 4 AS b")
-    expected = sorted(tuple(row) for row in identified(df).collect())
+    expected = sorted(map(tuple, identified(df).select("a", "b", CONTENT, ROW_ID).collect()))
     monkeypatch.setattr("raresmith.spark.prepare.row_id.MOST_BROADCAST", 5)
-    assert sorted(tuple(row) for row in identified(df).collect()) == expected
+    assert sorted(map(tuple, identified(df).select("a", "b", CONTENT, ROW_ID).collect())) == expected
     assert len({row[-1] for row in expected}) == 60
 
 

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from tests.real_data import published
 
 from raresmith.config import SplitConfig, load_config
-from raresmith.spark.columns import LABEL, ROW_ID, SPLIT
+from raresmith.spark.columns import CONTENT, LABEL, ROW_ID, SPLIT
 from raresmith.spark.prepare.split import cut_points, with_split
 
 
@@ -73,6 +73,41 @@ def test_small_classes_are_cut_to_the_row_and_are_in_every_part(spark: SparkSess
         parts = [found[(i, name)] for name in ("train", "validation", "test")]
         assert sum(parts) == size
         assert parts == [pytest.approx(max(share * size, 1), abs=0.8) for share in (0.6, 0.2, 0.2)]
+
+
+def repeated(spark: SparkSession, different: int, times: str, minority: int) -> DataFrame:
+    """So many different rows, each as often as `times` says of its number `c`; the first `minority` are of class 1."""
+    rows = spark.range(different).selectExpr("id AS c", f"int(id < {minority}) AS {LABEL}")
+    rows = rows.selectExpr(LABEL, f"c * 1000 AS {CONTENT}", f"explode(sequence(1, int({times}))) AS nth")
+    return rows.selectExpr(LABEL, CONTENT, f"{CONTENT} + nth AS {ROW_ID}")
+
+
+def test_rows_that_repeat_another_stay_with_it_and_the_shares_stay_right(spark: SparkSession) -> None:
+    """Of 100 pairs 24 had one row in train and one in test."""
+    done = split(repeated(spark, 100, "2", 20), SplitConfig())
+    sides = done.groupBy(CONTENT).agg(F.countDistinct(SPLIT).alias("sides"), F.count("*").alias("rows"))
+    assert {(row["sides"], row["rows"]) for row in sides.collect()} == {(1, 2)}
+    found = counts(done, LABEL, SPLIT)
+    assert [found[1, name] for name in ("train", "validation", "test")] == [24, 8, 8]
+    assert [found[0, name] for name in ("train", "validation", "test")] == [96, 32, 32]
+
+
+@pytest.mark.parametrize(("different", "parts"), [(3, (1, 1, 1)), (60, (36, 12, 12))])
+def test_different_rows_of_one_bucket_are_cut_however_often_each_repeats(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, different: int, parts: tuple[int, ...]
+) -> None:
+    if different == 3:  # two buckets for all
+        monkeypatch.setattr("raresmith.spark.prepare.split.BUCKET_BITS", 1)
+    for random_state in (0, 1, 2):
+        done = split(repeated(spark, different, "1 + c % 3 * 20", 0), SplitConfig(), random_state)
+        found = counts(done.select(CONTENT, SPLIT).distinct(), SPLIT)
+        assert sum(found.values()) == different
+        assert [found[(name,)] for name in ("train", "validation", "test")] == [pytest.approx(n, abs=9) for n in parts]
+        shares = counts(done, SPLIT)
+        if different > 3:
+            total = sum(shares.values())
+            assert shares[("train",)] == pytest.approx(0.6 * total, abs=21)
+            assert shares[("test",)] == pytest.approx(0.2 * total, abs=42)
 
 
 def test_rows_without_a_class_or_an_empty_table_get_no_split_or_none(spark: SparkSession) -> None:

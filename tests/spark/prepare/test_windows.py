@@ -57,6 +57,24 @@ def test_risk_sees_a_label_only_after_the_delay(spark: SparkSession) -> None:
     assert found == [0.0, 0.0, 1.0, 1.0, pytest.approx(2 / 3)]
 
 
+def test_labels_that_may_not_be_looked_at_count_neither_above_nor_below_the_line(spark: SparkSession) -> None:
+    """Of five rows of one card, a day apart, the labels of the second and the fourth are nobody's."""
+    windows = (WindowConfig(entity="card", days=(7,), mean=("amount", "fraud"), risk=True, delay_days=1),)
+    names = ["card_count_7d", "card_mean_amount_7d", "card_mean_fraud_7d", "card_risk_7d"]
+
+    def found(frauds: tuple[int, ...]) -> list[tuple[Any, ...]]:
+        rows = [("a", START + dt.timedelta(days=d), 10.0 * d, fraud) for d, fraud in enumerate(frauds)]
+        done = with_windows(
+            table(spark, rows), windows, "t", F.col("fraud") == 1,
+            labels={"fraud"}, labelled=lambda entity: (F.col(ROW_ID) % 2 == 0) & (F.lit(entity) == "card"),
+        )  # fmt: skip
+        return [tuple(row) for row in done.orderBy(ROW_ID).select(*names).collect()]
+
+    expected = [(0, 0, 0, 0), (1, 0, 1, 1), (2, 5, 1, 1), (3, 10, 0.5, 0.5), (4, 15, 0.5, 0.5)]
+    assert found((1, 1, 0, 1, 0)) == expected
+    assert found((1, 0, 0, 0, 1)) == expected
+
+
 def test_rows_without_an_entity_have_no_past(spark: SparkSession) -> None:
     rows = [(None, START, 10.0, 1), (None, START + dt.timedelta(days=3), 20.0, 1)]
     names = window_feature_names(WINDOWS)

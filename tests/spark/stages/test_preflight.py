@@ -26,7 +26,6 @@ def config(**sections: Any) -> Config:
         ({"prepare": {"features": ["amonut"]}}, "prepare.features names .*did you mean 'amount'?"),
         ({"prepare": {"normalise_columns": {"amt": "log"}}}, "prepare.normalise_columns names the column 'amt'"),
         ({"source": {"timestamp": "amount"}}, "source.timestamp names 'amount' of type double; it must be"),
-        ({"prepare": {"features": ["y"]}}, "prepare.features holds the label 'y'"),
         ({"evaluate": {"entity": "card"}}, "evaluate.entity names the column 'card'"),
     ],
 )

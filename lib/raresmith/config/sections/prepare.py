@@ -29,20 +29,18 @@ class WindowConfig(Section):
     mean: tuple[str, ...] = ()
     """Add the mean of these columns: `<entity>_mean_<column>_<days>d`; 0 where the window is empty."""
     risk: bool = False
-    """Add the share of positive rows: `<entity>_risk_<days>d`; 0 where the window is empty. Needs delay_days."""
+    """Add the share of positive rows: `<entity>_risk_<days>d`; 0 where the window is empty. Under a split by hash or
+    entity it looks at train rows alone, or at the entity's own where split.entity keeps them together."""
     delay_days: Natural = 0
-    """The windows end this many days before the row: labels newer than that are not known yet."""
+    """The windows end this many days before the row. What is computed from labels, which are risk and the mean of the
+    label or of a column that tells it, must wait for at least source.label_delay_days, and a day; for risk and the mean
+    of the label 0 takes that. What else a row has is known when it happens."""
 
     def mistakes(self) -> Iterator[ConfigError]:
-        """Windows twice or none, and labels that look at themselves."""
+        """Windows twice or none."""
         if not self.days or len(set(self.days)) < len(self.days):
             yield ConfigError(
                 f"prepare.windows.days must be different whole numbers of at least 1, got {list(self.days)}"
-            )
-        if self.risk and not self.delay_days:
-            yield ConfigError(
-                f"prepare.windows.risk of {self.entity} needs delay_days of at least 1: "
-                "without a delay a row would see its own label"
             )
 
 

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from raresmith.config.section import Section
+from raresmith.config.section import Natural, Section
 from raresmith.errors import ConfigError
 
 with warnings.catch_warnings():
@@ -30,6 +30,9 @@ with warnings.catch_warnings():
         """Columns that identify a row; empty takes the whole row."""
         timestamp: str = ""
         """Column that says when the row happened; needed by a split in time, windows and calendar features."""
+        label_delay_days: Natural = 0
+        """Days until a label is known, from which split and windows follow: both wait at least so long. 0 takes
+        split.delay_days."""
         ignore: tuple[str, ...] = ()
         """Columns that are no features: identifiers, and what gives the label away. Made rows carry those of their
         base row."""

@@ -15,7 +15,8 @@ class SplitConfig(Section):
     section: ClassVar[str] = "split"
 
     strategy: Literal["hash", "entity", "time"] = "hash"
-    """hash: stratified by class, by hash of row_id; entity: whole entities by hash; time: by dates."""
+    """hash: stratified by class, by hash of row_id, rows that repeat another together; entity: whole entities by hash;
+    time: by dates."""
     fractions: tuple[float, ...] = (0.6, 0.2, 0.2)
     """Shares of train, validation and test for hash and entity; each in (0, 1), summing to 1."""
     entity: str = ""
@@ -27,7 +28,8 @@ class SplitConfig(Section):
     test: tuple[str, ...] = ()
     """First and last day of the test rows."""
     delay_days: Natural = 0
-    """Days until a label is known; the test days must start more than this many days after the last train day."""
+    """The test days must start more than this many days after the last train and the last validation day: at least
+    source.label_delay_days, which 0 takes."""
     known_entity: str = ""
     """Column of the entity (card) that is taken out of the test day once its fraud is known: one labelled positive
     between the first train day and `delay_days` + 1 days before the test day."""
@@ -51,13 +53,7 @@ class SplitConfig(Section):
                 yield error
         if len(days) < 3:
             return
-        (_, last_train), (first_test, _) = days["train"], days["test"]
-        gap = (first_test - last_train).days - 1
-        if first_test <= last_train or gap < self.delay_days:
-            yield ConfigError(
-                f"split.test starts {first_test}, {gap} whole days after split.train ends; it must be at least "
-                f"split.delay_days = {self.delay_days} days later, or the model is judged on labels it could not know"
-            )
+        first_test = days["test"][0]
         for (earlier, one), (later, two) in itertools.pairwise(sorted((span, name) for name, span in days.items())):
             if earlier[1] >= later[0]:
                 yield ConfigError(f"split.{one} and split.{two} share days; each day has one split")
@@ -65,6 +61,14 @@ class SplitConfig(Section):
             yield ConfigError(
                 "split.validation must end before split.test starts; thresholds may not be chosen in hindsight"
             )
+        for name, use in {"train": "the model learns from", "validation": "thresholds are chosen by"}.items():
+            gap = (first_test - days[name][1]).days - 1
+            if gap < self.delay_days and (gap >= 0 or name == "train"):
+                yield ConfigError(
+                    f"split.test starts {first_test}, {gap} whole days after split.{name} ends; it must be at least "
+                    f"split.delay_days = {self.delay_days} days later (where that is not set, "
+                    f"source.label_delay_days), or {use} labels that nobody knew"
+                )
 
     def days(self, name: str) -> tuple[date, date]:
         """First and last day of the split `name` ("train", "validation" or "test")."""

@@ -16,6 +16,7 @@ from raresmith.evaluation.judgement import BASELINE, Settings, Trial, judge
 from raresmith.evaluation.verdict import Evaluation, Judge, Strategy
 from raresmith.spark.evaluate.classifiers.base import FEATURES, Classifier
 from raresmith.spark.evaluate.classifiers.registry import configured
+from raresmith.spark.evaluate.near_duplicates import near_duplicates
 from raresmith.spark.evaluate.scores import card_precisions, count_pairs, count_scores
 from raresmith.spark.evaluate.strategies import strategy_of
 from raresmith.spark.evaluate.train_rows import TrainRows
@@ -90,6 +91,7 @@ def evaluate(
         positive=classes[positive],
         train_rows={of.name: _named(train.counts(of), classes) for of in strategies},
         test_rows=_named(class_rows["test"], classes),
+        near_duplicates=near_duplicates(features, encoder, positive),
         samples={
             name: _sample(df.where(F.col("label") == positive), encoder, random_state) for name, df in origins.items()
         },

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.config import Config
+from raresmith.config import Config, SplitConfig
 from raresmith.encoding.encoder import Encoder, Label
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import COMPLETE, LABEL, REASON, ROW_ID, SPLIT, col
 from raresmith.spark.encoding.encode import encode
 from raresmith.spark.encoding.fit import fit_encoder
 from raresmith.spark.prepare.calendar_features import with_calendar
+from raresmith.spark.prepare.label_columns import label_columns
 from raresmith.spark.prepare.row_id import without_known
 from raresmith.spark.prepare.rules import admitted, feature_columns, is_missing, refuse, told
 from raresmith.spark.prepare.source import MALFORMED
@@ -111,8 +112,8 @@ def known_label(counts: dict[str | None, int], kept: Encoder, config: Config) ->
 def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: DataFrame | None = None) -> Prepared:
     """Judge, split and encode the raw table.
 
-    The split is decided before anything is learnt; windows look back over all rows that passed, for that is what is
-    known when a transaction happens; the encoder sees the train rows only.
+    The split is decided before anything is learnt. Windows look back over all rows that passed, for that is what is
+    known when a transaction happens; but over labels as `_labelled` says. The encoder sees the train rows only.
 
     Parameters
     ----------
@@ -177,7 +178,6 @@ def _in_splits(passed: DataFrame, label: Label, config: Config) -> DataFrame:
     is_positive = is_class[label.positive]
     code = F.coalesce(*[F.when(condition, code) for code, condition in enumerate(is_class.values())])
     rows = with_calendar(passed.withColumn(LABEL, code), config.prepare.calendar, timestamp)
-    rows = with_windows(rows, config.prepare.windows, timestamp, is_positive)
     rows = with_split(
         rows,
         config.split,
@@ -186,8 +186,24 @@ def _in_splits(passed: DataFrame, label: Label, config: Config) -> DataFrame:
         random_state=config.run.random_state,
         fixed=config.run.incremental,
     )
+    if windows := config.prepare.windows:
+        told = label_columns(rows.where(col(SPLIT) == "train"), label, config)
+        rows = with_windows(
+            rows, windows, timestamp, is_positive, labels=told, labelled=lambda entity: _labelled(entity, config.split)
+        )
     # The other strategies leave no row out.
     return rows.where(col(SPLIT).isNotNull()) if config.split.strategy == "time" else rows
+
+
+def _labelled(entity: str, split: SplitConfig) -> Column:
+    """The rows whose labels windows of `entity` may look at.
+
+    Labels flow by time where the split goes by time. Else a test row may lie before a train row, and train rows may not
+    see its label; rows of an entity that is all on one side are seen by that side alone.
+    """
+    if split.strategy == "time" or (split.strategy == "entity" and split.entity == entity):
+        return F.lit(True)
+    return col(SPLIT) == "train"
 
 
 def _audit(judged: DataFrame, label: str) -> tuple[dict[str | None, int], dict[str, int], bool]:

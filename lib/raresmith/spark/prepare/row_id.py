@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.spark.columns import COMPLETE, REASON, ROW_ID, col
+from raresmith.spark.columns import COMPLETE, CONTENT, REASON, ROW_ID, col
 from raresmith.spark.tables import hashable
 from raresmith.tables.row_counts import reason
 
@@ -23,7 +23,7 @@ _IS_REPEATED, _SAME, _WHOLE, _NTH = "__row_repeated", "__row_same", "__row_whole
 def with_row_id(
     judged: DataFrame, key: Sequence[str], on_duplicate: Literal["keep", "quarantine", "refuse"]
 ) -> DataFrame:
-    """`judged` with ROW_ID, and a REASON for rows that repeat one that is kept.
+    """`judged` with ROW_ID, and a REASON for rows that repeat one that is kept; with CONTENT where such are kept too.
 
     The id is the key itself where that is one whole number, else a 64-bit hash of the key, or of all columns where
     there is no key. Rows of one key: the one with the smallest hash of all columns is kept, the others are duplicate
@@ -55,6 +55,8 @@ def with_row_id(
         return rows
     if some.num_rows <= MOST_BROADCAST:
         repeated = F.broadcast(judged.sparkSession.createDataFrame(some))
+    if on_duplicate == "keep" and not key:
+        rows = rows.withColumn(CONTENT, col(ROW_ID))
     marked = rows.join(repeated.withColumn(_IS_REPEATED, F.lit(True)), ROW_ID, "left").withColumn(
         _IS_REPEATED, F.coalesce(F.col(_IS_REPEATED) & col(REASON).isNull(), F.lit(False))
     )

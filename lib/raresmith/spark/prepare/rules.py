@@ -8,7 +8,7 @@ from pyspark.sql import types as t
 
 from raresmith.config import Config
 from raresmith.errors import DataError
-from raresmith.spark.columns import COMPLETE, REASON, ROW_ID, col
+from raresmith.spark.columns import COMPLETE, CONTENT, REASON, ROW_ID, col
 from raresmith.spark.encoding.encode import FLOAT32_MAX, as_number
 from raresmith.spark.encoding.fit import is_categorical
 from raresmith.spark.prepare.row_id import is_whole_number, plain_id, with_row_id
@@ -97,7 +97,7 @@ def _has_value(field: t.StructField) -> Column:
 
 
 def admitted(raw: DataFrame, config: Config) -> DataFrame:
-    """`raw` with ROW_ID, COMPLETE, and REASON: null where the row passes the contract, else the rule it breaks."""
+    """`raw` with COMPLETE and REASON, null where the row passes the contract, and with what `with_row_id` gives."""
     breaks = rule_breaks(raw.schema, config)
     first = F.coalesce(*[F.when(condition, F.lit(rule)) for rule, condition in breaks.items()])
     # Most rows are complete; only the others are held against one rule after the other.
@@ -116,7 +116,7 @@ def passed(raw: DataFrame, config: Config, *, none_set_aside: bool = False) -> D
     """
     if none_set_aside and is_whole_number(key := [raw.schema[name] for name in config.source.key]):
         return raw.withColumn(ROW_ID, plain_id(key))
-    return admitted(raw, config).where(col(REASON).isNull()).drop(REASON, COMPLETE)
+    return admitted(raw, config).where(col(REASON).isNull()).drop(REASON, COMPLETE, CONTENT)
 
 
 def told(reason: Column) -> Column:

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from raresmith.config import SplitConfig
-from raresmith.spark.columns import LABEL, ROW_ID, SPLIT, col
+from raresmith.spark.columns import CONTENT, LABEL, ROW_ID, SPLIT, col
 
 NAMES = ("train", "validation", "test")
 BUCKET_BITS = 12
@@ -27,14 +27,17 @@ def with_split(
     """`df` with SPLIT: "train", "validation", "test", or null for a row that is in none.
 
     hash cuts each class at hashes of the row id, so that its shares are exact to the row in a class of up to about a
-    thousand rows and to some 0.01 % in a larger one; every split gets a row of a class with at least three. entity
-    cuts at hashes of the entity, where the shares of rows come nearest; a row without an entity is one by itself.
-    time goes by the day of `timestamp` in the session's time zone, and leaves out test rows of entities known to be
-    positive. hash and entity cost one aggregation of at most 4096 counts a class.
+    thousand rows and to some 0.01 % in a larger one; every split gets a row of a class with at least three different
+    ones. Rows that are equal in every column have one side. The cuts count the rows of each class, so another label of
+    a test row moves them by a row at most.
+
+    entity cuts at hashes of the entity, where the shares of rows come nearest; a row without an entity is one by
+    itself. time goes by the day of `timestamp` in the session's time zone, and leaves out test rows of entities known
+    to be positive. hash and entity cost one aggregation of at most 4096 counts a class.
 
     Parameters
     ----------
-    df : DataFrame with ROW_ID, and LABEL for strategy "hash"
+    df : DataFrame with ROW_ID, CONTENT where rows repeat, and LABEL for strategy "hash"
     timestamp
         Column of type timestamp, timestamp_ntz or date; used by strategy "time" alone.
     positive
@@ -47,7 +50,7 @@ def with_split(
     """
     if split.strategy == "time":
         return _by_time(df, split, timestamp, positive)
-    row_hash = F.xxhash64(F.lit(random_state), F.lit("row"), col(ROW_ID))
+    row_hash = F.xxhash64(F.lit(random_state), F.lit("row"), col(CONTENT if CONTENT in df.columns else ROW_ID))
     if split.strategy == "hash":
         hashed = df.withColumn(_HASH, row_hash)
     else:
@@ -57,31 +60,39 @@ def with_split(
     if fixed:
         side = _side(*fixed_cuts(split.fractions))
     elif split.strategy == "hash":
-        places = _places(hashed, col(LABEL), row_by_row=True)
+        places = _places(hashed, col(LABEL), within_buckets=True)
         cuts = {label: cut_points(found, split.fractions) for label, found in places.items()}
         sides = [F.when(col(LABEL).eqNullSafe(F.lit(label)), _side(*cut)) for label, cut in cuts.items()]
         side = F.coalesce(*sides, F.lit(None).cast("string"))
     else:
-        places = _places(hashed, F.lit(0), row_by_row=False)
+        places = _places(hashed, F.lit(0), within_buckets=False)
         side = _side(*cut_points(places.get(0, []), split.fractions))
     return hashed.withColumn(SPLIT, side).drop(_HASH)
 
 
-def _places(hashed: DataFrame, group: Column, *, row_by_row: bool) -> dict[Any, list[Place]]:
+def _places(hashed: DataFrame, group: Column, *, within_buckets: bool) -> dict[Any, list[Place]]:
     """For each value of `group` the places where _HASH may be cut, in order.
 
-    These are the ends of the buckets, and with `row_by_row`, where no two rows share a hash, also those within one:
-    after its smallest and before its largest hash, which for up to three rows is everywhere.
+    These are the ends of the buckets, and also those `within_buckets`: after the smallest and before the largest hash
+    of one, which for up to three hashes is everywhere.
     """
-    bucket = F.shiftright(F.col(_HASH), 64 - BUCKET_BITS)
-    counted = hashed.groupBy(group.alias("group"), bucket.alias("bucket")).agg(
-        F.count(F.lit(1)).alias("rows"), F.min(_HASH).alias("low"), F.max(_HASH).alias("high")
+    bucket = F.shiftright(F.col(_HASH), 64 - BUCKET_BITS).alias("bucket")
+    rows = hashed.select(group.alias("group"), bucket, _HASH, F.lit(1).alias("rows"))
+    if within_buckets and CONTENT in hashed.columns:
+        # Only where rows repeat, for it shuffles a line a row.
+        rows = rows.groupBy("group", "bucket", _HASH).agg(F.count(F.lit(1)).alias("rows"))
+    counted = rows.groupBy("group", "bucket").agg(
+        F.sum("rows").alias("rows"),
+        F.min(_HASH).alias("low"),
+        F.max(_HASH).alias("high"),
+        F.min_by("rows", _HASH).alias("lowest"),
+        F.max_by("rows", _HASH).alias("highest"),
     )
     places: dict[Any, list[Place]] = {}
     for row in sorted(counted.collect(), key=lambda row: row["low"]):
         found = places.setdefault(row["group"], [(0, -(2**63))])
         before, rows, low, high = found[-1][0], row["rows"], row["low"], row["high"]
-        inside = {1: low, rows - 1: high - 1} if row_by_row and rows > 1 else {}
+        inside = {row["lowest"]: low, rows - row["highest"]: high - 1} if within_buckets and low < high else {}
         found += [(before + n, last) for n, last in sorted({**inside, rows: high}.items())]
     return places
 

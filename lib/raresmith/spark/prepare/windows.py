@@ -6,7 +6,7 @@ work is rows times edges whatever the entity. Totals are counts and decimals: a 
 on the order of the rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -50,7 +50,15 @@ def _names(window: WindowConfig) -> list[str]:
     return names
 
 
-def with_windows(df: DataFrame, windows: Sequence[WindowConfig], timestamp: str, positive: Column) -> DataFrame:
+def with_windows(
+    df: DataFrame,
+    windows: Sequence[WindowConfig],
+    timestamp: str,
+    positive: Column,
+    *,
+    labels: Collection[str] = (),
+    labelled: Callable[[str], Column] = lambda _: F.lit(True),
+) -> DataFrame:
     """`df` with the columns `window_feature_names(windows)`; one shuffle and sort for each different entity.
 
     A row at time t looks at the rows of its entity in (t - delay - days, t - delay], to the microsecond: without a
@@ -64,6 +72,12 @@ def with_windows(df: DataFrame, windows: Sequence[WindowConfig], timestamp: str,
         Column of type timestamp, timestamp_ntz or date.
     positive
         Boolean condition that risk is the share of; null counts as false.
+    labels
+        Columns of means that tell the label.
+    labelled
+        For windows of an entity the condition of the rows whose labels may be looked at: risk and the means of `labels`
+        are those of such rows alone. Counts and other means look at all rows, for what they see was known when the row
+        happened.
 
     Returns
     -------
@@ -74,24 +88,31 @@ def with_windows(df: DataFrame, windows: Sequence[WindowConfig], timestamp: str,
     names = window_feature_names(windows)
     columns = df.columns
     for entity in dict.fromkeys(window.entity for window in windows):
-        df = _with_past(df, entity, [w for w in windows if w.entity == entity], timestamp, positive)
+        own, told = [window for window in windows if window.entity == entity], labelled(entity)
+        values = {name: F.when(told, col(name)) if name in labels else col(name) for w in own for name in w.mean}
+        df = _with_past(df, own, timestamp, values, F.when(told, F.coalesce(positive, F.lit(False))))
     return df.select(*[col(name) for name in (*columns, *names)])
 
 
 def _with_past(
-    df: DataFrame, entity: str, windows: Sequence[WindowConfig], timestamp: str, positive: Column
+    df: DataFrame, windows: Sequence[WindowConfig], timestamp: str, values: Mapping[str, Column], positive: Column
 ) -> DataFrame:
+    """`df` with the features of windows of one entity; null `values` do not count in means, nor null in risk."""
+    entity, means = windows[0].entity, list(values)
     known = col(entity).isNotNull() & col(timestamp).isNotNull()
-    means = list(dict.fromkeys(column for window in windows for column in window.mean))
     working = {
         _AT: F.unix_micros(col(timestamp).cast("timestamp")),
         # All rows without an entity in one group would be one task's work.
         _ALONE: F.when(~known, col(ROW_ID)),
-        _POSITIVE: F.coalesce(positive, F.lit(False)),
-        **{f"__window_value_{i}": col(column).try_cast(SUMMAND) for i, column in enumerate(means)},
+        _POSITIVE: positive,
+        **{f"__window_value_{i}": value.try_cast(SUMMAND) for i, value in enumerate(values.values())},
     }
     past = Window.partitionBy(col(entity), _ALONE).orderBy(_AT)
-    aggregates = {"rows": F.count(F.lit(1)), "positives": F.count(F.when(F.col(_POSITIVE), 1))}
+    aggregates = {
+        "rows": F.count(F.lit(1)),
+        "labelled": F.count(_POSITIVE),
+        "positives": F.count(F.when(F.col(_POSITIVE), 1)),
+    }
     for i in range(len(means)):
         aggregates[f"values_{i}"] = F.count(f"__window_value_{i}")
         aggregates[f"sum_{i}"] = F.sum(f"__window_value_{i}")
@@ -116,7 +137,7 @@ def _with_past(
                 i = means.index(column)
                 features[f"{entity}_mean_{column}_{days}d"] = _share(within(f"sum_{i}"), within(f"values_{i}"))
             if window.risk:
-                features[f"{entity}_risk_{days}d"] = _share(within("positives"), within("rows"))
+                features[f"{entity}_risk_{days}d"] = _share(within("positives"), within("labelled"))
     kept = [col(name) for name in df.columns]
     return (
         df.withColumns(working)

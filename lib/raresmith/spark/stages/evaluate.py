@@ -51,7 +51,8 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
     # The page comes before the note that the stage is done, so that a crash between the two makes it again.
     _write_report(ctx, run, names, encoder, evaluation, page)
     verdict = f"{evaluation.verdict}\nReport: {page}"
-    return ledger.finish(ctx, run, written, {"metrics": written.rows}, verdict=verdict)
+    measures = {"near_duplicates": evaluation.near_duplicates._asdict()}
+    return ledger.finish(ctx, run, written, {"metrics": written.rows}, measures=measures, verdict=verdict)
 
 
 def _judges_cards(config: Config) -> bool:

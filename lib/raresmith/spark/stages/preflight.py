@@ -51,8 +51,6 @@ def check_columns(config: Config, schema: t.StructType) -> None:
             "rename them"
         )
     _check_types(config, types)
-    if source.label in config.prepare.features:
-        raise ConfigError(f"prepare.features holds the label {source.label!r}: the model would be told the answer")
     check_constraints(config.publish.constraints, types)
 
 
