@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
+from deltalake import DeltaTable as DeltaRsTable
+from deltalake import QueryBuilder
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -15,7 +17,14 @@ from pyspark.sql import SparkSession
 from raresmith.errors import DataError
 from raresmith.gan.data.tables import schema_of
 from raresmith.gan.data.tables import write_table as write_with_delta_rs
-from raresmith.spark.tables import content_hash, newest_fingerprint, read_table, table_version, write_table
+from raresmith.spark.tables import (
+    content_hash,
+    newest_fingerprint,
+    raw_columns,
+    read_table,
+    table_version,
+    write_table,
+)
 from raresmith.tables.contracts import Column, Table
 from raresmith.tables.stage_run import StageRun
 
@@ -199,3 +208,15 @@ def test_a_column_that_came_later_is_null_in_the_rows_that_stay(
     assert rows == [(0, 0.5, None), (1, 0.5, None), (2, 0.25, "later")]
     with pytest.raises(PySparkException, match="CHECK constraint"):
         write_table(spark.sql("SELECT 2L id, 7D gap, '' note"), wider, location, later, replace_where="id = 2")
+
+
+def test_fields_within_a_column_may_be_called_anything(spark: SparkSession, tmp_path: Path) -> None:
+    inner = "named_struct('a b', id, 'c-d', map('x', array(named_struct('e`f, (g)', id))))"
+    df = spark.range(3).selectExpr("id", f"{inner} AS odd")
+    location = str(tmp_path / "t")
+    table = Table(name="things", comment="some things", columns=raw_columns(df.schema))
+    for other in (run(), run(run_id="other")):
+        assert write_table(df, table, location, other).rows == 3
+    assert sorted(read_table(spark, location).collect()) == sorted(df.collect())
+    found = pa.table(QueryBuilder().register("t", DeltaRsTable(location)).execute("SELECT odd FROM t ORDER BY id"))
+    assert found.column("odd").to_pylist() == df.orderBy("id").toArrow().column("odd").to_pylist()

@@ -7,6 +7,8 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,8 @@ _TYPES = {
     "binary": pa.binary(),
 }
 _NUMBERS = {kind for name, kind in _TYPES.items() if name not in ("string", "boolean", "binary")}
+WIDEST = 32
+"""Most digits of a decimal column's grid steps from 0."""
 _FALSE, _TRUE = 2.0, 3.0
 """Codes of the categories of an indicator."""
 
@@ -94,7 +98,7 @@ class RawUnits:
         for feature in self.features:
             if isinstance(feature, NumericFeature):
                 kind = self._type(feature.source)
-                values = _of_type(_decoded(feature, features[feature.name].astype(np.float64)), kind)
+                values = _of_type(_decoded(feature, features[feature.name].astype(np.float64)), feature, kind)
                 if feature.null_indicator:
                     is_null = pa.array(features[feature.null_indicator] == _TRUE)
                     values = pc.if_else(is_null, pa.scalar(None, kind), values)
@@ -150,11 +154,16 @@ class RawUnits:
                 )
             return {feature.name: float(code)}, value
         x = _as_number(value)
-        if not feature.low <= x <= feature.high:
-            low, high = (_of_type(np.array([end]), kind)[0].as_py() for end in (feature.low, feature.high))
-            raise DataError(f"column {column!r} lies from {low} to {high} in the train rows, and {text} does not")
-        if feature.step and abs(x / feature.step - round(x / feature.step)) > 1e-6:
-            raise DataError(f"column {column!r} has multiples of {feature.step:g}, and {text} is none")
+        low, high = feature.ends
+        if not (math.isfinite(x) and low <= feature.counted(x) <= high):
+            ends = (_of_type(np.array([end]), feature, kind)[0].as_py() for end in (low, high))
+            raise DataError(
+                "column {!r} lies from {} to {} in the train rows, and {} does not".format(column, *ends, text)
+            )
+        if feature.step:
+            steps = Fraction(x) / feature.exact_step
+            if abs(steps - round(steps)) > (0 if feature.is_whole else 1e-6):
+                raise DataError(f"column {column!r} has multiples of {feature.step:g}, and {text} is none")
         indicator = {feature.null_indicator: _FALSE} if feature.null_indicator else {}
         return {feature.name: encoded_number(feature, x), **indicator}, value
 
@@ -162,8 +171,13 @@ class RawUnits:
         return self.schema.field(column).type
 
 
-def encoded_number(feature: NumericFeature, x: float) -> float:
-    """What encoding makes of the raw number `x`."""
+def encoded_number(feature: NumericFeature, x: float | Decimal) -> float:
+    """What encoding makes of the raw number `x`, which is exact where the column's values are."""
+    return encoded_inner(feature, float(x if feature.origin is None else feature.counted(x)))
+
+
+def encoded_inner(feature: NumericFeature, x: float) -> float:
+    """What encoding makes of `x` in the units of the feature's own numbers."""
     if feature.transform == "quantile":
         return float(_piecewise(np.float64(x), feature.knots, feature.scores))
     y = math.copysign(math.log1p(abs(x)), x) if feature.transform == "log" else x
@@ -171,7 +185,7 @@ def encoded_number(feature: NumericFeature, x: float) -> float:
 
 
 def _decoded(feature: NumericFeature, y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Encoded numbers in raw units."""
+    """Encoded numbers decoded, as whole numbers of steps where the raw values are; within the train range."""
     if feature.transform == "quantile":
         x = _piecewise(y, feature.scores, feature.knots)
     else:
@@ -180,9 +194,10 @@ def _decoded(feature: NumericFeature, y: NDArray[np.float64]) -> NDArray[np.floa
             x = np.sign(x) * np.expm1(np.abs(x))
     if feature.step:
         # Dividing by 100 gives the double nearest to the cents; multiplying by 0.01 would not.
-        per_unit = float(round(1 / feature.step))
-        x = np.rint(x * per_unit) / per_unit
-    return np.asarray(np.clip(x, feature.low, feature.high))
+        per_unit, units = 10.0**feature.decimals, max(feature.step, 1.0)
+        steps = np.rint(x if feature.origin is not None else x * per_unit / units)
+        x = steps if feature.is_whole else steps / per_unit
+    return np.asarray(np.clip(x, *feature.ends))
 
 
 def _piecewise(x: Any, xs: Sequence[float], ys: Sequence[float]) -> Any:
@@ -208,18 +223,22 @@ def _arrow_type(kind: Any) -> pa.DataType:
     return _TYPES.get(kind, pa.string())
 
 
-def _of_type(x: NDArray[np.float64], kind: pa.DataType) -> pa.Array:
-    """Decoded numbers as the raw column's type; instants count microseconds and dates days since 1970."""
+def _of_type(x: NDArray[np.float64], feature: NumericFeature, kind: pa.DataType) -> pa.Array:
+    """What `_decoded` gave as the raw column's type; instants count microseconds and dates days since 1970."""
+    if not feature.is_whole:
+        return pa.array(x.astype(kind.to_pandas_dtype()))
+    steps, origin = x.astype(np.int64), feature.origin or 0
     if pa.types.is_decimal(kind):
-        # 128 bits in two's complement, the low word first: exact, where a cast would go through the nearest double.
-        low = np.rint(x * 10.0**kind.scale).astype(np.int64)
-        words = np.stack([low, low >> 63], axis=1)
-        return pa.Array.from_buffers(kind, len(x), [None, pa.py_buffer(words)])
+        # The same 128 bits with the decimals of the grid.
+        counted = pc.add(pa.array(steps).cast(pa.decimal128(19)), pa.scalar(Decimal(origin), pa.decimal128(WIDEST)))
+        on_grid = pa.decimal128(38, feature.decimals or -round(math.log10(feature.step)))
+        return pa.Array.from_buffers(on_grid, len(x), counted.buffers()).cast(kind)
+    whole = (steps + origin) * int(feature.step)
     if pa.types.is_timestamp(kind):
-        return pa.array(x.astype(np.int64)).view(kind)
+        return pa.array(whole).view(kind)
     if pa.types.is_date(kind):
-        return pa.array(x.astype(np.int32)).view(kind)
-    return pa.array(x.astype(kind.to_pandas_dtype()))
+        return pa.array(whole.astype(np.int32)).view(kind)
+    return pa.array(whole.astype(kind.to_pandas_dtype()))
 
 
 def parsed(texts: Sequence[str | None], kind: pa.DataType) -> pa.Array:
@@ -230,8 +249,9 @@ def parsed(texts: Sequence[str | None], kind: pa.DataType) -> pa.Array:
     return values.cast(kind)
 
 
-def _as_number(value: pa.Scalar) -> float:
+def _as_number(value: pa.Scalar) -> float | Decimal:
     """A raw value as the encoder takes it."""
     if pa.types.is_timestamp(value.type) or pa.types.is_date(value.type):
-        return float(value.value)
-    return float(value.as_py())
+        return int(value.value)
+    number: float | Decimal = value.as_py()
+    return number

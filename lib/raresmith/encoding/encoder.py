@@ -8,6 +8,8 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -22,6 +24,15 @@ NULL = 1
 def _require(feature: "NumericFeature | CategoricalFeature", condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(f"feature {feature.name!r}: {message}")
+
+
+def _decimals(step: float) -> int:
+    return max(0, -round(math.log10(step)))
+
+
+def exactly(step: float) -> Fraction:
+    """The grid that `step` stands for: a whole number, or a power of ten below 1, which no float is."""
+    return Fraction(step) if step >= 1 else Fraction(1, 10 ** _decimals(step))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +50,15 @@ class NumericFeature:
     center: float
     scale: float
     low: float
-    """Smallest train value in raw units; timestamps in microseconds since 1970."""
+    """Smallest train value in raw units (timestamps in microseconds and dates in days since 1970), or in steps where
+    there is an `origin`, as all of center, low, high, impute and knots."""
     high: float
-    """Largest train value in raw units."""
+    """Largest train value."""
     impute: float
-    """Value in raw units that stands in for a null."""
+    """Value that stands in for a null."""
     step: float
-    """Grid that all train values lie on: 1 for integers, 0.01 for cents, 0 for none. Decoding rounds to it."""
+    """Grid that all train values lie on, in raw units: 1 for integers, 0.01 for cents, 3.6e9 for whole hours, 0 for
+    none. Decoding rounds to it."""
     storage: Literal["float", "double"]
     """double where 32 bits would lose an integer."""
     null_indicator: str = ""
@@ -58,9 +71,40 @@ class NumericFeature:
     """Smallest train value as encoded."""
     encoded_high: float
     """Largest train value as encoded."""
+    origin: int | None = None
+    """Where no 64-bit float holds the raw values exactly enough: numbers are steps beyond this many steps from 0."""
+    outlier: float | None = None
+    """Size in raw units above which a value is encoded as the end of the range on its side; None where train had none
+    that is so far beyond all others."""
     made: bool = False
     """Whether the column is made here and not in the raw table."""
     kind: Literal["numeric"] = "numeric"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each raw value is a whole number of steps, and comes back as it is."""
+        return self.type not in ("float", "double")
+
+    @property
+    def decimals(self) -> int:
+        """The power of ten that a step below 1 divides 1 by."""
+        return _decimals(self.step)
+
+    @property
+    def exact_step(self) -> Fraction:
+        """`step` as it is meant."""
+        return exactly(self.step)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Smallest and largest train value as decoding counts: in steps where values are whole numbers of these."""
+        if not self.is_whole or self.origin is not None:
+            return self.low, self.high
+        return float(round(self.counted(self.low))), float(round(self.counted(self.high)))
+
+    def counted(self, x: float | Decimal) -> Fraction:
+        """`x` raw units, exactly, as decoding counts."""
+        return Fraction(x) / self.exact_step - (self.origin or 0) if self.is_whole else Fraction(x)
 
     def __post_init__(self) -> None:
         numbers = (self.center, self.scale, self.low, self.high, self.step, self.encoded_low, self.encoded_high)
@@ -68,6 +112,9 @@ class NumericFeature:
         _require(self, self.transform in ("linear", "log", "quantile"), f"there is no transform {self.transform!r}")
         _require(self, self.storage in ("float", "double"), f"there is no storage {self.storage!r}")
         _require(self, self.scale > 0 and self.step >= 0, "scale must be above 0 and step not below")
+        _require(self, self.step > 0 or not self.is_whole, "whole numbers must have a step")
+        _require(self, self.origin is None or (isinstance(self.origin, int) and self.is_whole), "origin must be whole")
+        _require(self, self.outlier is None or self.outlier > 0, "outlier must be above 0")
         _require(
             self,
             self.low <= self.high and self.encoded_low <= self.encoded_high,

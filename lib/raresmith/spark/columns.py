@@ -5,6 +5,7 @@ The latter have two underscores, because a raw table may have a column `label`, 
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+from pyspark.sql import types as t
 
 ROW_ID = "__row_id"
 CONTENT = "__content"
@@ -21,6 +22,31 @@ BASE = "__base_"
 def quoted(name: str) -> str:
     """`name` as a column reference, whatever characters it has."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def sql_type(kind: t.DataType) -> str:
+    """`kind` as SQL writes it, whatever characters the names of its fields have.
+
+    `DataType.simpleString` quotes none of them, so that Spark cannot read it back.
+    """
+    if isinstance(kind, t.StructType):
+        return f"struct<{','.join(f'{quoted(f.name)}:{sql_type(f.dataType)}' for f in kind.fields)}>"
+    if isinstance(kind, t.ArrayType):
+        return f"array<{sql_type(kind.elementType)}>"
+    if isinstance(kind, t.MapType):
+        return f"map<{sql_type(kind.keyType)},{sql_type(kind.valueType)}>"
+    return kind.simpleString()
+
+
+def names_within(kind: t.DataType) -> set[str]:
+    """The names of all fields in `kind`, however deep."""
+    if isinstance(kind, t.StructType):
+        return {*kind.names}.union(*[names_within(f.dataType) for f in kind.fields])
+    if isinstance(kind, t.ArrayType):
+        return names_within(kind.elementType)
+    if isinstance(kind, t.MapType):
+        return names_within(kind.keyType) | names_within(kind.valueType)
+    return set()
 
 
 def col(name: str) -> Column:

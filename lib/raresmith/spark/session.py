@@ -80,6 +80,8 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         # Days, hours and windows of 24 hours must not depend on where the driver stands.
         "spark.sql.session.timeZone": "UTC",
+        # Spark's default is INT96, which others read as nanoseconds: there is none before 1677 or after 2262.
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.shuffle.partitions": str(config.shuffle_partitions),
         # Delta's default of 50 tasks per table snapshot is for logs far larger than ours.
         "spark.databricks.delta.snapshotPartitions": "2",

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import AtomicType, StructField, StructType, _parse_datatype_string
 
 from raresmith.errors import DataError
-from raresmith.spark.columns import col, quoted
+from raresmith.spark.columns import col, names_within, quoted, sql_type
 from raresmith.tables import contracts
 from raresmith.tables.content_hash import digest, rows_of
 from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, fingerprint_of
@@ -102,7 +102,7 @@ def raw_columns(schema: StructType) -> tuple[contracts.Column, ...]:
     return tuple(
         contracts.Column(
             name=f.name,
-            type=f.dataType.simpleString(),
+            type=sql_type(f.dataType),
             comment=f.metadata.get("comment") or "as in the raw table",
             nullable=True,
         )
@@ -200,7 +200,7 @@ def write_table(
 def overwrite(df: DataFrame, location: str) -> None:
     """Replace rows and columns of the user's own table at `location` in one commit, or make it."""
     writer = df.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-    if any(contracts.MAPPED & set(name) for name in df.columns):
+    if _needs_mapping(df.schema):
         writer = writer.option("delta.columnMapping.mode", "name")
     writer.save(location)
 
@@ -248,9 +248,14 @@ def _properties(table: contracts.Table, run: StageRun) -> dict[str, str]:
     properties = {f"delta.constraints.{name}": condition for name, condition in table.checks.items()}
     properties.update({"raresmith.table": table.name, "raresmith.run_id": run.run_id})
     properties["delta.dataSkippingNumIndexedCols"] = str(table.ranged_columns)
-    if any(contracts.MAPPED & set(c.name) for c in table.columns):
-        properties["delta.columnMapping.mode"] = "name"  # Parquet alone cannot hold such names
+    if _needs_mapping(schema_of(table)):
+        properties["delta.columnMapping.mode"] = "name"
     return properties
+
+
+def _needs_mapping(schema: StructType) -> bool:
+    """Whether a column, or a field within one, has a name that Delta takes only where it maps names."""
+    return any(contracts.MAPPED & set(name) for name in names_within(schema))
 
 
 def _create(spark: SparkSession, table: contracts.Table, location: str, run: StageRun) -> None:

@@ -10,13 +10,13 @@ from raresmith.encoding.encoder import Encoder
 TABLES = ("features", "quarantine", "encoder", "synthetic", "removed", "refined", "metrics", "augmented", "runs")
 """The tables of a warehouse, in the order of a run; `removed` only where rows are taken out."""
 MAPPED = frozenset(" ,;{}()\n\t=")
-"""Characters that no column of a Delta table can have in its name unless Delta maps the names of its columns."""
+"""Characters that no column of a Delta table, nor a field in one, can have in its name unless Delta maps the names."""
 LABEL_CHECK = {"label_is_a_class": "label >= 0"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column; `type` is Spark's simple string (bigint, int, string, float, double, timestamp, ...)."""
+    """One column; `type` is what Spark's SQL calls it (bigint, int, string, float, double, timestamp, ...)."""
 
     name: str
     type: str

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 COPIES, UNREPAIRED, TOO_CLOSE, TAKEN_OUT = "copies", "unrepaired", "too_close", "taken_out"
 LEFT_OUT = frozenset({COPIES, UNREPAIRED, TOO_CLOSE})
 """Made rows that are not published."""
-QUARANTINED, IMPUTED, OWN_CATEGORY = "quarantined", "imputed", "own_category"
-"""Each holds numbers by reason: of rows set aside, and of values filled in or made a category."""
+QUARANTINED, IMPUTED, OWN_CATEGORY, WINSORISED = "quarantined", "imputed", "own_category", "winsorised"
+"""Each holds numbers by reason: of rows set aside, and of values filled in, made a category, or taken for the nearest
+end of all others."""
 
 _TEXTS = {
     COPIES: "made rows equal to an original row, left out",
@@ -18,6 +19,7 @@ _TEXTS = {
     TAKEN_OUT: "original rows taken out by undersampling or cleaning",
     "train_copies": "equal to a train row, left out",
     OWN_CATEGORY: "a category of its own",
+    WINSORISED: "out of all proportion, taken for the end of the others' range",
 }
 REASONS = {
     "malformed": "malformed record",
@@ -27,6 +29,7 @@ REASONS = {
     "null": "null {}",
     "nan": "NaN {}",
     "infinite": "infinite {}",
+    "outlier": "outlier {}",
     "duplicate_row": "duplicate row",
     "duplicate_key": "duplicate key",
     "earlier_run": "row of an earlier run",

@@ -1,6 +1,7 @@
 """Decoding gives the raw value back."""
 
 import dataclasses
+import decimal
 import math
 from typing import Any
 
@@ -14,8 +15,8 @@ from pyspark.sql import types as t
 from tests.spark.encoding.examples import ROWS, SCHEMA, fitted, numbered, there_and_back
 
 from raresmith.config import PrepareConfig
-from raresmith.encoding.decode import RawUnits
-from raresmith.encoding.encoder import Encoder
+from raresmith.encoding.decode import RawUnits, encoded_number
+from raresmith.encoding.encoder import Encoder, NumericFeature
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.encoding.decode import decode
 from raresmith.spark.encoding.encode import encode
@@ -83,6 +84,53 @@ def test_integers_categories_and_booleans_come_back_exactly(
             assert back["x"] is None
         else:
             assert back["x"] == pytest.approx(raw["x"], abs=max(extent) * 1e-5)
+
+
+def whole(least: int, greatest: int, steps: list[int]) -> st.SearchStrategy[list[int]]:
+    """Ten whole numbers that lie on a grid, fewer than 2^53 steps apart."""
+
+    @st.composite
+    def numbers(draw: st.DrawFn) -> list[int]:
+        step = draw(st.sampled_from(steps))
+        first = draw(st.integers(-(-least // step), greatest // step))
+        last = draw(st.integers(first, min(first + 2**53 - 1, greatest // step)))
+        between = st.lists(st.integers(first, last), min_size=8, max_size=8)
+        return [step * n for n in (first, last, *draw(between))]
+
+    return numbers()
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    integers=whole(-(2**63), 2**63 - 1, [1, 10, 10**6]),
+    moments=whole(-62_135_596_800_000_000, 253_402_300_799_999_999, [1, 1000, 10**6, 86_400 * 10**6]),
+    decimals=whole(-(10**32) + 1, 10**32 - 1, [1, 10**8, 10**10, 10**12]),
+    normalise=st.sampled_from(["standard", "minmax", "robust", "none"]),
+)
+def test_whole_numbers_less_than_2_to_the_53_steps_apart_come_back_and_spark_and_numpy_agree(
+    spark: SparkSession, integers: list[int], moments: list[int], decimals: list[int], normalise: Any
+) -> None:
+    texts = [f"{number}E-10" for number in decimals]
+    df = numbered(
+        spark.createDataFrame(list(zip(integers, moments, texts, strict=True)), "i bigint, t bigint, d string")
+        .select("i", F.timestamp_micros("t").alias("t"), F.col("d").cast("decimal(38,10)").alias("d"))
+        .coalesce(1)
+    )
+    schema = t.StructType(df.schema.fields[:-1]).add("y", t.IntegerType())
+    encoder = dataclasses.replace(fitted(df, PrepareConfig(normalise=normalise)), raw_schema=schema.json())
+    encoded = encode(df, encoder).orderBy("row_id")
+    raw = df.orderBy(ROW_ID).select("i", "t", "d").toArrow().to_pylist()
+    for clamp in (False, True):
+        back = [column.alias(name) for name, column in decode(encoded, encoder, clamp=clamp).items()]
+        assert encoded.select(*back).toArrow().to_pylist() == raw
+    arrays = encoded.toArrow().columns[1:]
+    features = {name: column.to_numpy() for name, column in zip(encoder.names, arrays, strict=True)}
+    assert RawUnits(encoder, []).rows(features, np.zeros(10, np.int32)).select(["i", "t", "d"]).to_pylist() == raw
+    exact: dict[str, list[Any]] = {"i": integers, "t": moments, "d": [decimal.Decimal(text) for text in texts]}
+    for feature in encoder.features:
+        assert isinstance(feature, NumericFeature)
+        ours = [encoded_number(feature, x) for x in exact[feature.source]]
+        assert np.array(ours, features[feature.name].dtype).tolist() == features[feature.name].tolist()
 
 
 def test_rare_categories_beyond_the_limit_share_the_unseen_code_and_come_back_as_the_commonest_of_them(

@@ -35,7 +35,7 @@ def test_spread_that_no_float_holds_is_refused_with_a_remedy(spark: SparkSession
 
 
 def test_integers_too_large_to_come_back_whole_are_refused_as_names(spark: SparkSession) -> None:
-    df = numbered(spark.createDataFrame([(2**51,), (1,)], "x bigint"))
+    df = numbered(spark.createDataFrame([(2**53 + 1,), (1,)], "x bigint"))
     with pytest.raises(DataError, match=r"'x' .* names rather than quantities"):
         fitted(df, PrepareConfig())
 

@@ -18,8 +18,15 @@ def check_output(output: str, schema: pa.Schema) -> None:
     suffix = PurePosixPath(output).suffix
     if suffix not in ("", ".csv", ".parquet"):
         raise ConfigError(f"--output must end in .csv or .parquet, or name a folder for a Delta table, got {output!r}")
-    if not suffix and (unfit := [name for name in schema.names if MAPPED & set(name)]):
+    if not suffix and (unfit := [name for name in _names_within(schema) if MAPPED & set(name)]):
         raise DataError(f"a Delta table cannot have the columns {unfit}; let --output end in .parquet or .csv")
+
+
+def _names_within(fields: Iterable[pa.Field]) -> Iterator[str]:
+    """The names of columns and of the fields in them, however deep."""
+    for field in fields:
+        yield field.name
+        yield from _names_within(field.type.field(i) for i in range(field.type.num_fields))
 
 
 def write_output(output: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:

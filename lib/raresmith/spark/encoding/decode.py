@@ -1,5 +1,8 @@
 """Decode features into raw columns by native expressions of a plain `Encoder` value."""
 
+import math
+from decimal import Decimal
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -38,22 +41,33 @@ def _decode_number(feature: NumericFeature, clamp: bool) -> Column:
             x = F.signum(x) * F.expm1(F.abs(x))
     if feature.step:
         # Dividing by 100 gives the double nearest to the cents; multiplying by 0.01 would not.
-        per_unit = float(round(1 / feature.step))
-        x = F.rint(x * F.lit(per_unit)) / F.lit(per_unit)
+        per_unit, units = 10.0**feature.decimals, max(feature.step, 1.0)
+        steps = F.rint(x if feature.origin is not None else x * F.lit(per_unit) / F.lit(units))
+        x = steps if feature.is_whole else steps / F.lit(per_unit)
     if clamp:
-        x = F.greatest(F.lit(feature.low), F.least(F.lit(feature.high), x))
-    kind = feature.type
-    if kind == "timestamp":
-        value = F.timestamp_micros(x.cast("bigint"))
-    elif kind == "timestamp_ntz":
-        value = F.timestamp_micros(x.cast("bigint")).cast("timestamp_ntz")
-    elif kind == "date":
-        value = F.date_from_unix_date(x.cast("int"))
-    else:
-        value = x.cast(kind)
+        low, high = feature.ends
+        x = F.greatest(F.lit(low), F.least(F.lit(high), x))
+    value = _of_steps(x, feature) if feature.is_whole else x.cast(feature.type)
     if feature.null_indicator:
         value = F.when(col(feature.null_indicator) != 3.0, value)
     return value
+
+
+def _of_steps(x: Column, feature: NumericFeature) -> Column:
+    """Whole numbers of steps beyond the origin as values of the raw column's type."""
+    kind = feature.type
+    if kind.startswith("decimal"):
+        steps = x.cast("decimal(20,0)") + F.lit(Decimal(feature.origin or 0))
+        # A product would round where digits that it might have are more than 38; text is read as it is.
+        return F.concat(steps.cast("string"), F.lit(f"E{round(math.log10(feature.step))}")).cast(kind)
+    whole = (x.cast("bigint") + F.lit(feature.origin or 0)) * int(feature.step)
+    if kind == "timestamp":
+        return F.timestamp_micros(whole)
+    if kind == "timestamp_ntz":
+        return F.timestamp_micros(whole).cast("timestamp_ntz")
+    if kind == "date":
+        return F.date_from_unix_date(whole.cast("int"))
+    return whole.cast(kind)
 
 
 def _decode_category(feature: CategoricalFeature) -> Column:

@@ -1,6 +1,8 @@
 """Encode raw rows into features by native expressions of a plain `Encoder` value."""
 
 from collections.abc import Sequence
+from decimal import Decimal
+from math import log10
 
 import numpy as np
 from pyspark.sql import Column, DataFrame
@@ -36,7 +38,7 @@ def encode(df: DataFrame, encoder: Encoder) -> DataFrame:
             continue
         raw = feature.source
         if feature.kind == "numeric":
-            number = _encode_number(as_number(col(raw), kinds[raw]), feature)
+            number = _encode_number(col(raw), kinds[raw], feature)
             expressions.append(number.cast(feature.storage).alias(feature.name))
         else:
             df, code = _encode_category(df, raw, feature, f"__code_{i}")
@@ -46,14 +48,38 @@ def encode(df: DataFrame, encoder: Encoder) -> DataFrame:
 
 def as_number(column: Column, kind: t.DataType) -> Column:
     """A raw column as double, null where null or NaN: timestamps in microseconds and dates in days since 1970."""
-    if isinstance(kind, t.TimestampType):
-        return F.unix_micros(column).cast("double")
-    if isinstance(kind, t.TimestampNTZType):
-        return F.unix_micros(column.cast("timestamp")).cast("double")
-    if isinstance(kind, t.DateType):
-        return F.unix_date(column).cast("double")
-    number = column.cast("double")
+    number = exact_number(column, kind).cast("double")
     return F.when(~F.isnan(number), number) if isinstance(kind, (t.FloatType, t.DoubleType)) else number
+
+
+def exact_number(column: Column, kind: t.DataType) -> Column:
+    """The same as the number that the column is: integers, microseconds and days as bigint, decimals as they are."""
+    if isinstance(kind, t.TimestampType):
+        return F.unix_micros(column)
+    if isinstance(kind, t.TimestampNTZType):
+        return F.unix_micros(column.cast("timestamp"))
+    if isinstance(kind, t.DateType):
+        return F.unix_date(column).cast("bigint")
+    return column.cast("bigint") if isinstance(kind, t.IntegralType) else column
+
+
+def counted(column: Column, kind: t.DataType, step: float, origin: int | None) -> Column:
+    """A raw column as double in the units of its feature's numbers: steps beyond `origin` of these, where there is one.
+
+    What is subtracted and divided is exact, so any two values less than 2^53 steps from the origin stay apart.
+    """
+    plain = as_number(column, kind)
+    if origin is None:
+        return plain
+    x = exact_number(column, kind)
+    if isinstance(kind, t.DecimalType):
+        steps = F.try_multiply(x, F.lit(power_of_ten(-round(log10(step)))))
+        beyond = F.try_subtract(steps, F.lit(Decimal(origin))).cast("double")
+    else:
+        whole = F.try_subtract(F.call_function("div", x, F.lit(int(step))), F.lit(origin))
+        beyond = whole.cast("double") + (x % int(step)).cast("double") / step
+    # What is too far away to be subtracted from was never exact.
+    return F.coalesce(beyond, plain / step - float(origin))
 
 
 def signed_log(x: Column) -> Column:
@@ -79,7 +105,22 @@ def piecewise(x: Column, xs: Sequence[float], ys: Sequence[float]) -> Column:
     return base + (x - start) * slope
 
 
-def _encode_number(x: Column, feature: NumericFeature) -> Column:
+def power_of_ten(exponent: int) -> Decimal:
+    """As Spark takes it for a literal, which has no exponent above 0."""
+    return Decimal(10**exponent) if exponent >= 0 else Decimal(1).scaleb(exponent)
+
+
+def is_outlier(column: Column, kind: t.DataType, feature: NumericFeature) -> Column:
+    """Whether a value is so far beyond all others of the train rows that it is encoded as the nearest of these."""
+    assert feature.outlier is not None
+    return F.abs(as_number(column, kind)) > feature.outlier
+
+
+def _encode_number(column: Column, kind: t.DataType, feature: NumericFeature) -> Column:
+    x = counted(column, kind, feature.step, feature.origin)
+    if feature.outlier is not None:
+        end = F.when(as_number(column, kind) > 0, feature.high).otherwise(feature.low)
+        x = F.when(is_outlier(column, kind, feature), end).otherwise(x)
     known = F.coalesce(x, F.lit(feature.impute))
     if feature.transform == "quantile":
         return piecewise(known, feature.knots, feature.scores)

@@ -19,7 +19,7 @@ def with_calendar(df: DataFrame, names: Sequence[str], timestamp: str) -> DataFr
     ----------
     names
         Of prepare.calendar: weekend and night are boolean; hour (0-23), weekday (0 is Monday) and day (of the month)
-        are int. Null where the timestamp is null. A column that is there already under such a name is replaced.
+        are int. Null where the timestamp is null. None is a column of `df`, in whatever case.
     timestamp
         Column of type timestamp, timestamp_ntz or date; a date is its midnight.
     """

@@ -9,10 +9,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.config import Config, SplitConfig
-from raresmith.encoding.encoder import Encoder, Label
+from raresmith.encoding.encoder import Encoder, Label, NumericFeature
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import COMPLETE, LABEL, REASON, ROW_ID, SPLIT, col
-from raresmith.spark.encoding.encode import encode
+from raresmith.spark.encoding.encode import encode, is_outlier
 from raresmith.spark.encoding.fit import fit_encoder
 from raresmith.spark.prepare.calendar_features import with_calendar
 from raresmith.spark.prepare.label_columns import label_columns
@@ -21,7 +21,15 @@ from raresmith.spark.prepare.rules import admitted, feature_columns, is_missing,
 from raresmith.spark.prepare.source import MALFORMED
 from raresmith.spark.prepare.split import with_split
 from raresmith.spark.prepare.windows import window_feature_names, with_windows
-from raresmith.tables.row_counts import IMPUTED, OWN_CATEGORY, QUARANTINED, reason, told_reason, told_reasons
+from raresmith.tables.row_counts import (
+    IMPUTED,
+    OWN_CATEGORY,
+    QUARANTINED,
+    WINSORISED,
+    reason,
+    told_reason,
+    told_reasons,
+)
 
 MAX_CLASSES = 100
 
@@ -37,7 +45,7 @@ class Prepared:
     reasons: dict[str, int]
     """Rows in quarantine by reason."""
     observed: Observation | None
-    """Nulls of each column, known once the features are written; None where there are none."""
+    """Nulls and outliers of each column, known once the features are written; None where there are none."""
     cached: list[DataFrame] = field(default_factory=list)
 
     @property
@@ -52,12 +60,13 @@ class Prepared:
 
     def set_aside(self) -> dict[str, dict[str, int]]:
         """Rows in quarantine by reason, and values filled in by column; known once the features are written."""
-        found: dict[str, dict[str, int]] = {QUARANTINED: self.reasons, IMPUTED: {}, OWN_CATEGORY: {}}
-        nulls = self.observed.get if self.observed else {}
+        found: dict[str, dict[str, int]] = {QUARANTINED: self.reasons, IMPUTED: {}, OWN_CATEGORY: {}, WINSORISED: {}}
+        counts = self.observed.get if self.observed else {}
         for feature in self.encoder.features:
-            missing = reason("null", feature.source)
-            if count := nulls.get(missing):
-                found[IMPUTED if feature.kind == "numeric" else OWN_CATEGORY][missing] = count
+            of_null = IMPUTED if feature.kind == "numeric" else OWN_CATEGORY
+            for what, kind in ((of_null, "null"), (WINSORISED, "outlier")):
+                if count := counts.get(why := reason(kind, feature.source)):
+                    found[what][why] = count
         return {what: counts for what, counts in found.items() if counts}
 
     def words(self) -> str:
@@ -130,8 +139,6 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
     """
     raw_schema = t.StructType([f for f in raw.schema.fields if f.name != MALFORMED])
     made_names = [*config.prepare.calendar, *window_feature_names(config.prepare.windows)]
-    if clash := sorted(set(made_names) & set(raw.columns)):
-        raise ConfigError(f"the table has the columns {clash}, which prepare would make; rename or ignore them")
     judged = admitted(raw, config)
     if known is not None:
         judged = without_known(judged, known)
@@ -155,8 +162,9 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         cached.append(slim)
     train = slim.where(col(SPLIT) == "train")
     encoder = kept or fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare)
-    observed = Observation() if has_nulls else None
-    features = encode(_observed(slim, used, observed) if observed else slim, encoder)
+    outlying = [f for f in encoder.features if f.kind == "numeric" and f.outlier is not None]
+    observed = Observation() if has_nulls or outlying else None
+    features = encode(_observed(slim, used, outlying, observed) if observed else slim, encoder)
     quarantine = judged.where(col(REASON).isNotNull()).select(
         *[col(name) for name in raw_schema.names], told(col(REASON)).alias("reason")
     )
@@ -227,7 +235,12 @@ def _audit(judged: DataFrame, label: str) -> tuple[dict[str | None, int], dict[s
     return classes, dict(sorted(reasons.items(), key=lambda found: told_reason(found[0]))), has_nulls
 
 
-def _observed(df: DataFrame, columns: Sequence[t.StructField], observation: Observation) -> DataFrame:
-    """`df` that counts its null features as it is written."""
+def _observed(
+    df: DataFrame, columns: Sequence[t.StructField], outlying: Sequence[NumericFeature], observation: Observation
+) -> DataFrame:
+    """`df` that counts its null features, and the outliers of others, as it is written."""
     counts = [F.count(F.when(is_missing(f), 1)).alias(reason("null", f.name)) for f in columns]
+    for f in outlying:
+        is_far = is_outlier(col(f.source), df.schema[f.source].dataType, f)
+        counts.append(F.count_if(is_far).alias(reason("outlier", f.source)))
     return df.observe(observation, F.count(F.lit(1)).alias("rows"), *counts)

@@ -182,7 +182,7 @@ def _sum(config: SumConfig, raw: t.StructType, steps: Mapping[str, float]) -> Co
         off, sizes = F.abs(added - total), reduce(add, [F.abs(part) for part in (*parts, total)])
         adds_up = (off <= sizes * max(precisions)) & (off < math.inf)
     target = raw[columns[-1]]
-    step = 1.0 if isinstance(target.dataType, t.IntegralType) else steps.get(target.name, 0.0)
+    step = 1.0 if isinstance(target.dataType, t.IntegralType) else min(steps.get(target.name, 0.0), 1.0)
     if precisions and step:
         mended = F.rint(mended * round(1 / step)) / round(1 / step)
     lacks_one = reduce(or_, [number(name).isNull() for name in columns])

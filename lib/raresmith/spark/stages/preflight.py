@@ -1,7 +1,7 @@
 """What is held against the configuration before a run writes anything."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
@@ -10,7 +10,8 @@ from raresmith.config import Config
 from raresmith.errors import ConfigError
 from raresmith.oversampling.registry import oversampler_of
 from raresmith.spark.files import exists
-from raresmith.spark.prepare.source import read_source
+from raresmith.spark.prepare.source import MALFORMED, read_source
+from raresmith.spark.prepare.windows import window_feature_names
 from raresmith.spark.publish.constraints import check_constraints
 from raresmith.tables.contracts import ADDED
 
@@ -45,13 +46,25 @@ def check_columns(config: Config, schema: t.StructType) -> None:
                 f"{key} names the column {name!r}, which {source.path} lacks{hint or '; its columns are '}"
                 f"{'' if hint else schema.names}"
             )
-    if taken := [name for name in schema.names if name.lower() in ADDED]:
-        raise ConfigError(
-            f"{source.path} has the columns {taken}, which the tables quarantine and augmented add to the raw ones; "
-            "rename them"
-        )
+    _check_names(config, schema.names)
     _check_types(config, types)
     check_constraints(config.publish.constraints, types)
+
+
+def _check_names(config: Config, names: Sequence[str]) -> None:
+    """Refuse raw columns called, in whatever case, as one that is set beside them: Spark would not tell them apart."""
+    by_whom = dict.fromkeys(ADDED, "quarantine and augmented add one")
+    by_whom |= dict.fromkeys(config.prepare.calendar, "prepare.calendar makes one")
+    by_whom |= {name.lower(): "prepare.windows makes one" for name in window_feature_names(config.prepare.windows)}
+    if not (config.source.format == "csv" and config.source.schema):
+        by_whom[MALFORMED] = "malformed records have one"
+    own = "names that begin with two underscores are raresmith's own"
+    found = {name: own if name.startswith("__") else by_whom.get(name.lower()) for name in names}
+    if taken := [f"{name!r} ({why})" for name, why in found.items() if why]:
+        raise ConfigError(
+            f"{config.source.path} has columns whose names are taken: {', '.join(taken)}; rename them in the table, "
+            "or take the feature of that name out of prepare"
+        )
 
 
 def _named(config: Config) -> Iterator[tuple[str, str]]:
