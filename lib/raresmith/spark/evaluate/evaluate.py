@@ -1,6 +1,6 @@
 """Judge what made rows do to classifiers: the same test rows, the same seeds, the baselines beside them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,26 +12,27 @@ from pyspark.sql import functions as F
 from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
-from raresmith.evaluation.judgement import BASELINE, Settings, Trial, judge
-from raresmith.evaluation.verdict import Evaluation, Judge, Strategy
+from raresmith.evaluation.judgement import BASELINE, ClassScores, Settings, Trial, judge
+from raresmith.evaluation.verdict import MACRO, Evaluation, Judge, Strategy
 from raresmith.spark.evaluate.classifiers.base import FEATURES, Classifier
 from raresmith.spark.evaluate.classifiers.registry import configured
-from raresmith.spark.evaluate.scores import card_precisions, count_pairs, count_scores
+from raresmith.spark.evaluate.scores import card_precisions, count_pairs, count_scores, entities_with
 from raresmith.spark.evaluate.strategies import strategy_of
-from raresmith.spark.evaluate.train_rows import TrainRows
+from raresmith.spark.evaluate.train_rows import ClassRows, TrainRows
 
+SPLITS = ("train", "validation", "test")
 SAMPLE_ROWS = 2000
 """Rows of each origin in the report's scatter, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Trained:
-    """One trained model; `column` holds its scores."""
+    """One trained model; each of `columns` holds its scores of the class with that label."""
 
     classifier: Classifier
     strategy: str
     seed: int
-    column: str
+    columns: Mapping[int, str]
     model: Any
 
 
@@ -47,7 +48,9 @@ def evaluate(
     removed: DataFrame | None = None,
     cards: DataFrame | None = None,
 ) -> Evaluation:
-    """The figures of a model for each classifier, strategy and seed, and the verdict.
+    """The figures of a model for each classifier, strategy, seed and class that is judged, and the verdict.
+
+    Judged are the positive class and every other that the made rows are of, each against all others.
 
     Models see train and made rows; thresholds are the best for F1 on the validation rows; the test rows are scored
     once by each model. No figure depends on how the tables are partitioned.
@@ -70,28 +73,43 @@ def evaluate(
     made = _made_tables(strategies, synthetic, refined)
     positive = _positive_label(config, encoder)
     class_rows = _class_rows(features, made if removed is None else {**made, "removed": removed})
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         _require_both_classes(class_rows.get(split, {}), positive, split, encoder)
+    judged, not_judged = judged_labels(positive, class_rows, made)
+    if len(judged) > 1 and MACRO in encoder.label.classes:
+        raise DataError(
+            f"column {encoder.label.name!r} has the class {MACRO!r}, which is what the mean over the classes is called "
+            "in the table metrics; call the class by another name"
+        )
     real = features.where(F.col("split") == "train")
     train = TrainRows(real=real, made=made, removed=removed, class_rows=class_rows, random_state=random_state)
     vectors = {name: of.vectors(real, encoder, positive, random_state) for name, of in classifiers.items()}
     models: list[_Trained] = []
     for name, classifier in classifiers.items():
-        models += _train(classifier, train.as_vectors(vectors[name]), strategies, config.seeds, encoder)
-    trials = _trials(_scored(features, encoder, vectors, models, positive), models, encoder, cards, config.top_k)
-    settings = Settings(run_id=run_id, n_resamples=config.bootstrap, top_k=config.top_k, random_state=random_state)
-    metrics, judgements = judge(trials, [_judge(of) for of in classifiers.values()], settings)
+        models += _train(classifier, train.as_vectors(vectors[name]), strategies, config.seeds, encoder, judged)
+    trials = _trials(_scored(features, encoder, vectors, models), models, encoder, cards, config.top_k)
     classes = encoder.label.classes
+    is_binary = len(classes) == 2 and len(judged) == 1
+    settings = Settings(
+        run_id=run_id,
+        n_resamples=config.bootstrap,
+        top_k=config.top_k,
+        random_state=random_state,
+        is_binary=is_binary,
+    )
+    metrics, judgements = judge(trials, [_judge(of) for of in classifiers.values()], settings)
     origins = {"real": real, **{of.name: made[of.made_table] for of in strategies if of.adds_made_rows}}
     return Evaluation(
         metrics=metrics,
         judgements=judgements,
         strategies={of.name: of for of in strategies},
-        positive=classes[positive],
+        is_binary=is_binary,
+        judged=tuple(classes[label] for label in judged),
+        not_judged={classes[label]: split for label, split in not_judged.items()},
         train_rows={of.name: _named(train.counts(of), classes) for of in strategies},
         test_rows=_named(class_rows["test"], classes),
         samples={
-            name: _sample(df.where(F.col("label") == positive), encoder, random_state) for name, df in origins.items()
+            name: _sample(df.where(F.col("label").isin(judged)), encoder, random_state) for name, df in origins.items()
         },
     )
 
@@ -123,6 +141,13 @@ def _positive_label(config: EvaluateConfig, encoder: Encoder) -> int:
     return classes.index(name)
 
 
+def judged_labels(positive: int, class_rows: ClassRows, made: Collection[str]) -> tuple[list[int], dict[int, str]]:
+    """Labels of the classes to judge, the positive one first, and those of others with the split that lacks them."""
+    others = sorted({label for name in made for label, rows in class_rows[name].items() if rows} - {positive})
+    lacking = {label: split for label in others for split in reversed(SPLITS) if not class_rows[split].get(label)}
+    return [positive, *(label for label in others if label not in lacking)], lacking
+
+
 def _class_rows(features: DataFrame, made: Mapping[str, DataFrame]) -> dict[str, dict[int, int]]:
     """Rows of each class in each split and made table, in one job."""
     rows = features.select(F.col("split").alias("part"), "label")
@@ -147,7 +172,12 @@ def _require_both_classes(rows: Mapping[int, int], positive: int, split: str, en
 
 
 def _train(
-    classifier: Classifier, train: TrainRows, strategies: Sequence[Strategy], seeds: Sequence[int], encoder: Encoder
+    classifier: Classifier,
+    train: TrainRows,
+    strategies: Sequence[Strategy],
+    seeds: Sequence[int],
+    encoder: Encoder,
+    judged: Sequence[int],
 ) -> list[_Trained]:
     """A model for each strategy and seed, in the configuration's order."""
     train.real.persist()
@@ -156,9 +186,9 @@ def _train(
         rows = train.under(strategy).persist()
         for seed in seeds:
             model = classifier.fit(rows, encoder, seed)
-            column = f"__score_{classifier.name}_{len(models)}"
+            columns = {label: f"__score_{classifier.name}_{len(models)}_{label}" for label in judged}
             models.append(
-                _Trained(classifier=classifier, strategy=strategy.name, seed=seed, column=column, model=model)
+                _Trained(classifier=classifier, strategy=strategy.name, seed=seed, columns=columns, model=model)
             )
         rows.unpersist()
     train.real.unpersist()
@@ -170,19 +200,17 @@ def _scored(
     encoder: Encoder,
     vectors: Mapping[str, Callable[[DataFrame], DataFrame]],
     models: Sequence[_Trained],
-    positive: int,
 ) -> DataFrame:
-    """row_id, split, positive and the score of every model, for the validation and test rows."""
+    """row_id, split, label and the scores of every model, for the validation and test rows."""
     judged = features.where(F.col("split").isin("validation", "test"))
     scored = judged.select("row_id", "split", "label", *encoder.names)
     for name, to_vectors in vectors.items():
         scored = to_vectors(scored)
         for of in models:
             if of.classifier.name == name:
-                scored = of.classifier.score(scored, of.model, positive, of.column)
+                scored = of.classifier.score(scored, of.model, {name: label for label, name in of.columns.items()})
         scored = scored.drop(FEATURES)
-    is_positive = (F.col("label") == positive).cast("int").alias("positive")
-    return scored.select("row_id", "split", is_positive, *(of.column for of in models))
+    return scored.select("row_id", "split", "label", *(column for of in models for column in of.columns.values()))
 
 
 def _trials(
@@ -190,26 +218,40 @@ def _trials(
 ) -> list[Trial]:
     """What the figures need of every model, counted in few passes over the scored rows."""
     scored = scored.persist()
-    columns = [of.column for of in models]
-    counts = count_scores(scored, columns)
+    labels = {column: label for of in models for label, column in of.columns.items()}
+    counts = count_scores(scored, labels)
     test = scored.where(F.col("split") == "test")
-    baselines = {(of.classifier.name, of.seed): of.column for of in models if of.strategy == BASELINE}
+    baselines = {(of.classifier.name, of.seed): of.columns for of in models if of.strategy == BASELINE}
+    compared = [of for of in models if of.strategy != BASELINE and baselines]
     pairs = count_pairs(
         test,
-        {of.column: baselines[of.classifier.name, of.seed] for of in models if of.strategy != BASELINE and baselines},
-        {column: counts[column, "test"] for column in columns},
+        {
+            column: baselines[of.classifier.name, of.seed][label]
+            for of in compared
+            for label, column in of.columns.items()
+        },
+        {column: counts[column, "test"] for column in labels},
+        labels,
     )
-    by_card = {} if cards is None else card_precisions(test, cards, columns, top_k)
+    by_card = {} if cards is None else card_precisions(test, cards, labels, top_k)
+    entities = {} if cards is None else entities_with(test, cards, list(set(labels.values())))
     scored.unpersist()
+
+    def scores_of(label: int, column: str) -> ClassScores:
+        return ClassScores(
+            validation=counts[column, "validation"],
+            test=counts[column, "test"],
+            beside_baseline=pairs.get(column),
+            n_entities=entities.get(label),
+            card_precision=by_card.get(column),
+        )
+
     return [
         Trial(
             classifier=of.classifier.name,
             strategy=of.strategy,
             seed=of.seed,
-            validation=counts[of.column, "validation"],
-            test=counts[of.column, "test"],
-            beside_baseline=pairs.get(of.column),
-            card_precision=by_card.get(of.column),
+            classes={encoder.label.classes[label]: scores_of(label, column) for label, column in of.columns.items()},
             importances=of.classifier.importances(of.model, encoder),
         )
         for of in models
