@@ -96,14 +96,14 @@ def expanded_interval(value: float, draws: Floats, n: int) -> Interval:
     return Interval(value=value, low=float(low), high=float(high))
 
 
-def _student(degrees: int) -> float:
+def _student(degrees: float) -> float:
     """The 97.5 % quantile of Student's t, from 9 degrees on to three decimals and more.
 
     Abramowitz and Stegun 1964, 26.7.5.
     """
     z = NormalDist().inv_cdf(0.975)
     terms = (z, (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
-    return sum(term / degrees**power for power, term in enumerate(terms))
+    return sum(term / math.pow(degrees, power) for power, term in enumerate(terms))
 
 
 def _resamples(

@@ -49,7 +49,7 @@ class ClassScores:
     beside_baseline: PairCounts | None = None
     """The test rows by the scores of the same classifier and seed under BASELINE (first) and of this one (second)."""
     n_entities: int | None = None
-    """Entities with a test row of the class, where they are known."""
+    """Entities (cards) with a test row of the class, where they are known."""
     card_precision: float | None = None
 
     def threshold(self) -> int:

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from raresmith.evaluation.counts import score_counts
 from raresmith.evaluation.metrics import exact_figures
-from raresmith.spark.evaluate.scores import card_precisions, count_pairs, count_scores, entities_with
+from raresmith.spark.evaluate.scores import CardFigures, card_figures, count_pairs, count_scores
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +65,6 @@ def test_the_rows_of_one_class_are_positive_where_it_is_scored(spark: SparkSessi
     assert (second.score.tolist(), second.positive.tolist(), second.negative.tolist()) == ([8, 7], [1, 1], [0, 2])
 
 
-def test_entities_are_counted_by_class_and_rows_without_one_stand_alone(spark: SparkSession) -> None:
-    labels = [(1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 2), (7, 0)]
-    scored = spark.createDataFrame(labels, "row_id long, label int")
-    cards = spark.createDataFrame([(1, "a"), (2, "a"), (3, "b"), (4, None), (6, "a")], "row_id long, entity string")
-    assert entities_with(scored, cards, [1, 2]) == {1: 4, 2: 1}
-
-
 @pytest.mark.parametrize("text", [False, True])
 def test_card_precision_equals_a_brute_force(spark: SparkSession, text: bool) -> None:
     generator = np.random.default_rng(11)
@@ -96,13 +89,18 @@ def test_card_precision_equals_a_brute_force(spark: SparkSession, text: bool) ->
         shares.append(len(hits) / top_k)
     entity = frame.entity if text else frame.entity.astype(int)
     days = spark.createDataFrame(frame[["row_id", "day"]].assign(entity=entity))
-    found = card_precisions(spark.createDataFrame(frame.drop(columns=["entity", "day"])), days, {"score_0": 1}, top_k)
-    assert found == {"score_0": pytest.approx(np.mean(shares))}
-    assert 0 < found["score_0"] < 1
+    found = card_figures(spark.createDataFrame(frame.drop(columns=["entity", "day"])), days, {"score_0": 1}, top_k)
+    assert found.keys() == {"score_0"} and found["score_0"].precision == pytest.approx(np.mean(shares))
+    assert 0 < found["score_0"].precision < 1
+    assert found["score_0"].n_positive == frame[frame.label == 1].entity.nunique() < frame.entity.nunique()
 
 
 def test_rows_without_a_card_are_left_out(spark: SparkSession) -> None:
-    scored = spark.createDataFrame([(1, 1, 5), (2, 1, 9)], "row_id long, label int, score_0 long")
-    cards = spark.createDataFrame([(1, "a", 1), (2, None, 1)], "row_id long, entity string, day int")
-    assert card_precisions(scored, cards, {"score_0": 1}, 1) == {"score_0": 1.0}
-    assert card_precisions(scored, cards.where("entity is null"), {"score_0": 1}, 1) == {}
+    scored = spark.createDataFrame([(1, 1, 5), (2, 1, 9), (3, 0, 8)], "row_id long, label int, of_1 long")
+    scored = scored.selectExpr("*", "10 - of_1 AS of_0")
+    columns = {"of_1": 1, "of_0": 0}
+    cards = spark.createDataFrame([(1, "a", 1), (2, None, 1), (3, None, 1)], "row_id long, entity string, day int")
+    # No row of class 0 has a card, so they say nothing of how many there are.
+    found = {"of_1": CardFigures(precision=1.0, n_positive=1), "of_0": CardFigures(precision=0.0, n_positive=None)}
+    assert card_figures(scored, cards, columns, 1) == found
+    assert card_figures(scored, cards.where("entity is null"), columns, 1) == {}

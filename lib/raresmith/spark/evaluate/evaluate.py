@@ -16,7 +16,7 @@ from raresmith.evaluation.judgement import BASELINE, ClassScores, Settings, Tria
 from raresmith.evaluation.verdict import MACRO, Evaluation, Judge, Strategy
 from raresmith.spark.evaluate.classifiers.base import FEATURES, Classifier
 from raresmith.spark.evaluate.classifiers.registry import configured
-from raresmith.spark.evaluate.scores import card_precisions, count_pairs, count_scores, entities_with
+from raresmith.spark.evaluate.scores import card_figures, count_pairs, count_scores
 from raresmith.spark.evaluate.strategies import strategy_of
 from raresmith.spark.evaluate.train_rows import ClassRows, TrainRows
 
@@ -233,17 +233,17 @@ def _trials(
         {column: counts[column, "test"] for column in labels},
         labels,
     )
-    by_card = {} if cards is None else card_precisions(test, cards, labels, top_k)
-    entities = {} if cards is None else entities_with(test, cards, list(set(labels.values())))
+    by_card = {} if cards is None else card_figures(test, cards, labels, top_k)
     scored.unpersist()
 
-    def scores_of(label: int, column: str) -> ClassScores:
+    def scores_of(column: str) -> ClassScores:
+        of_cards = by_card.get(column)
         return ClassScores(
             validation=counts[column, "validation"],
             test=counts[column, "test"],
             beside_baseline=pairs.get(column),
-            n_entities=entities.get(label),
-            card_precision=by_card.get(column),
+            n_entities=of_cards.n_positive if of_cards else None,
+            card_precision=of_cards.precision if of_cards else None,
         )
 
     return [
@@ -251,7 +251,7 @@ def _trials(
             classifier=of.classifier.name,
             strategy=of.strategy,
             seed=of.seed,
-            classes={encoder.label.classes[label]: scores_of(label, column) for label, column in of.columns.items()},
+            classes={encoder.label.classes[label]: scores_of(column) for label, column in of.columns.items()},
             importances=of.classifier.importances(of.model, encoder),
         )
         for of in models

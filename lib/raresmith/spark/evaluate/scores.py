@@ -5,8 +5,8 @@ scores one class: `columns` maps their names to the label of that class, whose r
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from raresmith.evaluation.counts import SCORE_STEPS, PairCounts, ScoreCounts, le
 from raresmith.evaluation.metrics import card_precision
 
 PROBABILITY = "__probability"
+"""Column of a model's probabilities, until the scores are taken of it."""
 
 
 def with_probability(df: DataFrame, model: ProbabilisticClassificationModel, columns: Mapping[str, int]) -> DataFrame:
@@ -81,8 +82,17 @@ def count_pairs(
     return {pair: PairCounts(**rows) for (pair,), rows in _collect(counted, ["pair"]).items()}
 
 
-def card_precisions(scored: DataFrame, cards: DataFrame, columns: Mapping[str, int], top_k: int) -> dict[str, float]:
-    """Card precision of each score column; none of them where no row has an entity and a day.
+class CardFigures(NamedTuple):
+    """What the cards say of one score column."""
+
+    precision: float
+    """Card precision."""
+    n_positive: int | None
+    """Cards with a row of the class; None where no row of it has a card."""
+
+
+def card_figures(scored: DataFrame, cards: DataFrame, columns: Mapping[str, int], top_k: int) -> dict[str, CardFigures]:
+    """The figures of each score column; none of them where no row has an entity and a day.
 
     `cards` has row_id, entity (any type) and day.
     """
@@ -107,16 +117,13 @@ def card_precisions(scored: DataFrame, cards: DataFrame, columns: Mapping[str, i
         .select("column", numbers[F.col("day")].alias("day"), "entity", "score", "positive")
     )
     found = _collect(kept, ["column"])
+    with_positive = by_card.where("positive = 1").groupBy("column").agg(F.countDistinct("entity").alias("cards"))
+    n_positive = {row["column"]: row["cards"] for row in with_positive.collect()}
     by_card.unpersist()
-    return {column: card_precision(**rows, top_k=top_k) for (column,), rows in found.items()}
-
-
-def entities_with(scored: DataFrame, cards: DataFrame, labels: Sequence[int]) -> dict[int, int]:
-    """How many entities have a row of each class; rows without an entity count as one each."""
-    entity = F.coalesce(F.col("entity").cast("string"), F.concat(F.lit("row "), F.col("row_id")))
-    rows = scored.where(F.col("label").isin(list(labels))).select("row_id", "label")
-    counted = rows.join(cards, "row_id", "left").groupBy("label").agg(F.countDistinct(entity).alias("entities"))
-    return {row["label"]: row["entities"] for row in counted.collect()}
+    return {
+        column: CardFigures(precision=card_precision(**rows, top_k=top_k), n_positive=n_positive.get(column))
+        for (column,), rows in found.items()
+    }
 
 
 def _counts() -> tuple[Column, Column]:
