@@ -111,9 +111,8 @@ def evaluation(
         },
         judged=classes,
         not_judged={"z": "validation"} if len(classes) > 1 else {},
-        is_binary=len(classes) == 1,
         train_rows={"none": {"0": 900, "2": 80, "<1>": 100}, "smote": {"0": 900, "2": 80, "<1>": 900}},
-        test_rows={"0": 940, "2": 20, "<1>": 40},
+        test_rows={"0": 960, "<1>": 40} if len(classes) == 1 else {"0": 940, "2": 20, "<1>": 40},
         samples={"real": generator.normal(size=(50, 2)), "smote": generator.normal(size=(80, 2))},
     )
 

@@ -32,8 +32,6 @@ from raresmith.evaluation.verdict import (
 
 BASELINE = "none"
 """The strategy that the others are compared with: the rows as they are."""
-
-
 DIFFERENCE = "test", f"{COMPARED}_minus_{BASELINE}"
 """Split and name of the figure that the verdict rests on."""
 _OF_ONE_CLASS = {"threshold", *(cell.name for cell in fields(Confusion))}

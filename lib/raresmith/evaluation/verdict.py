@@ -176,8 +176,6 @@ class Evaluation:
     of."""
     not_judged: Mapping[str, str]
     """Classes that rows were made of and that cannot be judged, with the split that has none of their rows."""
-    is_binary: bool
-    """Whether the table has two classes and one of them is judged, which then needs no name."""
     train_rows: Mapping[str, Mapping[str, int]]
     """Rows of each class that the models were trained on, by strategy; for class_weight the weights add up to other
     numbers."""
@@ -186,6 +184,11 @@ class Evaluation:
     samples: Mapping[str, NDArray[np.float64]]
     """Feature rows of the classes that are judged, "real" and those of the strategies that made rows; shape
     (≤ 2000, d)."""
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the table has two classes and one of them is judged, which then needs no name."""
+        return len(self.test_rows) == 2 and len(self.judged) == 1
 
     @property
     def verdict(self) -> str:

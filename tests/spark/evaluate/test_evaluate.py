@@ -310,6 +310,16 @@ def test_every_class_that_rows_are_made_of_is_judged_and_the_mean_over_them(
     assert len(found.samples["smote"]) == train.count() and len(found.samples["real"]) > train.count()
 
 
+def test_a_class_that_is_called_like_the_mean_is_refused(tables: dict[str, DataFrame]) -> None:
+    label = dataclasses.replace(ENCODER.label, classes=("macro", "good", "theft"))
+    made = tables["features"].where("split = 'train' AND label = 0").drop("split")
+    with pytest.raises(DataError, match="column 'fraud' has the class 'macro', which is what the mean"):
+        evaluate(
+            tables["features"], made, None, dataclasses.replace(ENCODER, label=label),
+            CONFIG.replaced(strategies=("none", "smote")), run_id="r", random_state=7,
+        )  # fmt: skip
+
+
 def test_a_class_that_a_split_lacks_is_not_judged_and_named() -> None:
     rows = {
         "train": {0: 9, 1: 90, 2: 5, 3: 7}, "validation": {0: 9, 1: 90, 2: 5}, "test": {0: 9, 1: 90, 3: 2},

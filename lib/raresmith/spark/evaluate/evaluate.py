@@ -71,16 +71,10 @@ def evaluate(
     strategies = [strategy_of(name) for name in config.strategies]
     classifiers = configured(config)
     made = _made_tables(strategies, synthetic, refined)
-    positive = _positive_label(config, encoder)
+    positive, classes = _positive_label(config, encoder), encoder.label.classes
     class_rows = _class_rows(features, made if removed is None else {**made, "removed": removed})
-    for split in SPLITS:
-        _require_both_classes(class_rows.get(split, {}), positive, split, encoder)
     judged, not_judged = judged_labels(positive, class_rows, made)
-    if len(judged) > 1 and MACRO in encoder.label.classes:
-        raise DataError(
-            f"column {encoder.label.name!r} has the class {MACRO!r}, which is what the mean over the classes is called "
-            "in the table metrics; call the class by another name"
-        )
+    _require_classes(judged, class_rows, encoder)
     real = features.where(F.col("split") == "train")
     train = TrainRows(real=real, made=made, removed=removed, class_rows=class_rows, random_state=random_state)
     vectors = {name: of.vectors(real, encoder, positive, random_state) for name, of in classifiers.items()}
@@ -88,29 +82,21 @@ def evaluate(
     for name, classifier in classifiers.items():
         models += _train(classifier, train.as_vectors(vectors[name]), strategies, config.seeds, encoder, judged)
     trials = _trials(_scored(features, encoder, vectors, models), models, encoder, cards, config.top_k)
-    classes = encoder.label.classes
-    is_binary = len(classes) == 2 and len(judged) == 1
     settings = Settings(
-        run_id=run_id,
-        n_resamples=config.bootstrap,
-        top_k=config.top_k,
-        random_state=random_state,
-        is_binary=is_binary,
-    )
+        run_id=run_id, n_resamples=config.bootstrap, top_k=config.top_k, random_state=random_state,
+        is_binary=len(classes) == 2 and len(judged) == 1,
+    )  # fmt: skip
     metrics, judgements = judge(trials, [_judge(of) for of in classifiers.values()], settings)
     origins = {"real": real, **{of.name: made[of.made_table] for of in strategies if of.adds_made_rows}}
     return Evaluation(
         metrics=metrics,
         judgements=judgements,
         strategies={of.name: of for of in strategies},
-        is_binary=is_binary,
         judged=tuple(classes[label] for label in judged),
         not_judged={classes[label]: split for label, split in not_judged.items()},
         train_rows={of.name: _named(train.counts(of), classes) for of in strategies},
         test_rows=_named(class_rows["test"], classes),
-        samples={
-            name: _sample(df.where(F.col("label").isin(judged)), encoder, random_state) for name, df in origins.items()
-        },
+        samples={name: _sample(df, judged, encoder, random_state) for name, df in origins.items()},
     )
 
 
@@ -144,7 +130,9 @@ def _positive_label(config: EvaluateConfig, encoder: Encoder) -> int:
 def judged_labels(positive: int, class_rows: ClassRows, made: Collection[str]) -> tuple[list[int], dict[int, str]]:
     """Labels of the classes to judge, the positive one first, and those of others with the split that lacks them."""
     others = sorted({label for name in made for label, rows in class_rows[name].items() if rows} - {positive})
-    lacking = {label: split for label in others for split in reversed(SPLITS) if not class_rows[split].get(label)}
+    lacking = {
+        label: split for label in others for split in reversed(SPLITS) if not class_rows.get(split, {}).get(label)
+    }
     return [positive, *(label for label in others if label not in lacking)], lacking
 
 
@@ -160,15 +148,24 @@ def _class_rows(features: DataFrame, made: Mapping[str, DataFrame]) -> dict[str,
     return {**{name: {} for name in made}, **found}
 
 
-def _require_both_classes(rows: Mapping[int, int], positive: int, split: str, encoder: Encoder) -> None:
-    total, positives = sum(rows.values()), rows.get(positive, 0)
-    for name, count in (("positive", positives), ("negative", total - positives)):
-        if count == 0:
-            raise DataError(
-                f"the {split} split has no {name} rows (class {encoder.label.classes[positive]!r} of column "
-                f"{encoder.label.name!r} is positive) among its {total}, so nothing can be judged; choose other days "
-                "or fractions in [split], or another evaluate.positive"
-            )
+def _require_classes(judged: Sequence[int], class_rows: ClassRows, encoder: Encoder) -> None:
+    """Each split must have rows of the positive class and others; and `metrics` tells the mean from a class by name."""
+    if len(judged) > 1 and MACRO in encoder.label.classes:
+        raise DataError(
+            f"column {encoder.label.name!r} has the class {MACRO!r}, which is what the mean over the classes is called "
+            "in the table metrics; call the class by another name"
+        )
+    positive = judged[0]
+    for split in SPLITS:
+        rows = class_rows.get(split, {})
+        total, positives = sum(rows.values()), rows.get(positive, 0)
+        for name, count in (("positive", positives), ("negative", total - positives)):
+            if count == 0:
+                raise DataError(
+                    f"the {split} split has no {name} rows (class {encoder.label.classes[positive]!r} of column "
+                    f"{encoder.label.name!r} is positive) among its {total}, so nothing can be judged; choose other "
+                    "days or fractions in [split], or another evaluate.positive"
+                )
 
 
 def _train(
@@ -266,8 +263,9 @@ def _named(rows: Mapping[int, int], classes: tuple[str, ...]) -> dict[str, int]:
     return {name: rows.get(label, 0) for label, name in enumerate(classes)}
 
 
-def _sample(df: DataFrame, encoder: Encoder, random_state: int) -> NDArray[np.float64]:
-    """At most SAMPLE_ROWS rows by hash, shape (rows, features)."""
+def _sample(df: DataFrame, labels: Sequence[int], encoder: Encoder, random_state: int) -> NDArray[np.float64]:
+    """At most SAMPLE_ROWS rows of the classes `labels` by hash, shape (rows, features)."""
     order = [F.xxhash64("row_id", F.lit(random_state)), F.col("row_id")]
-    rows = df.orderBy(*order).limit(SAMPLE_ROWS).select(*encoder.names).toArrow()
+    chosen = df.where(F.col("label").isin(list(labels))).orderBy(*order).limit(SAMPLE_ROWS)
+    rows = chosen.select(*encoder.names).toArrow()
     return np.column_stack([rows.column(name).to_numpy().astype(np.float64) for name in encoder.names])
