@@ -10,7 +10,7 @@ from tests.evaluation.examples import called, counted, rows
 
 from raresmith.evaluation import metrics
 from raresmith.evaluation.counts import SCORE_STEPS, Confusion, Floats, ScoreCounts
-from raresmith.evaluation.intervals import bootstrap_intervals
+from raresmith.evaluation.intervals import bootstrap_draws
 
 
 @given(counted())
@@ -48,9 +48,10 @@ def test_a_metric_is_one_function_and_one_line(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setitem(metrics.AT_THRESHOLD, "specificity", metrics.Metric(specificity, "spec."))
     counts = ScoreCounts(score=np.array([9, 5]), positive=np.array([1, 0]), negative=np.array([1, 3]))
-    found = bootstrap_intervals(counts, {"": 9, "@0.5": 5}, 30, 0)
-    assert (found["specificity"].value, found["specificity@0.5"].value) == (0.75, 0.0)
-    assert 0 < found["specificity"].low <= 0.75 <= found["specificity"].high
+    found = metrics.exact_figures(counts, {"": 9, "@0.5": 5})
+    assert (found["specificity"], found["specificity@0.5"]) == (0.75, 0.0)
+    drawn = bootstrap_draws(counts, {"": 9, "@0.5": 5}, 30, 0)["specificity"]
+    assert 0 < drawn.min() <= 0.75 <= drawn.max()
     assert metrics.metric_title("specificity@0.5") == "spec.@0.5"
 
 

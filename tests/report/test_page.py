@@ -17,12 +17,15 @@ from raresmith.encoding.encoder import Encoder, Label, NumericFeature
 from raresmith.evaluation.counts import Confusion
 from raresmith.evaluation.intervals import Interval
 from raresmith.evaluation.verdict import (
+    MACRO,
     Comparison,
     Evaluation,
+    Ground,
     Judge,
     Judgement,
     MetricRow,
     NearDuplicates,
+    Outcome,
     Strategy,
     say_verdict,
 )
@@ -53,16 +56,29 @@ FOREST = Judge(
 LOGISTIC = Judge(name="logistic", title="logistic regression", noun="regression", settings="no penalty")
 
 
-def judgement(judge: Judge, comparisons: tuple[Comparison, ...]) -> Judgement:
+def outcome(comparisons: tuple[Comparison, ...], *names: str) -> Outcome:
+    """Of one class, or of the mean over several."""
+    few = any(not c.difference.is_known for c in comparisons)
+    alone = STRATEGIES if len(names) == 1 else ()
+    return Outcome(
+        none=Interval(value=0.5) if few else Interval(value=0.5, low=0.4, high=0.6),
+        comparisons=comparisons,
+        grounds=tuple(Ground(class_name=name, n_rows=1000, n_positive=3 if few else 40) for name in names),
+        confusion={
+            s: Confusion(true_positive=30, false_positive=5, false_negative=10, true_negative=955) for s in alone
+        },
+        curves={s: (np.array([0.5, 1.0]), np.array([0.9, 0.1])) for s in alone},
+    )
+
+
+def judgement(judge: Judge, comparisons: tuple[Comparison, ...], classes: tuple[str, ...]) -> Judgement:
     importances = {s: {"amount": 0.7, "a<b>": 0.3} for s in STRATEGIES}
+    outcomes = {MACRO: outcome(comparisons, *classes)} if len(classes) > 1 else {}
+    outcomes |= {name: outcome(comparisons, name) for name in classes}
     return Judgement(
         judge=judge,
-        verdict=say_verdict(Interval(value=0.5, low=0.4, high=0.6), comparisons, 40, 1000),
-        comparisons=comparisons,
-        confusion={
-            s: Confusion(true_positive=30, false_positive=5, false_negative=10, true_negative=955) for s in STRATEGIES
-        },
-        curves={s: (np.array([0.5, 1.0]), np.array([0.9, 0.1])) for s in STRATEGIES},
+        outcomes=outcomes,
+        verdict=say_verdict(outcomes, is_binary=len(classes) == 1),
         importances=importances if judge is FOREST else {},
     )
 
@@ -70,33 +86,38 @@ def judgement(judge: Judge, comparisons: tuple[Comparison, ...]) -> Judgement:
 def evaluation(
     comparisons: tuple[Comparison, ...],
     judges: tuple[Judge, ...] = (FOREST,),
+    classes: tuple[str, ...] = ("<1>",),
     near: NearDuplicates = NO_NEAR,
 ) -> Evaluation:
     figures = ("average_precision", "roc_auc", "card_precision@100", "precision", "recall", "f1", "accuracy")
     names = [*figures, *(f"{name}@0.5" for name in figures[3:])]
+    judged = [*([MACRO] if len(classes) > 1 else []), *classes]
     rows = [
-        MetricRow("r", s, judge.name, split, name, 0.5 + i / 100 + place / 5, 0.4, 0.6, 0)
+        MetricRow("r", s, judge.name, c, split, name, 0.5 + i / 100 + place / 5 + at / 10, 0.4, 0.6, 0)
         for place, judge in enumerate(judges)
+        for at, c in enumerate(judged)
         for s in STRATEGIES
         for split in ("validation", "test")
         for i, name in enumerate(names)
     ]
     rows += [
-        MetricRow("r", s, judge.name, "validation", "threshold", 0.31 + place / 5, None, None, 0)
+        MetricRow("r", s, judge.name, c, "validation", "threshold", 0.31 + place / 5, None, None, 0)
         for place, judge in enumerate(judges)
+        for c in classes
         for s in STRATEGIES
     ]
     generator = np.random.default_rng(0)
     return Evaluation(
         metrics=tuple(rows),
-        judgements={judge.name: judgement(judge, comparisons) for judge in judges},
+        judgements={judge.name: judgement(judge, comparisons, classes) for judge in judges},
         strategies={
             "none": Strategy(name="none", kind="none", explained="as they are"),
             "smote": Strategy(name="smote", kind="synthetic", explained="with rows of <SMOTE>"),
         },
-        positive="<1>",
-        train_rows={"none": {"0": 900, "<1>": 100}, "smote": {"0": 900, "<1>": 900}},
-        test_rows={"0": 960, "<1>": 40},
+        judged=classes,
+        not_judged={"z": "validation"} if len(classes) > 1 else {},
+        train_rows={"none": {"0": 900, "2": 80, "<1>": 100}, "smote": {"0": 900, "2": 80, "<1>": 900}},
+        test_rows={"0": 960, "<1>": 40} if len(classes) == 1 else {"0": 940, "2": 20, "<1>": 40},
         near_duplicates=near,
         samples={"real": generator.normal(size=(50, 2)), "smote": generator.normal(size=(80, 2))},
     )
@@ -106,10 +127,11 @@ def data(
     *comparisons: Comparison,
     training: dict[str, Any] | None = None,
     judges: tuple[Judge, ...] = (FOREST,),
+    classes: tuple[str, ...] = ("<1>",),
     near: NearDuplicates = NO_NEAR,
 ) -> ReportData:
     return ReportData(
-        evaluation=evaluation(comparisons, judges, near),
+        evaluation=evaluation(comparisons, judges, classes, near),
         encoder=encoder(),
         run_id="demo-2025-01-31",
         config_hash="abc123",
@@ -235,6 +257,32 @@ def test_a_second_classifier_stands_beside_the_first() -> None:
     assert 'class="best">0.700' not in one and "<td>0.510</td>" not in one
     assert two.count("<h3>logistic regression</h3>") == 2 and two.count("What the forest looks at") == 1
     assert "One logistic regression for each strategy" in two and "that no model has seen" in two
+
+
+def test_each_class_that_is_judged_is_shown_after_the_mean() -> None:
+    text = render_report(data(SMOTE, classes=("<1>", "2")))
+    parsed(text)
+    verdict = text[text.index('<section class="verdict') : text.index("<h2>")]
+    places = [verdict.index(words) for words in ("Mean over the classes", "Class &#39;&lt;1&gt;&#39;: Gain: ")]
+    assert places == sorted(places) and "Class &#39;2&#39;: Gain: smote is clearly better" in verdict
+    assert "Class &#39;z&#39; is not judged: the validation split has none of its rows." in verdict
+    assert verdict.count("<svg") == 3 and text.count("<polyline") == 4
+    for heading in ("mean over the classes", "class &#39;2&#39;"):
+        assert f"<h3>{heading}</h3>" in text
+    assert "of 1,080 rows 100 are &#x27;&lt;1&gt;&#x27;, 80 are &#x27;2&#x27;" in text
+    assert text.count("Thresholds and confusion counts") == 2
+
+
+def test_too_few_rows_have_a_mood_of_their_own_and_no_bar() -> None:
+    few = Comparison(strategy="smote", value=0.55, difference=Interval(value=0.05))
+    text = render_report(data(few))
+    parsed(text)
+    verdict = text[text.index('<section class="verdict few"') : text.index("<h2>")]
+    assert "3 of 1,000 test rows are positive, " in verdict
+    assert 'class="open k-synthetic"' in verdict and 'class="stroke' not in verdict and "nan" not in verdict
+    assert 'class="tag few">too few to tell</span> 0.550, +0.050</li>' in verdict
+    known = render_report(data(SMOTE))
+    assert 'class="stroke' in known and 'class="open' not in known
 
 
 def test_a_report_without_comparisons_is_a_report() -> None:

@@ -15,31 +15,65 @@ from raresmith.evaluation.counts import (
     confusion_at,
     precision_recall_curve,
 )
-from raresmith.evaluation.intervals import Interval, bootstrap_intervals, paired_differences, percentile_interval
+from raresmith.evaluation.intervals import Interval, bootstrap_draws, expanded_interval, paired_differences
 from raresmith.evaluation.metrics import exact_figures
-from raresmith.evaluation.verdict import COMPARED, Comparison, Judge, Judgement, MetricRow, say_verdict, value_of
+from raresmith.evaluation.verdict import (
+    COMPARED,
+    MACRO,
+    Comparison,
+    Ground,
+    Judge,
+    Judgement,
+    MetricRow,
+    Outcome,
+    say_verdict,
+    value_of,
+)
 
 BASELINE = "none"
 """The strategy that the others are compared with: the rows as they are."""
+DIFFERENCE = "test", f"{COMPARED}_minus_{BASELINE}"
+"""Split and name of the figure that the verdict rests on."""
+_OF_ONE_CLASS = {"threshold", *(cell.name for cell in fields(Confusion))}
+"""Figures that have no mean over classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One trained model and its scores, counted."""
+class ClassScores:
+    """How one model scores the rows of one class and all others, counted."""
 
-    classifier: str
-    strategy: str
-    seed: int
     validation: ScoreCounts
     test: ScoreCounts
     beside_baseline: PairCounts | None = None
     """The test rows by the scores of the same classifier and seed under BASELINE (first) and of this one (second)."""
+    n_entities: int | None = None
+    """Entities (cards) with a test row of the class, where they are known."""
     card_precision: float | None = None
-    importances: Mapping[str, float] = field(default_factory=dict)
 
     def threshold(self) -> int:
         """From which score (millionths) on rows are called positive: the best for F1 on the validation rows."""
         return best_f1_threshold(self.validation)
+
+    def ground(self, class_name: str) -> Ground:
+        """The test rows that its figures stand on."""
+        return Ground(
+            class_name=class_name,
+            n_rows=self.test.n_positive + self.test.n_negative,
+            n_positive=self.test.n_positive,
+            n_entities=self.n_entities,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One trained model and its scores."""
+
+    classifier: str
+    strategy: str
+    seed: int
+    classes: Mapping[str, ClassScores]
+    """Of each class that is judged, the positive one first."""
+    importances: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +85,24 @@ class Settings:
     top_k: int
     """Cards a day, of card precision."""
     random_state: int
+    is_binary: bool
+    """Whether the table has two classes and one of them is judged, which then needs no name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Figure:
+    """A figure, what it is on the resamples, and how many rows or entities these rest on."""
+
+    value: float
+    draws: Floats = field(default_factory=lambda: np.empty(0))
+    fewest: int = 0
+
+    def interval(self) -> Interval:
+        return expanded_interval(self.value, self.draws, self.fewest)
+
+
+_Figures = dict[tuple[str, str], _Figure]
+"""By split and name."""
 
 
 def judge(
@@ -61,7 +113,7 @@ def judge(
     Parameters
     ----------
     trials
-        Of every classifier the same strategies and seeds, in the configuration's order.
+        Of every classifier the same strategies, seeds and classes, in the configuration's order.
     judges
         The classifiers.
     """
@@ -70,78 +122,117 @@ def judge(
     for each in judges:
         own = [trial for trial in trials if trial.classifier == each.name]
         baselines = {trial.seed: trial for trial in own if trial.strategy == BASELINE}
-        draws: dict[str, list[Floats]] = {}
+        differences: dict[tuple[str, str], list[_Figure]] = {}
         for trial in own:
-            figures = _figures(trial, settings)
-            if trial.beside_baseline is not None:
-                drawn = paired_differences(trial.beside_baseline, settings.n_resamples, settings.random_state)
-                draws.setdefault(trial.strategy, []).append(drawn)
-                first, second = (exact_figures(t.test, {})[COMPARED] for t in (baselines[trial.seed], trial))
-                figures["test", f"{COMPARED}_minus_{BASELINE}"] = percentile_interval(second - first, drawn)
-            rows += [_metric_row(settings.run_id, trial, *key, interval) for key, interval in figures.items()]
-        judgements[each.name] = _judgement(each, own, rows, draws)
+            baseline = baselines.get(trial.seed)
+            found = {
+                name: _figures(scores, baseline.classes[name] if baseline else None, settings, stream)
+                for stream, (name, scores) in enumerate(trial.classes.items())
+            }
+            if len(found) > 1:
+                found = {MACRO: _means(list(found.values())), **found}
+            for name, figures in found.items():
+                rows += [_metric_row(settings.run_id, trial, name, *key, of.interval()) for key, of in figures.items()]
+                if DIFFERENCE in figures:
+                    differences.setdefault((name, trial.strategy), []).append(figures[DIFFERENCE])
+        judgements[each.name] = _judgement(each, own, rows, differences, is_binary=settings.is_binary)
     return tuple(rows), judgements
 
 
-def _figures(trial: Trial, settings: Settings) -> dict[tuple[str, str], Interval]:
-    """The figures of one trial alone, by split and name."""
-    threshold = trial.threshold()
+def _figures(scores: ClassScores, baseline: ClassScores | None, settings: Settings, stream: int) -> _Figures:
+    """The figures of one model on one class."""
+    threshold = scores.threshold()
     thresholds = {"": threshold, "@0.5": SCORE_STEPS // 2}
-    figures = {
-        (split, name): interval
-        for split, counts in (("validation", trial.validation), ("test", trial.test))
-        for name, interval in bootstrap_intervals(
-            counts, thresholds, settings.n_resamples, settings.random_state
-        ).items()
-    }
-    figures["validation", "threshold"] = Interval(value=threshold / SCORE_STEPS)
-    cells = confusion_at(trial.test, threshold)
+    resampling = settings.n_resamples, settings.random_state, stream
+    on_test = scores.ground("").fewest
+    figures: _Figures = {}
+    for split, counts, fewest in (
+        ("validation", scores.validation, min(scores.validation.n_positive, scores.validation.n_negative)),
+        ("test", scores.test, on_test),
+    ):
+        draws = bootstrap_draws(counts, thresholds, *resampling)
+        for name, value in exact_figures(counts, thresholds).items():
+            figures[split, name] = _Figure(value=value, draws=draws[name], fewest=fewest)
+    figures["validation", "threshold"] = _Figure(value=threshold / SCORE_STEPS)
+    cells = confusion_at(scores.test, threshold)
     for cell in fields(Confusion):
-        figures["test", cell.name] = Interval(value=float(getattr(cells, cell.name)))
-    if trial.card_precision is not None:
-        figures["test", f"card_precision@{settings.top_k}"] = Interval(value=trial.card_precision)
+        figures["test", cell.name] = _Figure(value=float(getattr(cells, cell.name)))
+    if scores.card_precision is not None:
+        figures["test", f"card_precision@{settings.top_k}"] = _Figure(value=scores.card_precision)
+    if scores.beside_baseline is not None and baseline is not None:
+        first, second = (exact_figures(of.test, {})[COMPARED] for of in (baseline, scores))
+        drawn = paired_differences(scores.beside_baseline, *resampling)
+        figures[DIFFERENCE] = _Figure(value=second - first, draws=drawn, fewest=on_test)
     return figures
 
 
-def _metric_row(run_id: str, trial: Trial, split: str, metric: str, interval: Interval) -> MetricRow:
-    low, high = (None if np.isnan(end) else end for end in (interval.low, interval.high))
-    return MetricRow(run_id, trial.strategy, trial.classifier, split, metric, interval.value, low, high, trial.seed)
+def _means(by_class: Sequence[_Figures]) -> _Figures:
+    """The unweighted means over the classes of the figures that are shares."""
+    means: _Figures = {}
+    for key in by_class[0]:
+        if key[1] in _OF_ONE_CLASS:
+            continue
+        found = [figures[key] for figures in by_class]
+        # A resample without rows of a class is left out, so one class may have fewer; they are drawn apart anyway.
+        shortest = min(len(of.draws) for of in found)
+        means[key] = _Figure(
+            value=float(np.mean([of.value for of in found])),
+            draws=np.mean([of.draws[:shortest] for of in found], axis=0),
+            fewest=min(of.fewest for of in found),
+        )
+    return means
+
+
+def _metric_row(run_id: str, trial: Trial, class_name: str, split: str, metric: str, interval: Interval) -> MetricRow:
+    low, high = (interval.low, interval.high) if interval.is_known else (None, None)
+    return MetricRow(
+        run_id, trial.strategy, trial.classifier, class_name, split, metric, interval.value, low, high, trial.seed
+    )
 
 
 def _judgement(
-    judge: Judge, trials: Sequence[Trial], rows: Sequence[MetricRow], draws: Mapping[str, Sequence[Floats]]
+    judge: Judge,
+    trials: Sequence[Trial],
+    rows: Sequence[MetricRow],
+    differences: Mapping[tuple[str, str], Sequence[_Figure]],
+    *,
+    is_binary: bool,
 ) -> Judgement:
-    """What the trials of one classifier say; `draws` are the differences from the baseline by strategy."""
+    """What the trials of one classifier say; `differences` from the baseline by class and strategy, one a seed."""
     firsts = {trial.strategy: trial for trial in reversed(trials)}
     strategies = list(dict.fromkeys(trial.strategy for trial in trials))
+    names = list(trials[0].classes)
 
-    def figure(strategy: str, metric: str) -> Interval:
-        return value_of(rows, judge.name, strategy, "test", metric)
+    def figure(name: str, strategy: str, metric: str) -> Interval:
+        return value_of(rows, judge.name, name, strategy, "test", metric)
 
-    comparisons = tuple(
-        Comparison(
+    def comparison(name: str, strategy: str) -> Comparison:
+        seeds = differences[name, strategy]
+        return Comparison(
             strategy=strategy,
-            value=figure(strategy, COMPARED).value,
-            # The resamples of all seeds together hold the chance in the rows and the chance in the models.
-            difference=percentile_interval(
-                figure(strategy, f"{COMPARED}_minus_{BASELINE}").value, np.concatenate(draws[strategy])
+            value=figure(name, strategy, COMPARED).value,
+            difference=expanded_interval(
+                figure(name, strategy, DIFFERENCE[1]).value,
+                # The resamples of all seeds together hold the chance in the rows and the chance in the models.
+                np.concatenate([of.draws for of in seeds]),
+                seeds[0].fewest,
             ),
         )
-        for strategy in strategies
-        if strategy in draws
-    )
-    test = trials[0].test
+
+    outcomes = {}
+    for name in [MACRO, *names] if len(names) > 1 else names:
+        alone = {} if name == MACRO else {s: firsts[s].classes[name] for s in strategies}
+        outcomes[name] = Outcome(
+            none=figure(name, BASELINE, COMPARED) if BASELINE in firsts else None,
+            comparisons=tuple(comparison(name, s) for s in strategies if (name, s) in differences),
+            grounds=tuple(scores.ground(of) for of, scores in trials[0].classes.items() if name in (of, MACRO)),
+            confusion={s: confusion_at(scores.test, scores.threshold()) for s, scores in alone.items()},
+            curves={s: precision_recall_curve(scores.test) for s, scores in alone.items()},
+        )
     return Judgement(
         judge=judge,
-        verdict=say_verdict(
-            figure(BASELINE, COMPARED) if BASELINE in firsts else None,
-            comparisons,
-            test.n_positive,
-            test.n_positive + test.n_negative,
-        ),
-        comparisons=comparisons,
-        confusion={s: confusion_at(firsts[s].test, firsts[s].threshold()) for s in strategies},
-        curves={s: precision_recall_curve(firsts[s].test) for s in strategies},
+        outcomes=outcomes,
+        verdict=say_verdict(outcomes, is_binary=is_binary),
         importances=_importances(trials, strategies),
     )
 

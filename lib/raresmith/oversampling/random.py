@@ -13,7 +13,7 @@ class RandomOverSampler(Oversampler):
 
     name = "random"
     title = "random oversampling"
-    explained = "positive rows repeated, as many as oversampling made"
+    explained = "rows of the same classes repeated, as many as oversampling made"
     copies_rows = True
 
     def usable_neighbors(self, n_rows: int, class_name: str) -> int:

@@ -16,9 +16,18 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from raresmith.encoding.encoder import Encoder
-from raresmith.evaluation.intervals import Interval
+from raresmith.evaluation.intervals import LEAST, Interval
 from raresmith.evaluation.metrics import AT_THRESHOLD, RANKING, metric_title
-from raresmith.evaluation.verdict import Evaluation, Judgement, Strategy, value_of
+from raresmith.evaluation.verdict import (
+    MACRO,
+    Evaluation,
+    Judgement,
+    Outcome,
+    Strategy,
+    not_judged,
+    opening,
+    value_of,
+)
 from raresmith.report import plots
 from raresmith.report.projection import project
 
@@ -35,7 +44,14 @@ SECTIONS = (
     "provenance",
 )
 """The templates in the order of the page."""
-MOODS = {"Gain": "gain", "gain": "gain", "Loss": "loss", "loss": "loss"}
+MOODS = {
+    "Gain": "gain",
+    "gain": "gain",
+    "Loss": "loss",
+    "loss": "loss",
+    "Too few to tell": "few",
+    "too few to tell": "few",
+}
 """Colour of a verdict's or a finding's first word; "even" for any other."""
 
 
@@ -71,13 +87,14 @@ def write_report(path: str | Path, data: ReportData) -> None:
 
 
 class Opening(NamedTuple):
-    """How a classifier's verdict begins."""
+    """How the verdict on a class, or on the mean over the classes, begins."""
 
+    class_name: str
     text: str
     word: str
     rest: str
     mood: str
-    judgement: Judgement
+    outcome: Outcome
 
 
 class Cell(NamedTuple):
@@ -103,11 +120,11 @@ def render_report(data: ReportData) -> str:
     metrics = dict.fromkeys(row.metric for row in found.metrics if row.split == "test")
     samples = {name: rows for name, rows in found.samples.items() if len(rows) > 0}
 
-    def table(classifier: str, split: str, metrics: Sequence[str]) -> Table:
-        return _table(found, classifier, split, metrics)
+    def table(classifier: str, class_name: str, split: str, metrics: Sequence[str]) -> Table:
+        return _table(found, classifier, class_name, split, metrics)
 
-    def value(classifier: str, strategy: str, split: str, metric: str) -> Interval:
-        return value_of(found.metrics, classifier, strategy, split, metric)
+    def value(classifier: str, class_name: str, strategy: str, split: str, metric: str) -> Interval:
+        return value_of(found.metrics, classifier, class_name, strategy, split, metric)
 
     page = environment().get_template("page.html.j2")
     return page.render(
@@ -115,10 +132,13 @@ def render_report(data: ReportData) -> str:
         found=found,
         sections=SECTIONS,
         plots=plots,
-        openings=[_opening(judgement) for judgement in found.judgements.values()],
+        openings={name: _openings(judgement, found) for name, judgement in found.judgements.items()},
+        macro=MACRO,
+        not_judged=[not_judged(name, split) for name, split in found.not_judged.items()],
         moods=MOODS,
         noun=noun,
         n_test=sum(found.test_rows.values()),
+        least=LEAST,
         kinds={name: strategy.kind for name, strategy in found.strategies.items()},
         table=table,
         value=value,
@@ -155,21 +175,25 @@ def environment() -> Environment:
     return found
 
 
-def _opening(judgement: Judgement) -> Opening:
-    text = judgement.verdict.split("\n")[0]
-    word = judgement.finding
-    rest = text.removeprefix(f"{word}: ")
-    return Opening(text, word, rest[:1].upper() + rest[1:], MOODS.get(word, "even"), judgement)
+def _openings(judgement: Judgement, found: Evaluation) -> list[Opening]:
+    openings = []
+    for name, outcome in judgement.outcomes.items():
+        text, word = opening(name, outcome, is_binary=found.is_binary), outcome.finding
+        rest = text.removeprefix(f"{word}: ")
+        openings.append(Opening(name, text, word, rest[:1].upper() + rest[1:], MOODS.get(word, "even"), outcome))
+    return openings
 
 
-def _table(found: Evaluation, classifier: str, split: str, metrics: Sequence[str]) -> Table:
-    values = {(s, m): value_of(found.metrics, classifier, s, split, m) for s in found.strategies for m in metrics}
+def _table(found: Evaluation, classifier: str, class_name: str, split: str, metrics: Sequence[str]) -> Table:
+    values = {
+        (s, m): value_of(found.metrics, classifier, class_name, s, split, m) for s in found.strategies for m in metrics
+    }
     best = {metric: max(values[s, metric].value for s in found.strategies) for metric in metrics}
 
     def cells(strategy: str) -> Iterator[Cell]:
         for metric in metrics:
             v = values[strategy, metric]
-            yield Cell(v.value, None if np.isnan(v.low) else v, v.value == best[metric])
+            yield Cell(v.value, v if v.is_known else None, v.value == best[metric])
 
     return Table(
         titles=[metric_title(metric) for metric in metrics],

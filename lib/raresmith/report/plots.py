@@ -33,10 +33,11 @@ def svg(width: float, height: float, title: str, description: str, parts: Sequen
 
 
 def differences(comparisons: Sequence[Comparison], kinds: Mapping[str, str]) -> Markup:
-    """A point and its interval for each strategy, and the line of no difference."""
+    """A point and its interval for each strategy, and the line of no difference; a ring where there is no interval."""
     left, right, step, top = 130, WIDTH - 120, 34, 14
     found = {c.strategy: c.difference for c in comparisons}
-    reach = max(max(abs(d.low), abs(d.high), abs(d.value)) for d in found.values()) * 1.08 or 1.0
+    ends = [end for d in found.values() for end in ((d.low, d.value, d.high) if d.is_known else (d.value,))]
+    reach = max(map(abs, ends)) * 1.08 or 1.0
     bottom = top + step * len(found)
 
     def x(value: float) -> float:
@@ -50,13 +51,17 @@ def differences(comparisons: Sequence[Comparison], kinds: Mapping[str, str]) -> 
     words = []
     for row, (name, d) in enumerate(found.items()):
         y = top + step * (row + 0.5)
+        parts.append(_text(left - 12, y + 4, name, "end"))
+        if d.is_known:
+            ends_at = f'x1="{x(d.low):.1f}" y1="{y}" x2="{x(d.high):.1f}" y2="{y}"'
+            parts.append(f'<line class="stroke k-{kinds[name]}" {ends_at}/>')
+        css = "fill" if d.is_known else "open"
         parts += [
-            _text(left - 12, y + 4, name, "end"),
-            f'<line class="stroke k-{kinds[name]}" x1="{x(d.low):.1f}" y1="{y}" x2="{x(d.high):.1f}" y2="{y}"/>',
-            f'<circle class="fill k-{kinds[name]}" cx="{x(d.value):.1f}" cy="{y}" r="5.5"/>',
+            f'<circle class="{css} k-{kinds[name]}" cx="{x(d.value):.1f}" cy="{y}" r="5.5"/>',
             _text(right + 14, y + 4, f"{d.value:+.3f}", "start"),
         ]
-        words.append(f"{name} {d.value:+.3f}, from {d.low:+.3f} to {d.high:+.3f}")
+        interval = f"from {d.low:+.3f} to {d.high:+.3f}" if d.is_known else "too few rows for an interval"
+        words.append(f"{name} {d.value:+.3f}, {interval}")
     return svg(WIDTH, bottom + 28, "Difference in average precision from the rows as they are", "; ".join(words), parts)
 
 
@@ -127,25 +132,26 @@ def over_steps(found: Mapping[str, Floats], steps: Floats, kept: int, title: str
     return svg(WIDTH, bottom + 48, title, words, parts)
 
 
-def balance(rows: Mapping[str, Mapping[str, int]], positive: str) -> Markup:
-    """Bars of the train rows of each strategy: the positive class against all others."""
+def balance(rows: Mapping[str, Mapping[str, int]], judged: Sequence[str]) -> Markup:
+    """Bars of the train rows of each strategy: the classes that are judged against all others."""
     left, right, step, top = 130, WIDTH - 12, 46, 4
     most = max(sum(classes.values()) for classes in rows.values())
     parts, words = [], []
     for row, (name, classes) in enumerate(rows.items()):
         y, total = top + step * row, sum(classes.values())
-        split = left + (right - left) * classes[positive] / most
+        positive = sum(classes[of] for of in judged)
+        split = left + (right - left) * positive / most
         end = left + (right - left) * total / most
-        share = 100 * classes[positive] / total
+        note = f"{positive:,} of {total:,} rows ({100 * positive / total:.3g} %) are positive"
+        if len(judged) > 1:
+            note = f"of {total:,} rows " + ", ".join(f"{classes[of]:,} are {of!r}" for of in judged)
         parts += [
             _text(left - 12, y + 17, name, "end"),
             f'<rect class="fill rest" x="{split:.1f}" y="{y}" width="{end - split:.1f}" height="22" rx="2"/>',
             f'<rect class="fill hot" x="{left}" y="{y}" width="{max(split - left, 1):.1f}" height="22" rx="2"/>',
-            _text(
-                left, y + 36, f"{classes[positive]:,} of {total:,} rows ({share:.3g} %) are positive", "start", "tick"
-            ),
+            _text(left, y + 36, note, "start", "tick"),
         ]
-        words.append(f"{name}: {classes[positive]:,} of {total:,}")
+        words.append(f"{name}: {positive:,} of {total:,}")
     return svg(WIDTH, top + step * len(rows), "Positive rows among the train rows", "; ".join(words), parts)
 
 

@@ -24,7 +24,7 @@ from raresmith.spark.files import exists, size_of
 from raresmith.spark.incremental import kept_encoder
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns, bytes_of_row
 from raresmith.spark.neighbors.neighbor_search import NeighborSearch
-from raresmith.spark.prepare.prepare import fit_label, known_label
+from raresmith.spark.prepare.label import class_text, fit_label, known_label
 from raresmith.spark.prepare.rules import feature_columns
 from raresmith.spark.prepare.source import read_source
 from raresmith.spark.prepare.windows import window_feature_names
@@ -109,11 +109,11 @@ def _raw(df: DataFrame, kept: Encoder | None, config: Config) -> _Raw:
     fields = feature_columns(df.schema, config)
     wide = [] if kept else [f for f in fields if _may_be_wide(f, config)]
     ranges = [told(as_number(col(f.name), f.dataType)) for f in wide for told in (F.min, F.max, F.avg)]
-    found = df.groupBy(col(config.source.label).cast("string").alias("class")).agg(F.count(F.lit(1)), *ranges)
+    label_column = df.schema[config.source.label]
+    found = df.groupBy(class_text(label_column).alias("class")).agg(F.count(F.lit(1)), *ranges)
     seen = found.limit(1000).collect()
     counts = {row[0]: int(row[1]) for row in seen}
-    kind = df.schema[config.source.label].dataType
-    label = known_label(counts, kept, config) if kept else fit_label(counts, kind, config)
+    label = known_label(counts, kept, config) if kept else fit_label(counts, label_column.dataType, config)
     n_features = len(fields) + len(config.prepare.calendar) + len(window_feature_names(config.prepare.windows))
     is_wide = any(
         _is_wide(f, [(row[1], *row[3 * i + 2 : 3 * i + 5]) for row in seen], config) for i, f in enumerate(wide)

@@ -16,10 +16,10 @@ from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, NumericFeature
 from raresmith.errors import ConfigError, DataError
 from raresmith.evaluation.metrics import AT_THRESHOLD, RANKING
-from raresmith.evaluation.verdict import Evaluation, Judgement, value_of
+from raresmith.evaluation.verdict import MACRO, Evaluation, Judgement, MetricRow, Outcome, value_of
 from raresmith.spark.evaluate.classifiers.random_forest import RandomForest
 from raresmith.spark.evaluate.classifiers.registry import CLASSIFIERS
-from raresmith.spark.evaluate.evaluate import evaluate
+from raresmith.spark.evaluate.evaluate import evaluate, judged_labels
 from raresmith.spark.tables import schema_of
 from raresmith.tables import contracts
 
@@ -89,6 +89,13 @@ def forest_of(found: Evaluation) -> Judgement:
     return found.judgements["random_forest"]
 
 
+def theft_of(found: Evaluation) -> Outcome:
+    """What the forest found of the one class that rows were made of."""
+    (name, outcome), *others = forest_of(found).outcomes.items()
+    assert name == "theft" and not others
+    return outcome
+
+
 @pytest.mark.parametrize("partitions", [1, 7])
 def test_the_figures_do_not_depend_on_the_partitions(
     tables: dict[str, DataFrame], found: Evaluation, partitions: int
@@ -105,7 +112,7 @@ def test_the_rows_fit_the_metrics_table(spark: SparkSession, found: Evaluation) 
     rows = spark.createDataFrame(found.metrics, schema_of(contracts.metrics())).collect()
     assert len(rows) == len(found.metrics)
     keys = {(row["strategy"], row["split"], row["metric"], row["seed"]) for row in rows}
-    assert len(keys) == len(rows)
+    assert len(keys) == len(rows) and {row["class"] for row in rows} == {"theft"}
     assert {"roc_auc", "average_precision"} <= RANKING.keys()
     assert {"accuracy", "precision", "recall", "f1"} <= AT_THRESHOLD.keys()
     both = {*RANKING, *AT_THRESHOLD, *(f"{name}@0.5" for name in AT_THRESHOLD)}
@@ -125,19 +132,19 @@ def test_the_forests_have_learnt_and_every_figure_agrees_with_the_others(
     for strategy in CONFIG.strategies:
         figures = {m.metric: m for m in found.metrics if (m.strategy, m.split) == (strategy, "test")}
         assert figures["roc_auc"].value > 0.8
-        cells = forest_of(found).confusion[strategy]
+        cells = theft_of(found).confusion[strategy]
         assert cells.true_positive + cells.false_negative == positives == found.test_rows["theft"]
         assert figures["true_positive"].value == cells.true_positive
         assert figures["recall"].value == pytest.approx(cells.true_positive / positives)
-        recall, precision = forest_of(found).curves[strategy]
+        recall, precision = theft_of(found).curves[strategy]
         steps = np.diff(np.append(0.0, recall))
         assert (steps * precision).sum() == pytest.approx(figures["average_precision"].value)
         interval = figures["average_precision"]
         assert interval.low is not None and interval.high is not None
         assert interval.low <= interval.high
         assert sum(forest_of(found).importances[strategy].values()) == pytest.approx(1.0)
-    for c in forest_of(found).comparisons:
-        base = value_of(found.metrics, "random_forest", "none", "test", "average_precision").value
+    for c in theft_of(found).comparisons:
+        base = value_of(found.metrics, "random_forest", "theft", "none", "test", "average_precision").value
         assert c.value - base == pytest.approx(c.difference.value)
 
 
@@ -163,14 +170,14 @@ def test_each_seed_has_its_rows_and_the_verdict_holds_all(tables: dict[str, Data
     aucs = {(m.strategy, m.seed): m.value for m in found.metrics if (m.split, m.metric) == ("test", "roc_auc")}
     assert aucs.keys() == {("none", 3), ("none", 4), ("smote", 3), ("smote", 4)}
     assert aucs["none", 3] != aucs["none", 4]
-    assert [c.strategy for c in forest_of(found).comparisons] == ["smote"]
+    assert [c.strategy for c in theft_of(found).comparisons] == ["smote"]
     assert not any(m.metric.startswith("card") for m in found.metrics)
 
 
 def test_without_the_baseline_nothing_is_compared(tables: dict[str, DataFrame]) -> None:
     config = CONFIG.replaced(strategies=("class_weight",), classifiers=forests(2))
     found = run(tables, config, synthetic=None, refined=None, cards=None)
-    assert forest_of(found).comparisons == () and found.verdict.startswith("No comparison")
+    assert theft_of(found).comparisons == () and found.verdict.startswith("No comparison")
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -259,11 +266,65 @@ def test_a_second_classifier_stands_beside_the_first_and_changes_nothing_of_it(
 
     assert list(both.judgements) == ["random_forest", "logistic"]
     before, forest, logistic_found = forest_of(found), *both.judgements.values()
-    assert forest.comparisons == tuple(c for c in before.comparisons if c.strategy == "smote")
+    assert theft_of(both).comparisons == tuple(c for c in theft_of(found).comparisons if c.strategy == "smote")
     assert forest.importances == {name: before.importances[name] for name in strategies}
     assert logistic_found.importances == {} and logistic_found.judge.noun == "regression"
     for name, judgement in both.judgements.items():
-        assert judgement.comparisons[0].value == value_of(of[name], name, "smote", "test", "average_precision").value
+        (comparison,) = judgement.outcomes["theft"].comparisons
+        assert comparison.value == value_of(of[name], name, "theft", "smote", "test", "average_precision").value
         assert f"{name}: {judgement.verdict}" in both.verdict
-    roc_auc = value_of(both.metrics, "logistic", "none", "test", "roc_auc")
+    roc_auc = value_of(both.metrics, "logistic", "theft", "none", "test", "roc_auc")
     assert 0.7 < roc_auc.low < roc_auc.value < 1
+
+
+def test_every_class_that_rows_are_made_of_is_judged_and_the_mean_over_them(
+    tables: dict[str, DataFrame], logistic: type[Any]
+) -> None:
+    """Theft is the rarest and so the positive class, but rows are made of the class in the middle, chargeback."""
+    train = tables["features"].where("split = 'train' AND label = 0").drop("split")
+    made = {"synthetic": train.withColumn("row_id", F.col("row_id") + 10_000), "refined": None}
+    config = CONFIG.replaced(strategies=("none", "smote"), classifiers={"logistic": logistic.Parameters(penalty=0.001)})
+    found = run(tables, config, **made)
+    assert found.judged == ("theft", "chargeback") and found.not_judged == {}
+    outcomes = found.judgements["logistic"].outcomes
+    assert list(outcomes) == [MACRO, "theft", "chargeback"]
+    lines = found.verdict.split("\n")
+    assert "on the mean over the classes" in lines[0] and "of class 'chargeback'" in lines[3]
+    assert lines[1].startswith("  'theft': ") and lines[2].startswith("  'chargeback': ")
+    for name in found.judged:
+        cells = outcomes[name].confusion["smote"]
+        assert cells.true_positive + cells.false_negative == found.test_rows[name]
+
+    def figures(of: Evaluation, name: str) -> dict[tuple[str, str, str], MetricRow]:
+        return {(row.strategy, row.split, row.metric): row for row in of.metrics if row.class_name == name}
+
+    mean, theft, chargeback = (figures(found, name) for name in (MACRO, "theft", "chargeback"))
+    assert set(theft) == set(chargeback) and ("none", "test", "card_precision@3") in mean
+    for key, row in mean.items():
+        assert row.value == pytest.approx((theft[key].value + chargeback[key].value) / 2)
+    # The same models, asked for one class alone, say the same of it: the regression's vectors know no positive class.
+    alone = run(tables, config.replaced(positive="chargeback"), **made)
+    assert alone.judged == ("chargeback",)
+    values = {key: row.value for key, row in chargeback.items()}
+    assert {key: row.value for key, row in figures(alone, "chargeback").items()} == values
+    assert len(found.samples["smote"]) == train.count() and len(found.samples["real"]) > train.count()
+
+
+def test_a_class_that_is_called_like_the_mean_is_refused(tables: dict[str, DataFrame]) -> None:
+    label = dataclasses.replace(ENCODER.label, classes=("macro", "good", "theft"))
+    made = tables["features"].where("split = 'train' AND label = 0").drop("split")
+    with pytest.raises(DataError, match="column 'fraud' has the class 'macro', which is what the mean"):
+        evaluate(
+            tables["features"], made, None, dataclasses.replace(ENCODER, label=label),
+            CONFIG.replaced(strategies=("none", "smote")), run_id="r", random_state=7,
+        )  # fmt: skip
+
+
+def test_a_class_that_a_split_lacks_is_not_judged_and_named() -> None:
+    rows = {
+        "train": {0: 9, 1: 90, 2: 5, 3: 7}, "validation": {0: 9, 1: 90, 2: 5}, "test": {0: 9, 1: 90, 3: 2},
+        "synthetic": {0: 81, 1: 0, 2: 85, 3: 83},
+    }  # fmt: skip
+    assert judged_labels(0, rows, ["synthetic"]) == ([0], {2: "test", 3: "validation"})
+    assert judged_labels(1, rows, ["synthetic"]) == ([1, 0], {2: "test", 3: "validation"})
+    assert judged_labels(2, rows, []) == ([2], {})

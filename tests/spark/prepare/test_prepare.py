@@ -12,7 +12,7 @@ from tests.spark.prepare.swaps import swappable
 from raresmith.config import Config, parse_config
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import REASON, ROW_ID
-from raresmith.spark.prepare.prepare import Prepared, fit_label, prepare
+from raresmith.spark.prepare.prepare import Prepared, prepare
 from raresmith.spark.prepare.rules import admitted, passed, rule_breaks, told
 from raresmith.tables.row_counts import REASONS, reason, told_reason
 
@@ -122,21 +122,6 @@ def test_a_label_may_be_text_boolean_or_whole_numbers(spark: SparkSession, sql: 
     assert done.encoder.label.classes == classes
     assert done.encoder.label.positive == classes[1]
     assert done.features.where("label = 1").count() == 12
-
-
-@pytest.mark.parametrize(
-    ("counts", "message"),
-    [
-        ({}, "'y' of /data/raw has no class at all"),
-        ({"0": 5}, "'y' of /data/raw has only the class '0'"),
-        ({"0.5": 5, "1.0": 3}, "'y', which holds the fraction 0.5"),
-        ({str(i): 1 for i in range(200)}, "'y', which has more than 100 different values"),
-    ],
-)
-def test_a_label_that_is_none_is_refused(spark: SparkSession, counts: dict[str | None, int], message: str) -> None:
-    kind = spark.createDataFrame([(1.0,)], "y double").schema["y"].dataType
-    with pytest.raises(DataError, match=message):
-        fit_label(counts, kind, config())
 
 
 def test_a_positive_class_that_is_not_there_is_refused(spark: SparkSession) -> None:

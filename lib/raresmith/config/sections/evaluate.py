@@ -26,9 +26,11 @@ class EvaluateConfig(Section):
     seeds: tuple[int, ...] = (0,)
     """One model per classifier, strategy and seed."""
     positive: str = ""
-    """Class whose detection is judged; empty takes the rarest of the train rows."""
+    """Class whose detection is judged; empty takes the rarest of the train rows. Every other class that rows were made
+    of is judged beside it."""
     entity: str = ""
-    """Raw column of the cards for card precision; with source.timestamp."""
+    """Raw column of the cards, for card precision and to see that a verdict does not rest on a few cards; with
+    source.timestamp."""
     top_k: Annotated[int, Ge(1), Le(2**31 - 1)] = 100
     """Cards that can be checked a day, for card precision@top_k; at least 1."""
     bootstrap: Annotated[int, Ge(20), Le(100_000)] = 200

@@ -1,6 +1,6 @@
 """Judge what made rows do to classifiers: the same test rows, the same seeds, the baselines beside them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,27 +12,28 @@ from pyspark.sql import functions as F
 from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
-from raresmith.evaluation.judgement import BASELINE, Settings, Trial, judge
-from raresmith.evaluation.verdict import Evaluation, Judge, Strategy
+from raresmith.evaluation.judgement import BASELINE, ClassScores, Settings, Trial, judge
+from raresmith.evaluation.verdict import MACRO, Evaluation, Judge, Strategy
 from raresmith.spark.evaluate.classifiers.base import FEATURES, Classifier
 from raresmith.spark.evaluate.classifiers.registry import configured
 from raresmith.spark.evaluate.near_duplicates import near_duplicates
-from raresmith.spark.evaluate.scores import card_precisions, count_pairs, count_scores
+from raresmith.spark.evaluate.scores import card_figures, count_pairs, count_scores
 from raresmith.spark.evaluate.strategies import strategy_of
-from raresmith.spark.evaluate.train_rows import TrainRows
+from raresmith.spark.evaluate.train_rows import ClassRows, TrainRows
 
+SPLITS = ("train", "validation", "test")
 SAMPLE_ROWS = 2000
 """Rows of each origin in the report's scatter, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Trained:
-    """One trained model; `column` holds its scores."""
+    """One trained model; each of `columns` holds its scores of the class with that label."""
 
     classifier: Classifier
     strategy: str
     seed: int
-    column: str
+    columns: Mapping[int, str]
     model: Any
 
 
@@ -48,7 +49,9 @@ def evaluate(
     removed: DataFrame | None = None,
     cards: DataFrame | None = None,
 ) -> Evaluation:
-    """The figures of a model for each classifier, strategy and seed, and the verdict.
+    """The figures of a model for each classifier, strategy, seed and class that is judged, and the verdict.
+
+    Judged are the positive class and every other that the made rows are of, each against all others.
 
     Models see train and made rows; thresholds are the best for F1 on the validation rows; the test rows are scored
     once by each model. No figure depends on how the tables are partitioned.
@@ -69,32 +72,33 @@ def evaluate(
     strategies = [strategy_of(name) for name in config.strategies]
     classifiers = configured(config)
     made = _made_tables(strategies, synthetic, refined)
-    positive = _positive_label(config, encoder)
+    positive, classes = _positive_label(config, encoder), encoder.label.classes
     class_rows = _class_rows(features, made if removed is None else {**made, "removed": removed})
-    for split in ("train", "validation", "test"):
-        _require_both_classes(class_rows.get(split, {}), positive, split, encoder)
+    judged, not_judged = judged_labels(positive, class_rows, made)
+    _require_classes(judged, class_rows, encoder)
     real = features.where(F.col("split") == "train")
     train = TrainRows(real=real, made=made, removed=removed, class_rows=class_rows, random_state=random_state)
     vectors = {name: of.vectors(real, encoder, positive, random_state) for name, of in classifiers.items()}
     models: list[_Trained] = []
     for name, classifier in classifiers.items():
-        models += _train(classifier, train.as_vectors(vectors[name]), strategies, config.seeds, encoder)
-    trials = _trials(_scored(features, encoder, vectors, models, positive), models, encoder, cards, config.top_k)
-    settings = Settings(run_id=run_id, n_resamples=config.bootstrap, top_k=config.top_k, random_state=random_state)
+        models += _train(classifier, train.as_vectors(vectors[name]), strategies, config.seeds, encoder, judged)
+    trials = _trials(_scored(features, encoder, vectors, models), models, encoder, cards, config.top_k)
+    settings = Settings(
+        run_id=run_id, n_resamples=config.bootstrap, top_k=config.top_k, random_state=random_state,
+        is_binary=len(classes) == 2 and len(judged) == 1,
+    )  # fmt: skip
     metrics, judgements = judge(trials, [_judge(of) for of in classifiers.values()], settings)
-    classes = encoder.label.classes
     origins = {"real": real, **{of.name: made[of.made_table] for of in strategies if of.adds_made_rows}}
     return Evaluation(
         metrics=metrics,
         judgements=judgements,
         strategies={of.name: of for of in strategies},
-        positive=classes[positive],
+        judged=tuple(classes[label] for label in judged),
+        not_judged={classes[label]: split for label, split in not_judged.items()},
         train_rows={of.name: _named(train.counts(of), classes) for of in strategies},
         test_rows=_named(class_rows["test"], classes),
         near_duplicates=near_duplicates(features, encoder, positive),
-        samples={
-            name: _sample(df.where(F.col("label") == positive), encoder, random_state) for name, df in origins.items()
-        },
+        samples={name: _sample(df, judged, encoder, random_state) for name, df in origins.items()},
     )
 
 
@@ -125,6 +129,15 @@ def _positive_label(config: EvaluateConfig, encoder: Encoder) -> int:
     return classes.index(name)
 
 
+def judged_labels(positive: int, class_rows: ClassRows, made: Collection[str]) -> tuple[list[int], dict[int, str]]:
+    """Labels of the classes to judge, the positive one first, and those of others with the split that lacks them."""
+    others = sorted({label for name in made for label, rows in class_rows[name].items() if rows} - {positive})
+    lacking = {
+        label: split for label in others for split in reversed(SPLITS) if not class_rows.get(split, {}).get(label)
+    }
+    return [positive, *(label for label in others if label not in lacking)], lacking
+
+
 def _class_rows(features: DataFrame, made: Mapping[str, DataFrame]) -> dict[str, dict[int, int]]:
     """Rows of each class in each split and made table, in one job."""
     rows = features.select(F.col("split").alias("part"), "label")
@@ -137,19 +150,33 @@ def _class_rows(features: DataFrame, made: Mapping[str, DataFrame]) -> dict[str,
     return {**{name: {} for name in made}, **found}
 
 
-def _require_both_classes(rows: Mapping[int, int], positive: int, split: str, encoder: Encoder) -> None:
-    total, positives = sum(rows.values()), rows.get(positive, 0)
-    for name, count in (("positive", positives), ("negative", total - positives)):
-        if count == 0:
-            raise DataError(
-                f"the {split} split has no {name} rows (class {encoder.label.classes[positive]!r} of column "
-                f"{encoder.label.name!r} is positive) among its {total}, so nothing can be judged; choose other days "
-                "or fractions in [split], or another evaluate.positive"
-            )
+def _require_classes(judged: Sequence[int], class_rows: ClassRows, encoder: Encoder) -> None:
+    """Each split must have rows of the positive class and others; and `metrics` tells the mean from a class by name."""
+    if len(judged) > 1 and MACRO in encoder.label.classes:
+        raise DataError(
+            f"column {encoder.label.name!r} has the class {MACRO!r}, which is what the mean over the classes is called "
+            "in the table metrics; call the class by another name"
+        )
+    positive = judged[0]
+    for split in SPLITS:
+        rows = class_rows.get(split, {})
+        total, positives = sum(rows.values()), rows.get(positive, 0)
+        for name, count in (("positive", positives), ("negative", total - positives)):
+            if count == 0:
+                raise DataError(
+                    f"the {split} split has no {name} rows (class {encoder.label.classes[positive]!r} of column "
+                    f"{encoder.label.name!r} is positive) among its {total}, so nothing can be judged; choose other "
+                    "days or fractions in [split], or another evaluate.positive"
+                )
 
 
 def _train(
-    classifier: Classifier, train: TrainRows, strategies: Sequence[Strategy], seeds: Sequence[int], encoder: Encoder
+    classifier: Classifier,
+    train: TrainRows,
+    strategies: Sequence[Strategy],
+    seeds: Sequence[int],
+    encoder: Encoder,
+    judged: Sequence[int],
 ) -> list[_Trained]:
     """A model for each strategy and seed, in the configuration's order."""
     train.real.persist()
@@ -158,9 +185,9 @@ def _train(
         rows = train.under(strategy).persist()
         for seed in seeds:
             model = classifier.fit(rows, encoder, seed)
-            column = f"__score_{classifier.name}_{len(models)}"
+            columns = {label: f"__score_{classifier.name}_{len(models)}_{label}" for label in judged}
             models.append(
-                _Trained(classifier=classifier, strategy=strategy.name, seed=seed, column=column, model=model)
+                _Trained(classifier=classifier, strategy=strategy.name, seed=seed, columns=columns, model=model)
             )
         rows.unpersist()
     train.real.unpersist()
@@ -172,19 +199,17 @@ def _scored(
     encoder: Encoder,
     vectors: Mapping[str, Callable[[DataFrame], DataFrame]],
     models: Sequence[_Trained],
-    positive: int,
 ) -> DataFrame:
-    """row_id, split, positive and the score of every model, for the validation and test rows."""
+    """row_id, split, label and the scores of every model, for the validation and test rows."""
     judged = features.where(F.col("split").isin("validation", "test"))
     scored = judged.select("row_id", "split", "label", *encoder.names)
     for name, to_vectors in vectors.items():
         scored = to_vectors(scored)
         for of in models:
             if of.classifier.name == name:
-                scored = of.classifier.score(scored, of.model, positive, of.column)
+                scored = of.classifier.score(scored, of.model, {name: label for label, name in of.columns.items()})
         scored = scored.drop(FEATURES)
-    is_positive = (F.col("label") == positive).cast("int").alias("positive")
-    return scored.select("row_id", "split", is_positive, *(of.column for of in models))
+    return scored.select("row_id", "split", "label", *(column for of in models for column in of.columns.values()))
 
 
 def _trials(
@@ -192,26 +217,40 @@ def _trials(
 ) -> list[Trial]:
     """What the figures need of every model, counted in few passes over the scored rows."""
     scored = scored.persist()
-    columns = [of.column for of in models]
-    counts = count_scores(scored, columns)
+    labels = {column: label for of in models for label, column in of.columns.items()}
+    counts = count_scores(scored, labels)
     test = scored.where(F.col("split") == "test")
-    baselines = {(of.classifier.name, of.seed): of.column for of in models if of.strategy == BASELINE}
+    baselines = {(of.classifier.name, of.seed): of.columns for of in models if of.strategy == BASELINE}
+    compared = [of for of in models if of.strategy != BASELINE and baselines]
     pairs = count_pairs(
         test,
-        {of.column: baselines[of.classifier.name, of.seed] for of in models if of.strategy != BASELINE and baselines},
-        {column: counts[column, "test"] for column in columns},
+        {
+            column: baselines[of.classifier.name, of.seed][label]
+            for of in compared
+            for label, column in of.columns.items()
+        },
+        {column: counts[column, "test"] for column in labels},
+        labels,
     )
-    by_card = {} if cards is None else card_precisions(test, cards, columns, top_k)
+    by_card = {} if cards is None else card_figures(test, cards, labels, top_k)
     scored.unpersist()
+
+    def scores_of(column: str) -> ClassScores:
+        of_cards = by_card.get(column)
+        return ClassScores(
+            validation=counts[column, "validation"],
+            test=counts[column, "test"],
+            beside_baseline=pairs.get(column),
+            n_entities=of_cards.n_positive if of_cards else None,
+            card_precision=of_cards.precision if of_cards else None,
+        )
+
     return [
         Trial(
             classifier=of.classifier.name,
             strategy=of.strategy,
             seed=of.seed,
-            validation=counts[of.column, "validation"],
-            test=counts[of.column, "test"],
-            beside_baseline=pairs.get(of.column),
-            card_precision=by_card.get(of.column),
+            classes={encoder.label.classes[label]: scores_of(column) for label, column in of.columns.items()},
             importances=of.classifier.importances(of.model, encoder),
         )
         for of in models
@@ -226,8 +265,9 @@ def _named(rows: Mapping[int, int], classes: tuple[str, ...]) -> dict[str, int]:
     return {name: rows.get(label, 0) for label, name in enumerate(classes)}
 
 
-def _sample(df: DataFrame, encoder: Encoder, random_state: int) -> NDArray[np.float64]:
-    """At most SAMPLE_ROWS rows by hash, shape (rows, features)."""
+def _sample(df: DataFrame, labels: Sequence[int], encoder: Encoder, random_state: int) -> NDArray[np.float64]:
+    """At most SAMPLE_ROWS rows of the classes `labels` by hash, shape (rows, features)."""
     order = [F.xxhash64("row_id", F.lit(random_state)), F.col("row_id")]
-    rows = df.orderBy(*order).limit(SAMPLE_ROWS).select(*encoder.names).toArrow()
+    chosen = df.where(F.col("label").isin(list(labels))).orderBy(*order).limit(SAMPLE_ROWS)
+    rows = chosen.select(*encoder.names).toArrow()
     return np.column_stack([rows.column(name).to_numpy().astype(np.float64) for name in encoder.names])

@@ -1,11 +1,12 @@
 """Bounded aggregates of a scored table: all that the figures need, whatever the number of rows.
 
-A scored table has `row_id`, `split`, `positive` (1 or 0) and score columns in millionths (`counts.SCORE_STEPS`).
+A scored table has `row_id`, `split`, `label` and score columns in millionths (`counts.SCORE_STEPS`), each of which
+scores one class: `columns` maps their names to the label of that class, whose rows are positive there.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,28 +14,30 @@ from numpy.typing import NDArray
 from pyspark.ml.classification import ProbabilisticClassificationModel
 from pyspark.ml.feature import Bucketizer
 from pyspark.ml.functions import vector_to_array
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from raresmith.evaluation.counts import SCORE_STEPS, PairCounts, ScoreCounts, level_cuts, score_counts
 from raresmith.evaluation.metrics import card_precision
 
-
-def with_probability(df: DataFrame, model: ProbabilisticClassificationModel, positive: int, column: str) -> DataFrame:
-    """`df`, which holds FEATURES, with the bigint `column`: the probability of class `positive` in millionths."""
-    probability = f"__probability_{column}"
-    scored = model.copy().setRawPredictionCol("").setPredictionCol("").setProbabilityCol(probability).transform(df)
-    millionths = F.floor(vector_to_array(F.col(probability))[positive] * SCORE_STEPS + 0.5)
-    return scored.withColumn(column, millionths).drop(probability)
+PROBABILITY = "__probability"
+"""Column of a model's probabilities, until the scores are taken of it."""
 
 
-def count_scores(scored: DataFrame, columns: Sequence[str]) -> dict[tuple[str, str], ScoreCounts]:
-    """Rows of either class per distinct score, by score column and split, in one pass."""
-    cells = F.array(*(F.struct(F.lit(name).alias("column"), F.col(name).alias("score")) for name in columns))
+def with_probability(df: DataFrame, model: ProbabilisticClassificationModel, columns: Mapping[str, int]) -> DataFrame:
+    """`df`, which holds FEATURES, with the bigint `columns`: the probability of each one's class in millionths."""
+    scored = model.copy().setRawPredictionCol("").setPredictionCol("").setProbabilityCol(PROBABILITY).transform(df)
+    probabilities = vector_to_array(F.col(PROBABILITY))
+    millionths = {name: F.floor(probabilities[label] * SCORE_STEPS + 0.5) for name, label in columns.items()}
+    return scored.withColumns(millionths).drop(PROBABILITY)
+
+
+def count_scores(scored: DataFrame, columns: Mapping[str, int]) -> dict[tuple[str, str], ScoreCounts]:
+    """Rows of the class and others per distinct score, by score column and split, in one pass."""
     counted = (
-        scored.select("split", "positive", F.explode(cells).alias("cell"))
+        scored.select("split", F.explode(_cells(columns)).alias("cell"))
         .groupBy("split", "cell.column", "cell.score")
-        .agg(F.sum("positive").alias("positive"), F.sum(1 - F.col("positive")).alias("negative"))
+        .agg(*_counts())
     )
     return {
         (column, split): score_counts(rows["score"], rows["positive"], rows["negative"])
@@ -43,53 +46,62 @@ def count_scores(scored: DataFrame, columns: Sequence[str]) -> dict[tuple[str, s
 
 
 def count_pairs(
-    scored: DataFrame, pairs: Mapping[str, str], counts: Mapping[str, ScoreCounts]
+    scored: DataFrame, pairs: Mapping[str, str], counts: Mapping[str, ScoreCounts], columns: Mapping[str, int]
 ) -> dict[str, PairCounts]:
-    """Rows of either class per pair of levels: for each second score column in `pairs` beside its first one.
+    """Rows of the class and others per pair of levels: for each second score column in `pairs` beside its first one.
 
     `counts` are those of the columns on the same rows; they say where the levels lie.
     """
     if not pairs:
         return {}
-    columns = sorted({*pairs, *pairs.values()})
+    names = sorted({*pairs, *pairs.values()})
     # Cuts are never empty: there is a positive row, and its score is one.
     levels = Bucketizer(
-        splitsArray=[[-math.inf, *level_cuts(counts[name]).tolist(), math.inf] for name in columns],
-        inputCols=columns,
-        outputCols=[f"__level_{name}" for name in columns],
-    ).transform(scored.select("positive", *columns))
+        splitsArray=[[-math.inf, *level_cuts(counts[name]).tolist(), math.inf] for name in names],
+        inputCols=names,
+        outputCols=[f"__level_{name}" for name in names],
+    ).transform(scored.select("label", *names))
     cells = F.array(
         *(
             F.struct(
                 F.lit(second).alias("pair"),
                 F.col(f"__level_{first}").cast("int").alias("first"),
                 F.col(f"__level_{second}").cast("int").alias("second"),
+                _is_positive(columns[second]),
             )
             for second, first in pairs.items()
         )
     )
     counted = (
-        levels.select("positive", F.explode(cells).alias("cell"))
+        levels.select(F.explode(cells).alias("cell"))
         .groupBy("cell.pair", "cell.first", "cell.second")
-        .agg(F.sum("positive").alias("positive"), F.sum(1 - F.col("positive")).alias("negative"))
+        .agg(*_counts())
         # The bootstrap draws cell by cell: without an order, another partitioning would draw other numbers.
         .orderBy("pair", "first", "second")
     )
     return {pair: PairCounts(**rows) for (pair,), rows in _collect(counted, ["pair"]).items()}
 
 
-def card_precisions(scored: DataFrame, cards: DataFrame, columns: Sequence[str], top_k: int) -> dict[str, float]:
-    """Card precision of each score column; none of them where no row has an entity and a day.
+class CardFigures(NamedTuple):
+    """What the cards say of one score column."""
+
+    precision: float
+    """Card precision."""
+    n_positive: int | None
+    """Cards with a row of the class; None where no row of it has a card."""
+
+
+def card_figures(scored: DataFrame, cards: DataFrame, columns: Mapping[str, int], top_k: int) -> dict[str, CardFigures]:
+    """The figures of each score column; none of them where no row has an entity and a day.
 
     `cards` has row_id, entity (any type) and day.
     """
     known = cards.where(F.col("entity").isNotNull() & F.col("day").isNotNull())
-    cells = F.array(*(F.struct(F.lit(name).alias("column"), F.col(name).alias("score")) for name in columns))
     by_card = (
         scored.join(known.select("row_id", F.col("entity").cast("string").alias("entity"), "day"), "row_id")
-        .select("day", "entity", "positive", F.explode(cells).alias("cell"))
+        .select("day", "entity", F.explode(_cells(columns)).alias("cell"))
         .groupBy("cell.column", "day", "entity")
-        .agg(F.max("cell.score").alias("score"), F.max("positive").alias("positive"))
+        .agg(F.max("cell.score").alias("score"), F.max("cell.positive").alias("positive"))
         .persist()
     )
     # On the n-th day at most (n - 1) · top_k cards are known, so n · top_k cards are enough of it.
@@ -105,8 +117,33 @@ def card_precisions(scored: DataFrame, cards: DataFrame, columns: Sequence[str],
         .select("column", numbers[F.col("day")].alias("day"), "entity", "score", "positive")
     )
     found = _collect(kept, ["column"])
+    with_positive = by_card.where("positive = 1").groupBy("column").agg(F.countDistinct("entity").alias("cards"))
+    n_positive = {row["column"]: row["cards"] for row in with_positive.collect()}
     by_card.unpersist()
-    return {column: card_precision(**rows, top_k=top_k) for (column,), rows in found.items()}
+    return {
+        column: CardFigures(precision=card_precision(**rows, top_k=top_k), n_positive=n_positive.get(column))
+        for (column,), rows in found.items()
+    }
+
+
+def _counts() -> tuple[Column, Column]:
+    """Rows of the class, and of others."""
+    positive = F.col("cell.positive")
+    return F.sum(positive).alias("positive"), F.sum(1 - positive).alias("negative")
+
+
+def _is_positive(label: int) -> Column:
+    return (F.col("label") == label).cast("int").alias("positive")
+
+
+def _cells(columns: Mapping[str, int]) -> Column:
+    """Of each score column its name, the score, and whether the row is of its class."""
+    return F.array(
+        *(
+            F.struct(F.lit(name).alias("column"), F.col(name).alias("score"), _is_positive(label))
+            for name, label in columns.items()
+        )
+    )
 
 
 def _collect(df: DataFrame, keys: list[str]) -> dict[tuple[str, ...], dict[str, NDArray[Any]]]:

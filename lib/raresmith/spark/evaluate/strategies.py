@@ -8,7 +8,9 @@ BUILT_IN = {
     for of in (
         Strategy(name="none", kind="none", explained="the train rows as they are"),
         Strategy(name="class_weight", kind="class_weight", explained="each class weighs the same"),
-        Strategy(name="random", kind="random", explained="positive rows repeated, as many as oversampling made"),
+        Strategy(
+            name="random", kind="random", explained="rows of the same classes repeated, as many as oversampling made"
+        ),
         Strategy(name="reduced", kind="reduced", explained="without the rows that undersampling and cleaning took out"),
         Strategy(name="refined", kind="refined", explained="with the rows that the model refined"),
     )

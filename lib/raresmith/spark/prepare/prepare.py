@@ -10,11 +10,12 @@ from pyspark.sql import types as t
 
 from raresmith.config import Config, SplitConfig
 from raresmith.encoding.encoder import Encoder, Label, NumericFeature
-from raresmith.errors import ConfigError, DataError
+from raresmith.errors import DataError
 from raresmith.spark.columns import COMPLETE, LABEL, REASON, ROW_ID, SPLIT, col
 from raresmith.spark.encoding.encode import encode, is_outlier
 from raresmith.spark.encoding.fit import fit_encoder
 from raresmith.spark.prepare.calendar_features import with_calendar
+from raresmith.spark.prepare.label import MAX_CLASSES, class_text, fit_label, known_label
 from raresmith.spark.prepare.label_columns import label_columns
 from raresmith.spark.prepare.row_id import without_known
 from raresmith.spark.prepare.rules import admitted, feature_columns, is_missing, refuse, told
@@ -30,8 +31,6 @@ from raresmith.tables.row_counts import (
     told_reason,
     told_reasons,
 )
-
-MAX_CLASSES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,46 +77,6 @@ class Prepared:
         return "; ".join(parts)
 
 
-def fit_label(counts: dict[str | None, int], kind: t.DataType, config: Config) -> Label:
-    """The classes of the label column, sorted, and which of them is positive."""
-    name = config.source.label
-    classes = [text for text in counts if text is not None]
-    if len(classes) > MAX_CLASSES:
-        raise DataError(
-            f"source.label names {name!r}, which has more than {MAX_CLASSES} different values; it is no class column"
-        )
-    if len(classes) < 2:
-        found = f"only the class {classes[0]!r}" if classes else "no class at all"
-        raise DataError(f"column {name!r} of {config.source.path} has {found}; there must be two classes or more")
-    if isinstance(kind, (t.NumericType)):
-        numbers = {text: float(text) for text in classes}
-        if fractions := [text for text, number in numbers.items() if number != int(number)]:
-            raise DataError(
-                f"source.label names {name!r}, which holds the fraction {fractions[0]}; "
-                "a class must be text, boolean or a whole number"
-            )
-        ordered = sorted(classes, key=lambda text: numbers[text])
-    else:
-        ordered = sorted(classes)
-    positive = config.evaluate.positive or min(ordered, key=lambda text: (counts[text], text))
-    if positive not in ordered:
-        raise ConfigError(
-            f"evaluate.positive is {positive!r}, which column {name!r} does not hold; its classes are {ordered}"
-        )
-    return Label(name=name, type=kind.simpleString(), classes=tuple(ordered), positive=positive)
-
-
-def known_label(counts: dict[str | None, int], kept: Encoder, config: Config) -> Label:
-    """The label of an encoder that is kept, which must know all classes of the table."""
-    unknown = sorted({text for text in counts if text is not None} - set(kept.label.classes))
-    if unknown:
-        raise DataError(
-            f"column {kept.label.name!r} of {config.source.path} holds the classes {unknown[:20]}, but the encoder of "
-            f"{config.run.warehouse} knows only {list(kept.label.classes)}; mend the rows or take another run.warehouse"
-        )
-    return kept.label
-
-
 def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: DataFrame | None = None) -> Prepared:
     """Judge, split and encode the raw table.
 
@@ -144,7 +103,7 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         judged = without_known(judged, known)
     label_column = raw_schema[config.source.label]
     used = feature_columns(raw_schema, config)
-    counts, reasons, has_nulls = _audit(judged, label_column.name)
+    counts, reasons, has_nulls = _audit(judged, label_column)
     if not counts and not reasons:
         raise DataError(f"{config.source.path} has no rows")
     refuse(reasons, config)
@@ -214,9 +173,9 @@ def _labelled(entity: str, split: SplitConfig) -> Column:
     return col(SPLIT) == "train"
 
 
-def _audit(judged: DataFrame, label: str) -> tuple[dict[str | None, int], dict[str, int], bool]:
+def _audit(judged: DataFrame, label: t.StructField) -> tuple[dict[str | None, int], dict[str, int], bool]:
     """In one pass the rows that passed by class, the others by reason, and whether one that passed lacks a value."""
-    text = col(label).cast("string").alias("class")
+    text = class_text(label).alias("class")
     # The class of a row with a reason does not count, but to leave it out at once would be to tell the reason twice.
     groups = judged.groupBy(col(REASON), text).agg(F.count(F.lit(1)).alias("rows"), F.min(COMPLETE).alias("complete"))
     counted = groups.groupBy(col(REASON), F.when(col(REASON).isNull(), F.col("class")).alias("class")).agg(

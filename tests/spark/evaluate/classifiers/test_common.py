@@ -7,6 +7,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from tests.spark.evaluate.encoders import categorical, encoder_of, numeric
 
+from raresmith.evaluation.counts import SCORE_STEPS
 from raresmith.spark.evaluate.classifiers.base import WEIGHT, Classifier
 from raresmith.spark.evaluate.classifiers.registry import CLASSIFIERS
 from raresmith.spark.evaluate.train_rows import in_fixed_order
@@ -37,7 +38,9 @@ def scores(name: str, table: DataFrame, partitions: int, seed: int = 3) -> tuple
     classifier, rows = kind(kind.Parameters(**SMALL.get(name, {}))), table.repartition(partitions)
     vectors = classifier.vectors(rows, ENCODER, 1, 0)(rows)
     model = classifier.fit(in_fixed_order(vectors, 1500).persist(), ENCODER, seed)
-    found = classifier.score(vectors, model, 1, "score").select("row_id", "score").collect()
+    found = classifier.score(vectors, model, {"score": 1, "of_others": 0}).collect()
+    # One look at the model gives the scores of every class.
+    assert all(abs(row["score"] + row["of_others"] - SCORE_STEPS) <= 1 for row in found)
     return {row["row_id"]: row["score"] for row in found}, dict(classifier.importances(model, ENCODER))
 
 

@@ -70,14 +70,19 @@ class Classifier(ABC):
         `train` is persisted, and its order and partitions follow from the rows' ids alone.
         """
 
-    def score(self, df: DataFrame, model: Any, positive: int, column: str) -> DataFrame:
-        """`df`, which holds FEATURES, with the bigint `column`: the probability of class `positive` in millionths.
+    def score(self, df: DataFrame, model: Any, columns: Mapping[str, int]) -> DataFrame:
+        """`df`, which holds FEATURES, with bigint columns: the probability of each one's class in millionths.
 
         As it stands for every model of MLlib that has probabilities.
+
+        Parameters
+        ----------
+        columns : dict
+            The label of a class by the name of its column.
         """
         from raresmith.spark.evaluate.scores import with_probability
 
-        return with_probability(df, model, positive, column)
+        return with_probability(df, model, columns)
 
     def importances(self, model: Any, encoder: Encoder) -> Mapping[str, float]:
         """Share of each feature column in what the model has learnt, summing to 1; empty where it cannot tell."""
