@@ -266,7 +266,7 @@ def test_a_recording_configuration_notes_what_is_read_of_it_also_by_its_own_meth
 
 
 @pytest.mark.parametrize("door", [lambda s: s.document(), dict, vars, repr, hash, lambda s: s.replaced(entity="c")])
-def test_who_takes_a_section_whole_has_read_it_all(door: Callable[[Config], object]) -> None:
+def test_who_takes_a_section_whole_has_read_it_all(door: Callable[[SplitConfig], object]) -> None:
     config = parsed().recording()
     door(config.split)
     assert config.read_so_far() == sorted([*ALWAYS_READ, *(f"split.{name}" for name in SplitConfig.model_fields)])

@@ -21,16 +21,16 @@ def config(day: str = "", **sections: Any) -> Config:
     return parse_config({**MINIMAL, **sections}, Path("/conf/a.toml"), day)
 
 
-def run(of: Config, stage: str = "prepare", **inputs: int) -> StageRun:
-    return StageRun(config=of, stage=stage, inputs=inputs)
+def run(of: Config, stage: str = "prepare", *, features: int = 0) -> StageRun:
+    return StageRun(config=of, stage=stage, inputs={"features": features})
 
 
-def noted(of: Config, *keys: str, **inputs: int) -> dict[str, Any]:
+def noted(of: Config, *keys: str, features: int = 0) -> dict[str, Any]:
     """The trace of a stage that read `keys`."""
     working = of.recording()
     for section, name in (key.split(".") for key in keys):
         getattr(getattr(working, section), name)
-    return run(working, **inputs).trace()
+    return run(working, features=features).trace()
 
 
 def test_a_stage_is_done_while_what_it_read_is_the_same_and_whatever_it_did_not_read() -> None:
