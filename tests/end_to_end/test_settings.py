@@ -18,12 +18,16 @@ ALL, NONE = "prepare oversample refine evaluate publish", ""
 EXPECTED = {
     "": {ALL: "logical_date", NONE: "path"},
     "run": {ALL: "name random_state incremental", NONE: "warehouse"},
-    # evaluate and publish read the raw table again: the one for its cards, the other for its rows.
-    "source": {"prepare": "label ignore", "prepare evaluate publish": "path format schema key timestamp"},
+    # evaluate and publish read the raw table again, and as some of its rows were quarantined they judge them again: the
+    # one for its cards, the other for its rows. The card of a model names the key.
+    "source": {
+        "prepare evaluate publish": "path label format schema timestamp ignore",
+        "prepare refine evaluate publish": "key",
+    },
     "split": {"prepare": "strategy fractions entity train validation test delay_days known_entity"},
     "prepare": {
-        "prepare": "features categorical calendar normalise normalise_columns max_categories "
-        "on_null on_nan on_infinite on_duplicate",
+        "prepare": "calendar normalise normalise_columns max_categories on_infinite",
+        "prepare evaluate publish": "features categorical on_null on_nan on_duplicate",
         # publish tells a copy by what the features come from.
         "prepare publish": "windows.entity windows.days windows.count windows.mean windows.risk windows.delay_days",
     },
