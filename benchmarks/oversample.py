@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
 
-from raresmith.config import OversampleConfig
+from raresmith.config import OversampleConfig, parse_config
 from raresmith.encoding.encoder import Encoder, Label, NumericFeature
 from raresmith.gan.data.tables import query, read_table
 from raresmith.neighbors.distance import Distance
@@ -273,7 +273,8 @@ def spark_part(turns: int, large: bool) -> list[dict[str, Any]]:
             told: dict[str, Any] = {}
 
             def make(target: Path, source: Path = source, config: Any = config, told: Any = told) -> None:
-                run = StageRun(run_id=target.name, stage="oversample", config_hash="", random_state=0)
+                document = {"run": {"name": target.name, "warehouse": "w"}, "source": {"path": "raw", "label": "y"}}
+                run = StageRun(config=parse_config(document, target).recording(), stage="oversample")
                 made = oversample(spark.read.parquet(str(source)), encoder(), config, 0, target.name)
                 told.update(made.measures["1"])
                 write_table(made.rows, contract, str(target), run)

@@ -191,12 +191,17 @@ def ranks_part(turns: int) -> list[dict[str, Any]]:
 
 def million_part(folder: Path) -> list[dict[str, Any]]:
     """A million synthetic rows of 30 columns, from Delta to Delta."""
+    from raresmith.config import parse_config
     from raresmith.gan.data.tables import schema_of, write_table
     from raresmith.tables import contracts
     from raresmith.tables.stage_run import StageRun
 
     n_real, n_made = 50_000, 1_000_000
-    run = StageRun(run_id="benchmark", stage="prepare", config_hash="", random_state=0)
+    document = {
+        "run": {"name": "benchmark", "warehouse": str(folder / "tables")},
+        "source": {"path": "x", "label": "y"},
+    }
+    run = StageRun(config=parse_config(document, folder / "run.toml").recording(), stage="prepare")
 
     def write(name: str, contract: contracts.Table, columns: dict[str, Any]) -> None:
         rows = pa.table({f.name: columns[f.name] for f in schema_of(contract)}, schema=schema_of(contract))

@@ -1,11 +1,13 @@
 """A run is described by one file, and what it cannot mean is refused in one sentence."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from raresmith.config import Config, SplitConfig, load_config, parse_config
+from raresmith.config.file import ALWAYS_READ, HOW_RUN, SECTIONS
 from raresmith.errors import ConfigError
 
 MINIMAL = {"run": {"name": "r", "warehouse": "w"}, "source": {"path": "raw.parquet", "label": "y"}}
@@ -292,12 +294,37 @@ def test_the_run_id_is_the_name_and_the_logical_date() -> None:
         parse_config(MINIMAL, Path("/conf/a.toml"), "yesterday")
 
 
-def test_the_hash_follows_the_rows_and_not_the_place_or_the_machine() -> None:
-    base = parsed()
-    assert base.hash("oversample") == parsed(spark={"master": "local[1]"}).hash("oversample")
-    assert base.hash("oversample") != parsed(oversample={"k_neighbors": 6}).hash("oversample")
-    seeded = parsed(run={"name": "r", "warehouse": "w", "random_state": 1})
-    assert base.hash("oversample") != seeded.hash("oversample")
+def test_the_keys_that_decide_no_row_and_those_that_always_count_are_keys() -> None:
+    keys = {f"{name}.{key}" for name, section in SECTIONS.items() for key in section.model_fields}
+    assert {*HOW_RUN, *ALWAYS_READ} <= {*keys, *Config.model_fields}
+
+
+def test_a_recording_configuration_notes_what_is_read_of_it_also_by_its_own_methods() -> None:
+    plain = parsed(split={"train": ["2025-01-01", "2025-01-02"]}, publish={"constraints": {"not_null": ["a"]}})
+    for read, keys in (
+        (lambda config: (config.source, config.prepare, config.run_id), []),
+        (lambda config: config.split.days("train"), ["split.train"]),
+        (lambda config: config.oversample.removes, ["oversample.cleaning", "oversample.undersampling_strategy"]),
+        (lambda config: config.refine.step_size, ["refine.learning_rate", "refine.model"]),
+        (lambda config: config.oversample.parameters.k_neighbors, ["oversample.parameters"]),
+        (lambda config: config.publish.constraints.columns, ["publish.constraints"]),
+        (lambda config: config.evaluate.classifiers["random_forest"], ["evaluate.classifiers"]),
+        (lambda config: config.simulate, ["simulate"]),
+        # Where and how a run is executed.
+        (lambda config: (config.run.warehouse, config.path, config.spark.conf, config.oversample.num_partitions), []),
+    ):
+        config = plain.recording()
+        read(config)
+        assert config.read_so_far() == sorted([*keys, *ALWAYS_READ])
+    with pytest.raises(ValueError, match="only what recording"):
+        plain.read_so_far()
+
+
+@pytest.mark.parametrize("door", [lambda s: s.document(), dict, vars, repr, hash, lambda s: s.replaced(entity="c")])
+def test_who_takes_a_section_whole_has_read_it_all(door: Callable[[SplitConfig], object]) -> None:
+    config = parsed().recording()
+    door(config.split)
+    assert config.read_so_far() == sorted([*ALWAYS_READ, *(f"split.{name}" for name in SplitConfig.model_fields)])
 
 
 @pytest.mark.parametrize(

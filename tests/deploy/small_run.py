@@ -1,10 +1,14 @@
 """The small run on a simulated table that the tests of deployment share."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
+
+from raresmith.config import Config
+from raresmith.tables.stage_run import StageRun, trace_of
 
 DAY = "2025-03-01"
 TABLES = ("features", "quarantine", "encoder", "synthetic", "refined", "metrics", "augmented", "runs")
@@ -92,3 +96,12 @@ def noted_stages(warehouse: Path) -> dict[str, dict[str, Any]]:
     # Not by to_pyarrow_table: one in ten processes that called it aborts at its end.
     runs = QueryBuilder().register("runs", DeltaTable(warehouse / "runs")).execute("SELECT * FROM runs")
     return {row["stage"]: row for row in pa.table(runs).to_pylist()}
+
+
+def stale_stages(notes: dict[str, dict[str, Any]], config: Config) -> set[str]:
+    """Which of the noted stages would run again under `config`, on the tables that they read."""
+    return {
+        stage
+        for stage, note in notes.items()
+        if not StageRun(config=config, stage=stage, inputs=json.loads(note["inputs"])).made(trace_of(note))
+    }

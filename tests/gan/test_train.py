@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -19,7 +20,7 @@ from tests.gan.ranks import Ranks
 
 from raresmith.errors import ConfigError
 from raresmith.gan.artifacts import checkpoint
-from raresmith.gan.data.tables import RowSource
+from raresmith.gan.data.tables import RowSource, newest_note
 from raresmith.gan.ranks import start
 from raresmith.gan.train import main
 from raresmith.generators.registry import GENERATORS
@@ -318,6 +319,34 @@ def test_a_run_that_died_before_it_noted_itself_only_notes_itself(
     assert "nothing changed" in capsys.readouterr().out
     assert DeltaTable(house.table("refined")).version() == version
     assert delta_rows(house.table("runs")).to_pandas()["content_hash"].tolist() == [hashed]
+
+
+def test_rows_that_the_saved_model_makes_name_the_settings_that_it_was_trained_by(
+    warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
+) -> None:
+    house = warehouse("steps = 5")
+
+    def trace() -> dict[str, Any]:
+        note = newest_note(house.table("refined"))
+        return {name: note[name] for name in ("fingerprint", "settings")}
+
+    def trained() -> int:
+        return (Path(house.table("models")) / "r" / "model.json").stat().st_mtime_ns
+
+    assert main([str(house.config_path)]) == 0
+    first, at = trace(), trained()
+    assert {"refine.steps", "refine.model", "source.key"} < set(first["settings"])
+    # As after a crash between the model and the commit of its rows.
+    shutil.rmtree(house.table("refined"))
+    DeltaTable(house.table("runs")).delete()
+    assert main([str(house.config_path)]) == 0
+    assert trace() == first and trained() == at
+    house.configure("steps = 5\nmax_restarts = 0")
+    assert main([str(house.config_path)]) == 0
+    assert "nothing changed" in capsys.readouterr().out and trained() == at
+    house.configure("steps = 6")
+    assert main([str(house.config_path)]) == 0
+    assert "nothing changed" not in capsys.readouterr().out and trained() > at
 
 
 def test_noise_makes_rows_without_a_parent(warehouse: Callable[..., Warehouse]) -> None:

@@ -14,17 +14,11 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from raresmith.config import parse_config
 from raresmith.errors import DataError
 from raresmith.gan.data.tables import schema_of
 from raresmith.gan.data.tables import write_table as write_with_delta_rs
-from raresmith.spark.tables import (
-    content_hash,
-    newest_fingerprint,
-    raw_columns,
-    read_table,
-    table_version,
-    write_table,
-)
+from raresmith.spark.tables import content_hash, newest_note, raw_columns, read_table, table_version, write_table
 from raresmith.tables.contracts import Column, Table
 from raresmith.tables.stage_run import StageRun
 
@@ -39,9 +33,10 @@ TABLE = Table(
 )
 
 
-def run(**changes: object) -> StageRun:
-    values = {"run_id": "r", "stage": "s", "config_hash": "h", "random_state": 0, "inputs": {"a": 1}}
-    return StageRun(**{**values, **changes})  # type: ignore[arg-type]
+def run(run_id: str = "r", **inputs: int) -> StageRun:
+    document = {"run": {"name": run_id, "warehouse": "w"}, "source": {"path": "raw", "label": "y"}}
+    config = parse_config(document, Path("/conf/a.toml")).recording()
+    return StageRun(config=config, stage="s", inputs={"a": 1, **inputs})
 
 
 def operations(spark: SparkSession, location: str) -> list[str]:
@@ -57,7 +52,7 @@ def test_compaction_and_new_properties_make_no_other_version_of_the_rows(spark: 
         spark.sql(f"ALTER TABLE delta.`{location}` SET TBLPROPERTIES ('seen.by' = '{i}')")
     assert operations(spark, location)[-21:] == ["OPTIMIZE"] + 20 * ["SET TBLPROPERTIES"]
     assert table_version(spark, location) == version
-    assert newest_fingerprint(spark, location) == run().fingerprint
+    assert run().made(newest_note(spark, location))
     DeltaTable.forPath(spark, location).delete("id = 1")
     assert table_version(spark, location) > version
 
@@ -77,7 +72,7 @@ def test_a_table_keeps_its_comments_constraints_and_the_name_of_its_run(spark: S
     assert detail["properties"]["raresmith.run_id"] == "r"
     newest = next(row for row in DeltaTable.forPath(spark, location).history().collect() if row["userMetadata"])
     assert json.loads(newest["userMetadata"])["stage"] == "s"
-    assert newest_fingerprint(spark, location) == run().fingerprint
+    assert run().made(newest_note(spark, location))
 
 
 @pytest.mark.parametrize("row", ["id, 1.0D gap", "CAST(NULL AS BIGINT) id, 0.5D gap"])
@@ -85,16 +80,16 @@ def test_a_row_that_breaks_a_constraint_leaves_the_old_version(spark: SparkSessi
     location = str(tmp_path / "t")
     write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run())
     with pytest.raises(Py4JJavaError, match=r"CHECK constraint|NOT NULL constraint"):
-        write_table(spark.range(2).selectExpr(*row.split(", ")), TABLE, location, run(run_id="other"))
+        write_table(spark.range(2).selectExpr(*row.split(", ")), TABLE, location, run("other"))
     assert read_table(spark, location).count() == 3
-    assert newest_fingerprint(spark, location) == run().fingerprint
+    assert run().made(newest_note(spark, location))
 
 
 def test_new_rows_of_the_same_columns_come_in_one_commit(spark: SparkSession, tmp_path: Path) -> None:
     location = str(tmp_path / "t")
     write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run())
     before = len(operations(spark, location))
-    write_table(spark.range(5).selectExpr("id", "0.25D gap"), TABLE, location, run(inputs={"a": 2}))
+    write_table(spark.range(5).selectExpr("id", "0.25D gap"), TABLE, location, run(a=2))
     assert operations(spark, location)[before:] == ["WRITE"]
     assert read_table(spark, location).count() == 5
 
@@ -109,7 +104,7 @@ def test_new_columns_come_in_the_same_commit_as_their_rows(spark: SparkSession, 
         columns=(*TABLE.columns, Column(name="extra", type="string", comment="more")),
         checks=TABLE.checks,
     )
-    write_table(spark.range(2).selectExpr("id", "0.5D gap", "'x' extra"), wider, location, run(config_hash="i"))
+    write_table(spark.range(2).selectExpr("id", "0.5D gap", "'x' extra"), wider, location, run(b=1))
     new = operations(spark, location)[before:]
     assert len([operation for operation in new if operation != "SET TBLPROPERTIES"]) == 1
     assert read_table(spark, location).columns == ["id", "gap", "extra"]
@@ -123,7 +118,7 @@ def test_replacing_the_rows_of_one_run_keeps_the_others(spark: SparkSession, tmp
     location = str(tmp_path / "t")
     write_table(spark.range(4).selectExpr("id", "0.5D gap"), TABLE, location, run())
     one = spark.range(3, 4).selectExpr("id", "0.25D gap")
-    assert write_table(one, TABLE, location, run(inputs={}), replace_where="id = 3").rows == 1
+    assert write_table(one, TABLE, location, run(a=0), replace_where="id = 3").rows == 1
     rows = sorted(tuple(row) for row in read_table(spark, location).collect())
     assert rows == [(0, 0.5), (1, 0.5), (2, 0.5), (3, 0.25)]
 
@@ -136,11 +131,11 @@ def test_a_constraint_that_changed_holds_from_the_next_write_on(
     write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run())
     wider = replace(TABLE, checks={"gap_in_unit_interval": "gap >= 0 AND gap < 2"})
     late = spark.range(9, 10).selectExpr("id", "1.5D gap")
-    write_table(late, wider, location, run(config_hash="h2"), replace_where=condition)
+    write_table(late, wider, location, run(b=2), replace_where=condition)
     assert read_table(spark, location).where("gap > 1").count() == 1
     assert read_table(spark, location).count() == (4 if condition else 1)
     with pytest.raises((Py4JJavaError, PySparkException), match="gap_in_unit_interval"):
-        write_table(spark.range(1).selectExpr("id", "2.5D gap"), wider, location, run(config_hash="h3"))
+        write_table(spark.range(1).selectExpr("id", "2.5D gap"), wider, location, run(b=3))
 
 
 def test_files_hold_ranges_and_dictionaries_only_where_they_are_of_use(spark: SparkSession, tmp_path: Path) -> None:
@@ -196,7 +191,7 @@ def test_a_column_that_came_later_is_null_in_the_rows_that_stay(
     location = str(tmp_path / "t")
     write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run())
     wider = replace(TABLE, columns=(*TABLE.columns, Column(name="note", type="string", comment="new", nullable=True)))
-    later = run(run_id="r2")
+    later = run("r2")
     if writer == "Spark":
         one = spark.sql("SELECT 2L id, 0.25D gap, 'later' note")
         assert write_table(one, wider, location, later, replace_where="id = 2").rows == 1

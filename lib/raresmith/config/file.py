@@ -1,18 +1,17 @@
 """One TOML file describes a run; here is what holds across its sections, and how it is read."""
 
-import hashlib
-import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import to_jsonable_python
 
 from raresmith.config.label_delay import label_mistakes, with_label_delay
 from raresmith.config.section import ConfigErrors, Section, unknown_key
@@ -20,7 +19,7 @@ from raresmith.config.sections.evaluate import EvaluateConfig
 from raresmith.config.sections.oversample import OversampleConfig
 from raresmith.config.sections.prepare import PrepareConfig
 from raresmith.config.sections.publish import PublishConfig
-from raresmith.config.sections.refine import HOW_STARTED, RefineConfig
+from raresmith.config.sections.refine import RefineConfig
 from raresmith.config.sections.run import RunConfig
 from raresmith.config.sections.simulate import SimulateConfig
 from raresmith.config.sections.source import SourceConfig
@@ -30,6 +29,16 @@ from raresmith.errors import ConfigError
 
 STRATEGIES = "raresmith.spark.evaluate.strategies:BUILT_IN"
 """Those that are not the rows of an oversampler."""
+HOW_RUN = frozenset(
+    {
+        *("path", "spark", "run.warehouse"),
+        *("oversample.num_partitions", "refine.nproc_per_node", "refine.max_restarts"),
+        *("run.name", "logical_date"),  # which are in the run id
+    }
+)
+"""Sections and keys that say where or how a run is executed, and so decide no row of any table."""
+ALWAYS_READ = frozenset({"run.random_state", "run.incremental"})
+"""What belongs to every stage, read or not: whose seed it is, and which rows it leaves alone."""
 
 
 class Config(Section):
@@ -132,17 +141,35 @@ class Config(Section):
         """Name of the run and, when a scheduler gave one, its logical date; never the clock."""
         return f"{self.run.name}-{self.logical_date}" if self.logical_date else self.run.name
 
-    def hash(self, *sections: str) -> str:
-        """Hex digest (16 digits) of the named sections and the seed: equal where the same rows must come out."""
-        document: dict[str, Any] = {
-            name: value.document() if (value := getattr(self, name)) else None for name in sections
-        }
-        for how in HOW_STARTED:
-            (document.get("refine") or {}).pop(how, None)
-        document["random_state"] = self.run.random_state
-        if self.run.incremental:
-            document["incremental"] = True
-        return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    def recording(self) -> Self:
+        """The same configuration, which notes each key that is read of it; one for each stage at work."""
+        read = set(ALWAYS_READ)
+        sections = {name: found.noting(read) for name, found in self if isinstance(found, Section)}
+        return self.model_copy(update=sections).noting(read)
+
+    def read_so_far(self) -> list[str]:
+        """The keys that were read of a configuration that notes them, less those that decide no row.
+
+        A key whose value is a table of its own, such as `prepare.windows` or `oversample.parameters`, is one.
+        """
+        if self._read is None:
+            raise ValueError("only what recording() returns notes which keys are read")
+        return sorted(key for key in self._read.copy() if HOW_RUN.isdisjoint((key, key.partition(".")[0])))
+
+    def count_as_read(self, keys: Iterable[str]) -> None:
+        """Note `keys` as well: those that were read to make something that is now used."""
+        assert self._read is not None
+        self._read.update(keys)
+
+    def values(self, keys: Iterable[str]) -> dict[str, Any]:
+        """What `keys` say, as JSON has it, without noting them; None where there is no such key (any more)."""
+        return {key: to_jsonable_python(self._value(key), fallback=str) for key in keys}
+
+    def _value(self, key: str) -> Any:
+        found: Any = self
+        for name in key.split("."):
+            found = object.__getattribute__(found, "__dict__").get(name) if isinstance(found, Section) else None
+        return found
 
 
 SECTIONS: dict[str, type[Section]] = {

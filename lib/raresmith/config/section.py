@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AllowInfNan, BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic import (
+    AllowInfNan,
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from raresmith.config.notes import notes
@@ -57,6 +65,9 @@ class Section(BaseModel):
     noted_in: ClassVar[type | None] = None
     """The class that has the notes of its fields, where it is another."""
 
+    _read: set[str] | None = PrivateAttr(None)
+    """Where the keys are noted that are read; None where nobody asks."""
+
     def __init__(self, /, **values: Any) -> None:
         """Check `values`; ConfigErrors with every mistake."""
         try:
@@ -80,7 +91,26 @@ class Section(BaseModel):
     @classmethod
     def key_of(cls, name: str) -> Key:
         """The name of a field as the file has it."""
-        return Key(f"{cls.section}.{name}")
+        return Key(f"{cls.section}.{name}" if cls.section else name)
+
+    def noting(self, read: set[str]) -> Self:
+        """The same section, which adds each of its keys to `read` when it is read."""
+        copied = self.model_copy()
+        copied._read = read
+        return copied
+
+    if not typing.TYPE_CHECKING:  # or every name would be one that there is
+
+        def __getattribute__(self, name: str) -> Any:
+            """Methods and properties of the section come through here too, so they cannot read a key unnoted."""
+            value = super().__getattribute__(name)
+            if (read := _noted_in(self)) is not None:
+                found = object.__getattribute__(self, "__dict__")
+                # Who takes all at once, to copy, dump or compare them, may read each.
+                taken = found if name == "__dict__" else found.keys() & {name}
+                # A section that notes its own keys is not read when it is reached.
+                read.update(self.key_of(key) for key in taken if _noted_in(found[key]) is None)
+            return value
 
     def replaced(self, **changes: Any) -> Self:
         """The section with other values, checked as a new one is."""
@@ -98,6 +128,18 @@ class Section(BaseModel):
             if name in properties:
                 properties[name]["description"] = note
         return schema
+
+
+def _noted_in(value: Any) -> set[str] | None:
+    """Where a section notes its keys that are read; None where it does not, or is no section."""
+    if not isinstance(value, Section):
+        return None
+    try:
+        private = object.__getattribute__(value, "__pydantic_private__")
+    except AttributeError:  # it is just being made
+        return None
+    found: set[str] | None = private["_read"] if private else None
+    return found
 
 
 def refused(mistakes: Iterable[ConfigError]) -> ValidationError:

@@ -83,7 +83,9 @@ def refine(config: Config, ranks: Ranks) -> StageReport:
 
     # Training, unless it is done and only the rows are missing
     trained = checkpoint.whole(stage.model_folder, "model") if ranks.is_main else None
-    trained = trained if trained and trained[1].get("fingerprint") == stage.run.fingerprint else None
+    trained = trained if trained and stage.run.made(trained[1]) else None
+    if trained:
+        stage.run.goes_on_from(trained[1])
     if len(stage.synthetic_index) > 0 and checkpoint.restore(ranks, trained, model.weights()) < 0:
         history = _fit(stage, model, real, real_index)
         if ranks.is_main:
@@ -97,7 +99,7 @@ def refine(config: Config, ranks: Ranks) -> StageReport:
 
 def _fit(stage: Stage, model: Model, real: RowSource, real_index: RowIndex) -> dict[str, Any]:
     """Train `model` on this rank's rows, from the newest checkpoint on."""
-    ranks, settings, fingerprint = stage.ranks, stage.config.refine, stage.run.fingerprint
+    ranks, settings, fingerprint = stage.ranks, stage.config.refine, stage.begun
     saved = checkpoint.newest_checkpoint(stage.model_folder, fingerprint) if ranks.is_main else None
     real_counts, synthetic_counts = real_index.counts(), stage.synthetic_index.counts()
     sampler = make_batch_sampler(ranks, settings, model, real_counts, synthetic_counts, saved)

@@ -1,6 +1,5 @@
 """The one place where Spark touches Delta."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from raresmith.errors import DataError
 from raresmith.spark.columns import col, names_within, quoted, sql_type
 from raresmith.tables import contracts
 from raresmith.tables.content_hash import digest, rows_of
-from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, fingerprint_of
+from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, note_of
 
 
 def hashable(field: StructField) -> Column:
@@ -71,23 +70,17 @@ def _newest_commit(spark: SparkSession, location: str, wanted: Callable[[Row], b
     return None
 
 
-def newest_fingerprint(spark: SparkSession, location: str) -> str | None:
-    """Fingerprint of the stage run that wrote the rows at `location`, or None."""
+def newest_note(spark: SparkSession, location: str, run_id: str = "") -> dict[str, Any]:
+    """What the newest stage run, or that called `run_id`, left in the commit of its rows at `location`; or nothing."""
     if not table_exists(spark, location):
-        return None
-    commit = _newest_commit(spark, location, lambda commit: bool(commit["userMetadata"]))
-    return fingerprint_of(commit["userMetadata"]) if commit else None
-
-
-def newest_notes(spark: SparkSession, location: str, run_id: str = "") -> dict[str, Any]:
-    """The notes that the newest stage run, or that called `run_id`, left in the commit of its rows at `location`."""
+        return {}
 
     def is_wanted(commit: Row) -> bool:
         said = commit["userMetadata"]
-        return bool(said) and (not run_id or json.loads(said).get("run_id") == run_id)
+        return bool(said) and (not run_id or note_of(said).get("run_id") == run_id)
 
     commit = _newest_commit(spark, location, is_wanted)
-    return dict(json.loads(commit["userMetadata"]).get("notes", {})) if commit else {}
+    return note_of(commit["userMetadata"]) if commit else {}
 
 
 def schema_of(table: contracts.Table) -> StructType:
@@ -192,7 +185,7 @@ def write_table(
                     named = f"'raresmith.run_id' = '{run.run_id}'"
                     spark.sql(f"ALTER TABLE delta.{quoted(location)} SET TBLPROPERTIES ({named})")
     except DeltaConcurrentModificationException:
-        if newest_fingerprint(spark, location) != run.fingerprint:
+        if not run.made(newest_note(spark, location)):
             raise
     return read_back(spark, location, run, replace_where)
 
@@ -219,7 +212,7 @@ def read_back(spark: SparkSession, location: str, run: StageRun, condition: str 
     if commit is None:
         raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
     said = (commit["operationMetrics"] or {}).get("numOutputRows")
-    ours = fingerprint_of(commit["userMetadata"]) == run.fingerprint
+    ours = run.made(note_of(commit["userMetadata"]))
     # With a condition the metrics count the rows that were copied as well.
     if ours and not condition and said is not None and int(said) != rows:
         raise DataError(f"{location} holds {rows} rows but {said} were written; run {run.stage} again")

@@ -250,5 +250,11 @@ def runs() -> Table:
                 comment="JSON: what the stage measured of itself, as the recall of its neighbours",
                 nullable=True,
             ),
+            Column(
+                name="settings",
+                type="string",
+                comment="JSON: the keys of the configuration that the stage read",
+                nullable=True,
+            ),
         ),
     )

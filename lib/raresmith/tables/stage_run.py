@@ -1,25 +1,20 @@
-"""The identity of a stage of a run: what makes two executions the same, and how a table remembers it."""
+"""The identity of a stage of a run: what makes two executions the same, and how a table remembers it.
+
+What a stage takes from the configuration is not listed anywhere: it is noted while the stage works, and stands beside
+the fingerprint of what it made. The next run asks whether the same keys still have the same values (verifying traces:
+Mokhov, Mitchell and Peyton Jones 2018, doi:10.1145/3236774). That is enough, for a stage that finds the same inputs and
+the same values goes the same way and reads nothing else.
+"""
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raresmith.config import Config
-
-# The sections that decide each stage's rows. What is not here (run.warehouse, spark, evaluate for prepare, ...) may
-# change without the stage being done again.
-STAGE_SECTIONS: dict[str, tuple[str, ...]] = {
-    "simulate": ("simulate",),
-    "prepare": ("source", "split", "prepare"),
-    "oversample": ("oversample",),
-    "refine": ("refine",),
-    "evaluate": ("evaluate",),
-    "publish": ("publish",),
-}
-
 
 ROWS_STAY = frozenset(
     {
@@ -34,20 +29,54 @@ COMMITS = (20, None)
 
 @dataclass(frozen=True, kw_only=True)
 class StageRun:
-    """One stage of one run on given inputs; equal fingerprints promise equal rows."""
+    """One stage of one run on given inputs: at work, or asking what was made before.
 
-    run_id: str
+    What was read of the configuration belongs to it, so its fingerprint goes on as the stage works. Equal executions
+    read in the same order, and have the same one at the same place.
+    """
+
+    config: "Config"
+    """What `Config.recording` returned, where the stage is at work."""
     stage: str
-    config_hash: str
-    random_state: int
     inputs: dict[str, str | int] = field(default_factory=dict)
     """Version of each table read; for plain files a hash of their names, sizes and times."""
 
     @property
+    def run_id(self) -> str:
+        """Name of the run and its logical date."""
+        return self.config.run_id
+
+    @property
+    def random_state(self) -> int:
+        """Seed of the run."""
+        return self.config.run.random_state
+
+    @property
+    def config_hash(self) -> str:
+        """Hex digest of 16 digits over what was read of the configuration so far."""
+        return _digest(self.config.values(self.config.read_so_far()))[:16]
+
+    @property
     def fingerprint(self) -> str:
-        """Hex digest of 32 digits over everything that decides the rows."""
-        document = [self.run_id, self.stage, self.config_hash, self.random_state, sorted(self.inputs.items())]
-        return hashlib.sha256(json.dumps(document).encode()).hexdigest()[:32]
+        """Hex digest of 32 digits over everything that decides the rows made so far."""
+        return self._fingerprint(self.config.read_so_far())
+
+    def _fingerprint(self, read: Iterable[str]) -> str:
+        return _digest([self.run_id, self.stage, self.config.values(read), sorted(self.inputs.items())])[:32]
+
+    def trace(self) -> dict[str, Any]:
+        """What is noted beside all that the stage makes, for `made` to ask later."""
+        read = self.config.read_so_far()
+        return {"fingerprint": self._fingerprint(read), "settings": read}
+
+    def made(self, note: Mapping[str, Any]) -> bool:
+        """Whether an equal run made what stands beside `note`, which has its trace; earlier versions left none."""
+        settings = note.get("settings")
+        return settings is not None and note["fingerprint"] == self._fingerprint(settings)
+
+    def goes_on_from(self, note: Mapping[str, Any]) -> None:
+        """Count what was read for what stands beside `note` as read here, where it is used instead of being made."""
+        self.config.count_as_read(note["settings"])
 
     def app_id(self, table: str) -> str:
         """Delta transaction application of this stage's write to `table`."""
@@ -58,7 +87,7 @@ class StageRun:
         document = {
             "run_id": self.run_id,
             "stage": self.stage,
-            "fingerprint": self.fingerprint,
+            **self.trace(),
             "config_hash": self.config_hash,
             **({"notes": notes} if notes else {}),
         }
@@ -75,10 +104,11 @@ class StageRun:
         measures: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """The row of `runs` for this stage, done in `seconds`, whose main `table` is at `version`."""
+        trace = self.trace()
         return {
             "run_id": self.run_id,
             "stage": self.stage,
-            "fingerprint": self.fingerprint,
+            "fingerprint": trace["fingerprint"],
             "config_hash": self.config_hash,
             "random_state": self.random_state,
             "versions": json.dumps(library_versions()),
@@ -88,27 +118,26 @@ class StageRun:
             "measures": json.dumps(measures or {}),
             "seconds": seconds,
             "content_hash": content_hash,
+            "settings": json.dumps(trace["settings"]),
         }
 
 
-def stage_run(config: "Config", stage: str, inputs: dict[str, str | int]) -> StageRun:
-    """The identity of `stage` under `config` on `inputs`."""
-    return StageRun(
-        run_id=config.run_id,
-        stage=stage,
-        config_hash=config.hash(*STAGE_SECTIONS[stage]),
-        random_state=config.run.random_state,
-        inputs=inputs,
-    )
+def trace_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The trace that a row of `runs` has."""
+    return {"fingerprint": row["fingerprint"], "settings": json.loads(row.get("settings") or "null")}
 
 
-def fingerprint_of(metadata: str | None) -> str | None:
-    """The fingerprint in a commit's user metadata, or None where the commit is not one of ours."""
+def note_of(metadata: str | None) -> dict[str, Any]:
+    """What a commit's user metadata says of the stage run that made it; nothing where the commit is not one of ours."""
     try:
-        found = json.loads(metadata or "")["fingerprint"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return str(found)
+        found = json.loads(metadata or "")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and "fingerprint" in found else {}
+
+
+def _digest(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def library_versions() -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from tests.spark.conf import spark_conf
 
 from raresmith.config import Config, parse_config
 from raresmith.errors import DataError
@@ -16,9 +17,10 @@ from raresmith.spark.prepare.rules import passed
 from raresmith.spark.prepare.source import is_unreadable, read_source
 from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.stages.context import Context
-from raresmith.spark.stages.passed import passed_rows
+from raresmith.spark.stages.passed import passed_rows, prepared_source
 from raresmith.spark.tables import table_version
 from raresmith.tables.row_counts import told_reasons
+from raresmith.tables.stage_report import StageReport
 
 
 def config(folder: Path, **sections: Any) -> Config:
@@ -61,10 +63,14 @@ def test_evaluate_is_done_again_where_the_raw_rows_of_its_cards_changed(spark: S
 
     rows(spark, 300, 301).write.mode("append").parquet(str(folder / "raw"))
     assert SPARK_STAGES["evaluate"](spark, without).unchanged
+    with pytest.raises(DataError, match="raw is not what prepare read: its files have other names"):
+        SPARK_STAGES["evaluate"](spark, by_card)
+    SPARK_STAGES["prepare"](spark, by_card)
     assert not SPARK_STAGES["evaluate"](spark, by_card).unchanged
     assert SPARK_STAGES["evaluate"](spark, by_card).unchanged
     (note,) = Context(spark=spark, config=by_card).read("runs").where("stage = 'evaluate'").collect()
-    assert set(json.loads(note["inputs"])) == {"features", "source", "prepare"}
+    assert set(json.loads(note["inputs"])) == {"features", "source"}
+    assert {"evaluate.entity", "source.timestamp", "source.key"} < set(json.loads(note["settings"]))
 
 
 def test_rows_that_passed_are_those_of_prepare_whether_they_are_judged_again_or_not(
@@ -73,7 +79,8 @@ def test_rows_that_passed_are_those_of_prepare_whether_they_are_judged_again_or_
     settings = config(folder)
 
     def found() -> DataFrame:
-        return passed_rows(Context(spark=spark, config=settings))
+        ctx = Context(spark=spark, config=settings)
+        return passed_rows(ctx, prepared_source(ctx))
 
     def same_as_judged() -> bool:
         judged = passed(read_source(spark, settings.source), settings)
@@ -82,14 +89,16 @@ def test_rows_that_passed_are_those_of_prepare_whether_they_are_judged_again_or_
     def is_judged() -> bool:
         return "coalesce" in found()._jdf.queryExecution().analyzed().toString()
 
-    assert is_judged()  # prepare has not said anything yet
+    with pytest.raises(DataError, match="prepare of the run r is not done; run prepare first"):
+        found()
     SPARK_STAGES["prepare"](spark, settings)
     assert not is_judged() and same_as_judged()
     # The same row again, and one without a class: prepare sets both aside.
     rows(spark, 7, 9).withColumn("y", F.when(F.col("id") == 7, F.col("y"))).write.mode("append").parquet(
         str(folder / "raw")
     )
-    assert is_judged()  # it is another table than prepare saw
+    with pytest.raises(DataError, match="raw is not what prepare read"):
+        found()
     report = SPARK_STAGES["prepare"](spark, settings)
     assert report.rows["quarantine"] == 2
     assert is_judged() and same_as_judged()
@@ -114,8 +123,9 @@ def test_a_file_that_proves_broken_while_it_is_read_is_named(spark: SparkSession
     with pytest.raises(DataError, match=r"raw cannot be read as parquet: \[FAILED_READ_FILE") as refused:
         SPARK_STAGES["prepare"](spark, config(folder))
     context = refused.value.__context__
-    assert isinstance(context, Exception) and is_unreadable(context)
-    assert not is_unreadable(ValueError("FAILED_READ_FILE"))
+    assert isinstance(context, Exception) and is_unreadable(context, config(folder))
+    assert not is_unreadable(ValueError("FAILED_READ_FILE"), config(folder))
+    assert not is_unreadable(context, config(folder, run={"name": "r", "warehouse": str(folder / "raw")}))
 
 
 def test_a_stage_whose_note_was_lost_is_noted_and_not_done_again(spark: SparkSession, folder: Path) -> None:
@@ -131,3 +141,49 @@ def test_a_stage_whose_note_was_lost_is_noted_and_not_done_again(spark: SparkSes
     assert SPARK_STAGES["prepare"](spark, settings).rows == {"features": 300}
     assert noted() == before and table_version(spark, ctx.location("features")) == version
     assert SPARK_STAGES["prepare"](spark, settings).unchanged
+
+
+def test_another_positive_class_makes_the_features_again(spark: SparkSession, folder: Path) -> None:
+    settings = config(folder, evaluate={"positive": "1"})
+    ctx = Context(spark=spark, config=settings)
+    SPARK_STAGES["prepare"](spark, settings)
+    assert SPARK_STAGES["prepare"](spark, settings).unchanged
+    assert ctx.encoder().label.positive == "1"
+    other = config(folder, evaluate={"positive": "0"})
+    assert not SPARK_STAGES["prepare"](spark, other).unchanged
+    assert ctx.encoder().label.positive == "0"
+    assert SPARK_STAGES["prepare"](spark, other).unchanged
+
+
+@pytest.mark.parametrize("format", ["parquet", "delta"])
+def test_a_source_that_went_on_is_read_as_prepare_read_it_or_refused(
+    spark: SparkSession, tmp_path: Path, format: str
+) -> None:
+    raw, augmented = str(tmp_path / "raw"), str(tmp_path / "warehouse" / "augmented")
+    rows(spark, 0, 300).coalesce(1).write.format(format).save(raw)
+    of_source = {"path": raw, "label": "y", "key": ["id"], "format": format, "ignore": ["card", "at"]}
+
+    def publish(originals: str) -> StageReport:
+        settings = config(tmp_path, source=of_source, publish={"source": "smote", "originals": originals})
+        return SPARK_STAGES["publish"](spark, settings)
+
+    for stage in ("prepare", "oversample"):
+        SPARK_STAGES[stage](spark, config(tmp_path, source=of_source))
+    # A row more, and then all anew; where prepare read files, publish would find other rows than the made ones' bases.
+    rows(spark, 300, 301).write.format(format).mode("append").save(raw)
+    if format == "parquet":
+        with pytest.raises(DataError, match="raw is not what prepare read: its files have other names, sizes or times"):
+            publish("all")
+        assert not Path(augmented).exists()
+        return
+    assert publish("all").rows["original"] == 300
+    assert publish("all").unchanged
+    rows(spark, 0, 400).write.format("delta").mode("overwrite").save(raw)
+    assert 0 < publish("train").rows["original"] < 300
+    version = table_version(spark, augmented)
+    with spark_conf(spark, {"spark.databricks.delta.retentionDurationCheck.enabled": "false"}):
+        DeltaTable.forPath(spark, raw).vacuum(0)
+    with pytest.raises(DataError, match=r"raw is not there any more as prepare read it: .*; run prepare again"):
+        publish("none")
+    assert table_version(spark, augmented) == version
+    assert SPARK_STAGES["prepare"](spark, config(tmp_path, source=of_source)).rows == {"features": 400, "quarantine": 0}

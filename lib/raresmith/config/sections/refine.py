@@ -9,9 +9,6 @@ from raresmith.config.parameters import Choice
 from raresmith.config.section import Finite, Natural, Positive, Section
 from raresmith.errors import ConfigError
 
-HOW_STARTED = ("nproc_per_node", "max_restarts")
-"""Of `[refine]`, what no row depends on: fewer processes go on where more of them stopped."""
-
 
 class PrivacyConfig(Section):
     """`[refine.privacy]`: training that is differentially private for each train row (docs/models.md)."""

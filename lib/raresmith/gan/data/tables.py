@@ -16,7 +16,7 @@ from raresmith.errors import DataError
 from raresmith.gan.folder import open_folder
 from raresmith.tables import contracts
 from raresmith.tables.contracts import Table
-from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, fingerprint_of, stage_run
+from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, note_of, trace_of
 
 if TYPE_CHECKING:
     from raresmith.config import Config
@@ -68,28 +68,26 @@ def _newest_commit(table: DeltaTable, wanted: Callable[[dict[str, Any]], bool]) 
     return None
 
 
-def newest_fingerprint(path: str) -> str | None:
-    """Fingerprint of the stage run that wrote the rows at `path`, or None."""
-    return _newest_note(path).get("fingerprint")
-
-
-def newest_notes(path: str) -> dict[str, Any]:
-    """The notes that the newest stage run left in the commit of its rows at `path`."""
-    return dict(_newest_note(path).get("notes", {}))
-
-
-def _newest_note(path: str) -> dict[str, Any]:
+def newest_note(path: str) -> dict[str, Any]:
+    """What the newest stage run left in the commit of its rows at `path`; or nothing."""
     try:
         table = DeltaTable(path)
     except TableNotFoundError:
         return {}
-    found = _newest_commit(table, lambda commit: fingerprint_of(commit.get("userMetadata")) is not None)
-    return dict(json.loads(found["userMetadata"])) if found else {}
+    found = _newest_commit(table, lambda commit: bool(note_of(commit.get("userMetadata"))))
+    return note_of(found["userMetadata"]) if found else {}
 
 
 def refine_run(config: "Config", features: int | None = None, synthetic: int | None = None) -> StageRun:
     """The identity of the stage on these versions of its tables, or on the newest."""
-    return stage_run(config, "refine", _versions(config, features, synthetic))
+    run = _run(config, _versions(config, features, synthetic))
+    # The model's card tells them all, and a checkpoint is gone on with under none but the same.
+    run.config.refine.document()
+    return run
+
+
+def _run(config: "Config", inputs: dict[str, str | int]) -> StageRun:
+    return StageRun(config=config.recording(), stage="refine", inputs=inputs)
 
 
 def _versions(config: "Config", features: int | None, synthetic: int | None) -> dict[str, str | int]:
@@ -114,7 +112,9 @@ def generate_run(config: "Config", features: int | None = None, synthetic: int |
         raise DataError(f"there is no model in {folder}; run refine without --only-generate first") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"the model in {folder} is damaged ({error!r}); run refine without --only-generate") from None
-    return stage_run(config, "refine", {"model": digest, **_versions(config, features, synthetic)})
+    run = _run(config, {"model": digest, **_versions(config, features, synthetic)})
+    run.config.count_as_read(["refine.device"])  # on which the ranks were started
+    return run
 
 
 def query(table: DeltaTable, sql: str) -> pa.RecordBatchReader:
@@ -238,7 +238,7 @@ def write_table(
             writer_properties=WriterProperties(max_row_group_size=_ROW_GROUP),
         )
     except CommitFailedError:
-        if newest_fingerprint(path) != run.fingerprint:
+        if not run.made(newest_note(path)):
             raise
     table = DeltaTable(path)
     found = query(table, f"SELECT count(*) AS n FROM t WHERE {predicate or 'true'}").read_all()["n"][0].as_py()
@@ -275,7 +275,7 @@ def note_run(
         location(config, "runs"),
         note.to_reader(),
         run,
-        predicate=f"run_id = '{run.run_id}' AND stage = '{run.stage}'",
+        predicate=_of(run),
     )
 
 
@@ -285,9 +285,13 @@ def recorded(config: "Config", run: StageRun) -> dict[str, Any] | None:
         table = DeltaTable(location(config, "runs"))
     except TableNotFoundError:
         return None
-    condition = f"run_id = '{run.run_id}' AND stage = '{run.stage}' AND fingerprint = '{run.fingerprint}'"
-    found = query(table, f"SELECT * FROM t WHERE {condition}").read_all().to_pylist()
-    return found[0] if found else None
+    found = query(table, f"SELECT * FROM t WHERE {_of(run)}").read_all().to_pylist()
+    return found[0] if found and run.made(trace_of(found[0])) else None
+
+
+def _of(run: StageRun) -> str:
+    """The condition of the row of `runs` that is kept of the stage."""
+    return f"run_id = '{run.run_id}' AND stage = '{run.stage}'"
 
 
 def _created(contract: Table, path: str) -> DeltaTable:

@@ -42,7 +42,7 @@ def write_refined(stage: Stage, model: Model, called: str, *, private: bool) -> 
     # Blocks are cut from the index of all synthetic rows, so that any number of ranks makes the same ones.
     of_ranks = [pieces(len(index), rank, ranks.world_size) for rank in range(ranks.world_size)]
     mine = of_ranks[ranks.rank]
-    stem = run.fingerprint[:8]  # another run of the same name may be under way
+    stem = stage.begun[:8]  # another run of the same name may be under way
     read = read_pieces(start, index, [(low, high) for low, high, _ in mine], model.representation)
     for (_, _, name), (rows, row_ids) in zip(mine, read, strict=True):
         rows = replace(rows, classes=places[rows.classes]).to(ranks.device)

@@ -17,7 +17,7 @@ MEASURED = ("model", "step", "kept", "loss_names", "losses", "look_names", "look
 
 def is_done(config: Config, run: StageRun) -> bool:
     """Whether the newest rows of `refined` were made by an equal run."""
-    return tables.newest_fingerprint(tables.location(config, "refined")) == run.fingerprint
+    return run.made(tables.newest_note(tables.location(config, "refined")))
 
 
 def is_finished(config: Config, run: StageRun) -> bool:
@@ -40,7 +40,7 @@ def report(config: Config, run: StageRun, *, unchanged: bool = False) -> StageRe
     note = tables.recorded(config, run)
     assert note is not None
     rows = json.loads(note["row_counts"])
-    said = tables.newest_notes(tables.location(config, "refined"))
+    said = tables.newest_note(tables.location(config, "refined")).get("notes", {})
     if rows["refined"] == 0:
         words = "synthetic holds no rows, so there was nothing to refine"
     else:

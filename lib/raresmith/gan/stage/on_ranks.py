@@ -28,11 +28,20 @@ from raresmith.tables.stage_run import StageRun
 class Stage:
     """The stage as one rank sees it; what it reads is read when it is first asked for."""
 
-    config: Config
     ranks: Ranks
     run: StageRun
     started: float
     """By time.monotonic()."""
+    begun: str = dataclasses.field(init=False)
+    """The run's fingerprint as it begins, before any rank has read more of the configuration than the others."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "begun", self.run.fingerprint)
+
+    @property
+    def config(self) -> Config:
+        """The configuration, which notes what the stage reads of it."""
+        return self.run.config
 
     @classmethod
     def begin(cls, config: Config, ranks: Ranks, identity: Callable[..., StageRun]) -> Self:
@@ -40,7 +49,7 @@ class Stage:
         started = time.monotonic()
         found = identity(config).inputs if ranks.is_main else {"features": 0, "synthetic": 0}
         versions = torch.tensor([found["features"], found["synthetic"]], device=ranks.device)
-        return cls(config, ranks, identity(config, *ranks.broadcast(versions).tolist()), started)
+        return cls(ranks, identity(config, *ranks.broadcast(versions).tolist()), started)
 
     def done_before(self) -> StageReport | None:
         """The report, if the rows are there already."""
@@ -60,6 +69,7 @@ class Stage:
         return ledger.report(self.config, self.run)
 
     def _note(self) -> None:
+        self.run.goes_on_from(tables.newest_note(tables.location(self.config, "refined")))
         refined = tables.read_table(tables.location(self.config, "refined"))
         ledger.note_done(self.config, self.run, content_hash(tables.query(refined, "SELECT * FROM t")), self.started)
 

@@ -9,7 +9,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
 
-from raresmith.config import SourceConfig
+from raresmith.config import Config, SourceConfig
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import col
 from raresmith.spark.files import exists, files_below
@@ -19,30 +19,43 @@ MALFORMED = "_malformed_record"
 """Column that holds the text of a CSV line that does not fit source.schema."""
 
 
-def read_source(spark: SparkSession, config: SourceConfig) -> DataFrame:
+def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -> DataFrame:
     """The raw table; for CSV with a schema also the column `MALFORMED`.
+
+    Parameters
+    ----------
+    identity
+        What `source_identity` said: a Delta table is read as it was then, and other files must be the same still.
 
     Raises
     ------
     ConfigError
         If there is nothing at source.path, or source.schema is no DDL.
     DataError
-        If it cannot be read as source.format, or its columns are not those of source.schema.
+        If it cannot be read as source.format, or its columns are not those of source.schema; if the table of `identity`
+        is not to be had any more.
     """
-    if not exists(spark, config.path):
-        raise ConfigError(
-            f"there is no table at source.path = {config.path}; set the path, or RARESMITH_DATA where it uses it"
-        )
+    _check_exists(spark, config)
     wished = _wished_schema(spark, config)
+    version = _version_in(identity, config) if identity else None
     try:
-        if config.format == "delta":
+        if version is not None:
+            df = spark.read.format("delta").option("versionAsOf", version).load(config.path)
+        elif config.format == "delta":
             df = spark.read.format("delta").load(config.path)
         elif config.format == "parquet":
             df = spark.read.parquet(config.path)
         else:
             df = _read_csv(spark, config.path, wished)
     except (PySparkException, Py4JJavaError) as error:
+        if version is not None:
+            raise _lost(error, config) from None
         raise unreadable(error, config) from None
+    # After Spark has listed the files.
+    if identity and version is None and source_identity(spark, config) != identity:
+        raise DataError(
+            f"{config.path} is not what prepare read: its files have other names, sizes or times; run prepare again"
+        )
     columns = t.StructType([f for f in df.schema.fields if f.name != MALFORMED])
     _check_distinct(columns, config.path)
     if wished is not None:
@@ -53,15 +66,27 @@ def read_source(spark: SparkSession, config: SourceConfig) -> DataFrame:
 
 def unreadable(error: Exception, config: SourceConfig) -> DataError:
     """What to tell the user when Spark failed on the files of the raw table."""
+    if "FILE_NOT_EXIST" in _read_failure(error):
+        return _lost(error, config)
+    return DataError(f"{config.path} cannot be read as {config.format}: {_said(error)}")
+
+
+def _lost(error: Exception, config: SourceConfig) -> DataError:
+    return DataError(f"{config.path} is not there any more as prepare read it: {_said(error)}; run prepare again")
+
+
+def _said(error: Exception) -> str:
+    """The first line of what Spark says of it."""
     text = _read_failure(error)
     if not text:
         text = str(error.java_exception.getMessage()) if isinstance(error, Py4JJavaError) else str(error)
-    return DataError(f"{config.path} cannot be read as {config.format}: {text.strip().splitlines()[0]}")
+    return text.strip().splitlines()[0]
 
 
-def is_unreadable(error: Exception) -> bool:
-    """Whether Spark failed because a file is broken or of another format."""
-    return bool(_read_failure(error))
+def is_unreadable(error: Exception, config: Config) -> bool:
+    """Whether Spark failed because a file of the raw table is broken, of another format or gone."""
+    found = _read_failure(error)
+    return bool(found) and config.run.warehouse not in found
 
 
 def _read_failure(error: Exception) -> str:
@@ -73,6 +98,13 @@ def _read_failure(error: Exception) -> str:
             return str(cause.getMessage())
         cause = cause.getCause()
     return ""
+
+
+def _check_exists(spark: SparkSession, config: SourceConfig) -> None:
+    if not exists(spark, config.path):
+        raise ConfigError(
+            f"there is no table at source.path = {config.path}; set the path, or RARESMITH_DATA where it uses it"
+        )
 
 
 def _wished_schema(spark: SparkSession, config: SourceConfig) -> t.StructType | None:
@@ -140,7 +172,20 @@ def drift(found: t.StructType, wished: t.StructType, *, typed: bool = True) -> l
 
 def source_identity(spark: SparkSession, config: SourceConfig) -> str:
     """What changes when the raw table changes: its Delta version, or a hash of its files' names, sizes and times."""
+    _check_exists(spark, config)
     if config.format == "delta":
-        return f"{config.path}@{current_version(spark, config.path)}"
+        try:
+            return f"{config.path}@{current_version(spark, config.path)}"
+        except (PySparkException, Py4JJavaError) as error:
+            raise unreadable(error, config) from None
     files = [tuple(file) for file in files_below(spark, config.path)]
     return hashlib.sha256(repr(files).encode()).hexdigest()[:16]
+
+
+def _version_in(identity: str, config: SourceConfig) -> int | None:
+    """The version that `identity` names of a Delta table; None of other files."""
+    path, _, version = identity.rpartition("@")
+    is_delta = config.format == "delta"
+    if path != (config.path if is_delta else ""):
+        raise DataError(f"source.path = {config.path} is not the table that prepare read; run prepare again")
+    return int(version) if is_delta else None

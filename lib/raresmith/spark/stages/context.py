@@ -1,10 +1,13 @@
 """What every stage of a run works with: the session, the configuration, and the tables of the warehouse."""
 
+import functools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -12,9 +15,10 @@ from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.spark import incremental, tables
-from raresmith.spark.prepare.source import source_identity
+from raresmith.spark.prepare.source import is_unreadable, unreadable
 from raresmith.tables.contracts import Table
-from raresmith.tables.stage_run import StageRun, stage_run
+from raresmith.tables.stage_report import StageReport
+from raresmith.tables.stage_run import StageRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,17 +27,19 @@ class Context:
 
     spark: SparkSession
     config: Config
+    """One that notes what the stage reads of it, made of the one that is given."""
+    unrecorded: Config = field(init=False)
+    """The one that is given, for checks that decide no row."""
     started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unrecorded", self.config)
+        object.__setattr__(self, "config", self.config.recording())
 
     @property
     def own(self) -> str:
         """SQL condition of the run's own rows, where they lie beside those of other runs; else ""."""
         return incremental.own_rows(self.config)
-
-    @cached_property
-    def source_identity(self) -> str:
-        """What changes when the raw table changes, as it was when the stage first asked."""
-        return source_identity(self.spark, self.config.source)
 
     def location(self, table: str) -> str:
         """Where the table called `table` lies."""
@@ -71,11 +77,8 @@ class Context:
 
     def run(self, stage: str, *read: str, **inputs: str | int) -> StageRun:
         """The identity of `stage` on the tables `read` as they are and on other `inputs`."""
-        return stage_run(self.config, stage, {**inputs, **{table: self._version(table) for table in read}})
-
-    def prepare_run(self) -> StageRun:
-        """The identity of prepare on the raw table as it is."""
-        return self.run("prepare", source=self.source_identity)
+        versions = {table: self._version(table) for table in read}
+        return StageRun(config=self.config, stage=stage, inputs={**inputs, **versions})
 
     def _version(self, table: str) -> str | int:
         """What changes when the rows of `table` that are read do: its version, or a hash of the days so far."""
@@ -89,3 +92,18 @@ class Context:
         if not self.config.run.incremental or not self.exists("features"):
             return None
         return self.read("features").where(F.col("run_id") != self.config.run_id)
+
+
+def stage(work: Callable[[Context], StageReport]) -> Callable[[SparkSession, Config], StageReport]:
+    """`work` as a stage of SPARK_STAGES: all that it is given of the configuration notes what it reads."""
+
+    @functools.wraps(work)
+    def begun(spark: SparkSession, config: Config) -> StageReport:
+        try:
+            return work(Context(spark=spark, config=config))
+        except (PySparkException, Py4JJavaError) as error:
+            if is_unreadable(error, config):  # a file that is broken or gone shows only when a task comes to it
+                raise unreadable(error, config.source) from None
+            raise
+
+    return begun

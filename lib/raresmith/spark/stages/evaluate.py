@@ -1,9 +1,8 @@
 """evaluate: features, synthetic, refined → metrics and the report."""
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.evaluation.verdict import Evaluation
 from raresmith.report.page import ReportData, render_report, write_report
@@ -13,40 +12,42 @@ from raresmith.spark.evaluate.evaluate import evaluate
 from raresmith.spark.evaluate.strategies import made_table
 from raresmith.spark.files import write_text
 from raresmith.spark.stages import ledger
-from raresmith.spark.stages.context import Context
-from raresmith.spark.stages.passed import passed_rows
+from raresmith.spark.stages.context import Context, stage
+from raresmith.spark.stages.passed import passed_rows, prepared_source
 from raresmith.tables import contracts
 from raresmith.tables.row_counts import told_reasons
 from raresmith.tables.stage_report import StageReport
 from raresmith.tables.stage_run import StageRun, library_versions
 
 
-def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
+@stage
+def evaluate_stage(ctx: Context) -> StageReport:
     """Judge the made rows on the test rows."""
-    ctx = Context(spark=spark, config=config)
-    made = {made_table(strategy) for strategy in config.evaluate.strategies} - {""}
-    names = sorted({"features", *made, *(["removed"] if config.oversample.removes else [])})
+    settings = ctx.config.evaluate
+    made = {made_table(strategy) for strategy in settings.strategies} - {""}
+    names = sorted({"features", *made, *(["removed"] if ctx.config.oversample.removes else [])})
     read = {name: ctx.read_so_far(name) for name in names}
-    run = ctx.run("evaluate", *names, **_raw_inputs(ctx))
-    page = f"{config.run.warehouse}/report/{run.run_id}.html"
+    raw = {"source": prepared_source(ctx)} if settings.entity and ctx.config.source.timestamp else {}
+    run = ctx.run("evaluate", *names, **raw)
+    page = f"{ctx.config.run.warehouse}/report/{run.run_id}.html"
     # The rows of other runs lie beside these, so the newest commit of metrics says nothing of this one.
     if note := ledger.recorded(ctx, run):
-        verdict = tables.newest_notes(spark, ctx.location("metrics"), run.run_id).get("verdict", "")
-        return ledger.unchanged(note, verdict=f"{verdict}\nReport: {page}")
+        said = tables.newest_note(ctx.spark, ctx.location("metrics"), run.run_id).get("notes", {})
+        return ledger.unchanged(note, verdict=f"{said.get('verdict', '')}\nReport: {page}")
     encoder = ctx.encoder()
     evaluation = evaluate(
         read["features"],
         read.get("synthetic"),
         read.get("refined"),
         encoder,
-        config.evaluate,
+        settings,
         run_id=run.run_id,
-        random_state=config.run.random_state,
+        random_state=run.random_state,
         removed=read.get("removed"),
-        cards=_cards(ctx) if _judges_cards(config) else None,
+        cards=_cards(ctx, raw["source"]) if raw else None,
     )
     contract = contracts.metrics()
-    rows = spark.createDataFrame(evaluation.metrics, tables.schema_of(contract))
+    rows = ctx.spark.createDataFrame(evaluation.metrics, tables.schema_of(contract))
     written = ctx.write(rows, contract, run, f"run_id = '{run.run_id}'", verdict=evaluation.verdict)
     # The page comes before the note that the stage is done, so that a crash between the two makes it again.
     _write_report(ctx, run, names, encoder, evaluation, page)
@@ -55,20 +56,9 @@ def evaluate_stage(spark: SparkSession, config: Config) -> StageReport:
     return ledger.finish(ctx, run, written, {"metrics": written.rows}, measures=measures, verdict=verdict)
 
 
-def _judges_cards(config: Config) -> bool:
-    return bool(config.evaluate.entity and config.source.timestamp)
-
-
-def _raw_inputs(ctx: Context) -> dict[str, str | int]:
-    """What decides the rows of the raw table that card precision reads."""
-    if not _judges_cards(ctx.config):
-        return {}
-    return {"source": ctx.source_identity, "prepare": ctx.config.hash("source", "split", "prepare")}
-
-
-def _cards(ctx: Context) -> DataFrame:
-    """row_id, entity and day of the raw rows, for card precision."""
-    return passed_rows(ctx).select(
+def _cards(ctx: Context, source: str) -> DataFrame:
+    """row_id, entity and day of the rows of the raw table `source`, for card precision."""
+    return passed_rows(ctx, source).select(
         col(ROW_ID).alias("row_id"),
         col(ctx.config.evaluate.entity).alias("entity"),
         F.to_date(col(ctx.config.source.timestamp)).alias("day"),

@@ -10,19 +10,27 @@ from raresmith.spark import tables
 from raresmith.spark.stages.context import Context
 from raresmith.tables import contracts
 from raresmith.tables.stage_report import StageReport
-from raresmith.tables.stage_run import StageRun
+from raresmith.tables.stage_run import StageRun, trace_of
 
 MAIN_TABLE = {"prepare": "features", "oversample": "synthetic", "evaluate": "metrics", "publish": "augmented"}
 """The table that a stage writes last: where it names a run, the others are there as well."""
 
 
-def recorded(ctx: Context, run: StageRun) -> dict[str, Any] | None:
-    """The note that `run` is done, its documents read; or None."""
+def noted(ctx: Context, stage: str) -> dict[str, Any] | None:
+    """The note that `stage` is done in this run, its documents read; or None. It may be of other inputs or settings."""
     if not ctx.exists("runs"):
         return None
-    same = (F.col("stage") == run.stage) & (F.col("fingerprint") == run.fingerprint)
-    row = ctx.read("runs").where((F.col("run_id") == run.run_id) & same).first()
-    return None if row is None else {**row.asDict(), "row_counts": json.loads(row["row_counts"])}
+    row = ctx.read("runs").where((F.col("run_id") == ctx.config.run_id) & (F.col("stage") == stage)).first()
+    if row is None:
+        return None
+    documents = {name: json.loads(row[name]) for name in ("inputs", "row_counts")}
+    return {**row.asDict(), **documents, **trace_of(row.asDict())}
+
+
+def recorded(ctx: Context, run: StageRun) -> dict[str, Any] | None:
+    """The note that `run` is done, or None."""
+    note = noted(ctx, run.stage)
+    return note if note is not None and run.made(note) else None
 
 
 def unchanged(note: dict[str, Any], verdict: str = "") -> StageReport:
@@ -41,13 +49,15 @@ def done(ctx: Context, run: StageRun) -> StageReport | None:
         if note is None or not ctx.exists(table):
             return None
         return unchanged(note) if tables.hash_of(ctx.spark, location, ctx.own) == note["content_hash"] else None
-    if tables.newest_fingerprint(ctx.spark, location) != run.fingerprint:
+    commit = tables.newest_note(ctx.spark, location)
+    if not run.made(commit):
         return None
     if note := recorded(ctx, run):
         return unchanged(note)
     # The process ended between the table's commit and the note of it: only the note is missing.
+    run.goes_on_from(commit)
     written = tables.read_back(ctx.spark, location, run)
-    measures = tables.newest_notes(ctx.spark, location).get("measures")
+    measures = commit.get("notes", {}).get("measures")
     return finish(ctx, run, written, {table: written.rows}, measures=measures)
 
 

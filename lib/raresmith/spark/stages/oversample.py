@@ -2,27 +2,26 @@
 
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config import Config
 from raresmith.errors import DataError
 from raresmith.spark.oversample.oversample import oversample
 from raresmith.spark.stages import ledger
-from raresmith.spark.stages.context import Context
+from raresmith.spark.stages.context import Context, stage
 from raresmith.tables import contracts
 from raresmith.tables.stage_report import StageReport
 
 
-def oversample_stage(spark: SparkSession, config: Config) -> StageReport:
+@stage
+def oversample_stage(ctx: Context) -> StageReport:
     """Make rows of the minority classes from the train rows."""
-    ctx = Context(spark=spark, config=config)
     features = ctx.read_so_far("features")
     run = ctx.run("oversample", "features")
     if report := ledger.done(ctx, run):
         return report
     encoder = ctx.encoder()
-    made = oversample(features, encoder, config.oversample, config.run.random_state, run.run_id, ctx.own)
+    made = oversample(features, encoder, ctx.config.oversample, run.random_state, run.run_id, ctx.own)
     rows = {}
     if made.removed is not None:
         rows["removed"] = ctx.write(made.removed, contracts.removed(encoder), run).rows

@@ -1,39 +1,39 @@
 """publish: raw table, synthetic and refined → augmented."""
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.config import Config
 from raresmith.spark import tables
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.evaluate.strategies import made_table
 from raresmith.spark.publish.publish import as_originals, raw_schema, valid_rows
 from raresmith.spark.stages import ledger
-from raresmith.spark.stages.context import Context
-from raresmith.spark.stages.passed import passed_rows
+from raresmith.spark.stages.context import Context, stage
+from raresmith.spark.stages.passed import passed_rows, prepared_source
 from raresmith.tables import contracts
 from raresmith.tables.row_counts import COPIES, TAKEN_OUT
 from raresmith.tables.stage_report import StageReport
-from raresmith.tables.stage_run import StageRun
 
 
-def publish_stage(spark: SparkSession, config: Config) -> StageReport:
+@stage
+def publish_stage(ctx: Context) -> StageReport:
     """Write original and made rows in the raw schema."""
-    ctx = Context(spark=spark, config=config)
-    origin = config.publish.source
+    origin = ctx.config.publish.source
     made = ctx.read_own(made_table(origin))
-    run = _run(ctx)
+    removed = ["removed"] if ctx.config.oversample.removes else []
+    source = prepared_source(ctx)
+    run = ctx.run("publish", made_table(origin), "features", *removed, source=source)
     if report := ledger.done(ctx, run):
         return report
     encoder = ctx.encoder()
     if origin == "refined":
         parents = ctx.read("synthetic").select(F.col("row_id").alias("synthetic_row_id"), "base_row_id")
         made = made.join(parents, "synthetic_row_id", "left")
-    features, passed = ctx.read("features"), passed_rows(ctx)
+    features, passed = ctx.read("features"), passed_rows(ctx, source)
     if ctx.own:
         # Without those that an earlier run had brought already.
         passed = _only(passed, features.where(ctx.own), "left_semi")
-    valid = valid_rows(made, passed, features, encoder, config)
+    valid = valid_rows(made, passed, features, encoder, ctx.config)
     originals, counts = _originals(ctx, passed, features)
     out = valid.rows
     if originals is not None:
@@ -47,13 +47,6 @@ def publish_stage(spark: SparkSession, config: Config) -> StageReport:
     copies = valid.n_made - sum(valid.left_out.values()) - by_origin.get(origin, 0)
     rows = {"augmented": written.rows, **by_origin, COPIES: copies, **valid.left_out, **counts}
     return ledger.finish(ctx, run, written, rows, measures=valid.measures, words=valid.words())
-
-
-def _run(ctx: Context) -> StageRun:
-    """The identity of the stage."""
-    removed = ["removed"] if ctx.config.oversample.removes else []
-    read = (made_table(ctx.config.publish.source), "features", *removed)
-    return ctx.run("publish", *read, source=ctx.source_identity)
 
 
 def _originals(ctx: Context, passed: DataFrame, features: DataFrame) -> tuple[DataFrame | None, dict[str, int]]:
