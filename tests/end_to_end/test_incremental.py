@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -197,6 +198,11 @@ def test_an_old_day_made_again_gives_the_rows_that_it_gave(
 def test_rows_that_come_again_on_another_day_are_set_aside(after_one_day: Series, spark: SparkSession) -> None:
     days = after_one_day
     before = days.of_days(DAYS[0])
+    # As a version noted them that had fewer keys; those cannot be set back.
+    (encoder,) = days.table("encoder").collect()
+    settings = {key: value for key, value in json.loads(encoder["settings"]).items() if key != "prepare.on_nan"}
+    fitted = DeltaTable.forPath(spark, str(days.folder / "warehouse" / "encoder"))
+    fitted.update(set={"settings": F.lit(json.dumps(settings))})
     again = days.raw(DAYS[0]).where("id < 30")
     corrected = days.raw(DAYS[0]).where("id = 30").withColumn("amount", F.lit(99.5))
     days.bring(DAYS[1], transactions(spark, 1000).union(again).union(corrected))

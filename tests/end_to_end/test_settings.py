@@ -23,6 +23,7 @@ EXPECTED = {
     "source": {
         "prepare evaluate publish": "path label format schema timestamp ignore",
         "prepare refine evaluate publish": "key",
+        "prepare": "label_delay_days",
     },
     "split": {"prepare": "strategy fractions entity train validation test delay_days known_entity"},
     "prepare": {

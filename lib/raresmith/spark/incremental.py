@@ -80,8 +80,9 @@ def kept_encoder(spark: SparkSession, config: Config, raw: t.StructType) -> Enco
     if row["run_id"] == config.run_id and not _has_other_runs(spark, config):
         return None
     fitted, asked = json.loads(row["settings"]), settings(config)
-    if differing := [name for name in asked if asked[name] != fitted.get(name)]:
-        changes = "; ".join(f"{name} was {fitted.get(name)!r} and is {asked[name]!r}" for name in differing)
+    # A key that the version which fitted it did not have yet cannot be set back.
+    if differing := [name for name in asked if name in fitted and asked[name] != fitted[name]]:
+        changes = "; ".join(f"{name} was {fitted[name]!r} and is {asked[name]!r}" for name in differing)
         raise ConfigError(
             f"the encoder in {config.run.warehouse} was fitted by the run {row['run_id']} under other settings: "
             f"{changes}; set them back or take another run.warehouse"
