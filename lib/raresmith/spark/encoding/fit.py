@@ -25,7 +25,7 @@ from raresmith.encoding.encoder import (
 from raresmith.encoding.names import RESERVED, safe_names
 from raresmith.errors import DataError
 from raresmith.spark.columns import ROW_ID, col
-from raresmith.spark.encoding.numbers import INSTANTS, INTEGERS, Numbers, learnt
+from raresmith.spark.encoding.numbers import INSTANTS, INTEGERS, Numbers, finest_step, learnt
 
 FLOAT_STEPS = 2**21
 """Steps of a whole column's reach that 32-bit floats hold, so that four times the train range stays exact."""
@@ -196,7 +196,9 @@ def _rounded(value: float, unit: float) -> float:
 
 
 def _numeric_feature(c: Numbers, name: str, null_indicator: str, sample: np.ndarray | None) -> NumericFeature:
-    low, high, step = c.low, c.high, c.step
+    low, high = c.low, c.high
+    # A mean need not lie where all values do, for it stands in for a null alone.
+    step = finest_step(c.kind) or c.step
     deviation = float(f"{c.deviation:.7g}")
     if not math.isfinite(deviation) or not math.isfinite(c.mean):
         raise DataError(

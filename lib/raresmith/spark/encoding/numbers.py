@@ -169,12 +169,15 @@ def _on_grids(train: DataFrame, columns: Sequence[Numbers]) -> tuple[list[Number
         aggregates[f"{i} far"] = F.count_if(c.magnitude > c.size / FAR)
     first = train.agg(*[column.alias(name) for name, column in aggregates.items()]).first() if aggregates else None
     row = first.asDict() if first else {}
-    steps = [[*(step for step, _ in of_column), _finest(c.kind)] for c, of_column in zip(columns, grids, strict=True)]
+    steps = [
+        [*(step for step, _ in of_column), finest_step(c.kind)] for c, of_column in zip(columns, grids, strict=True)
+    ]
     found = [replace(c, step=steps[i][row.get(f"{i} grid", -1)]) for i, c in enumerate(columns)]
     return found, [c for i, c in enumerate(suspects) if row[f"{i} far"] <= c.count // FAR_SHARE]
 
 
-def _finest(kind: t.DataType) -> float:
+def finest_step(kind: t.DataType) -> float:
+    """The grid that all values of a type lie on, or 0."""
     if isinstance(kind, FLOATS):
         return 0.0
     return float(power_of_ten(-kind.scale)) if isinstance(kind, t.DecimalType) else 1.0
