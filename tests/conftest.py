@@ -42,11 +42,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         conf={
             "spark.ui.enabled": "false",
             "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark-warehouse")),
-            # Thousands of small jobs: Java's second compiler costs more than it gains. Without it Java keeps 48 MB of
-            # machine code, which the tests fill, and what it drops to make room it must compile again.
-            "spark.driver.extraJavaOptions": (
-                f"{COMPILE_ALL} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
-            ),
+            # The tests go through Spark's planner thousands of times, which pays for Java's second compiler. Together
+            # they fill the usual memory for machine code, and what Java drops to make room it must compile again.
+            "spark.driver.extraJavaOptions": f"{COMPILE_ALL} -XX:ReservedCodeCacheSize=384m -XX:+UseSerialGC",
         },
     )
     # One process after the other fetches Delta's jars: Ivy's cache has no lock.
