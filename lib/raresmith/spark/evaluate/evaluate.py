@@ -51,10 +51,9 @@ def evaluate(
 ) -> Evaluation:
     """The figures of a model for each classifier, strategy, seed and class that is judged, and the verdict.
 
-    Judged are the positive class and every other that the made rows are of, each against all others.
-
-    Models see train and made rows; thresholds are the best for F1 on the validation rows; the test rows are scored
-    once by each model. No figure depends on how the tables are partitioned.
+    Judged are the positive class and every other that the made rows are of, each against all others. Models see train
+    and made rows; thresholds are the best for F1 on the validation rows; the test rows are scored once by each model.
+    No figure depends on how the tables are partitioned.
 
     Parameters
     ----------
@@ -85,8 +84,7 @@ def evaluate(
     trials = _trials(_scored(features, encoder, vectors, models), models, encoder, cards, config.top_k)
     settings = Settings(
         run_id=run_id, n_resamples=config.bootstrap, top_k=config.top_k, random_state=random_state,
-        is_binary=len(classes) == 2 and len(judged) == 1,
-    )  # fmt: skip
+        is_binary=len(classes) == 2 and len(judged) == 1)  # fmt: skip
     metrics, judgements = judge(trials, [_judge(of) for of in classifiers.values()], settings)
     origins = {"real": real, **{of.name: made[of.made_table] for of in strategies if of.adds_made_rows}}
     return Evaluation(
