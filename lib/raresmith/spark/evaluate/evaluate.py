@@ -68,8 +68,7 @@ def evaluate(
     DataError
         If a strategy's table is missing, or a split has no positive or no negative rows.
     """
-    strategies = [strategy_of(name) for name in config.strategies]
-    classifiers = configured(config)
+    strategies, classifiers = [strategy_of(name) for name in config.strategies], configured(config)
     made = _made_tables(strategies, synthetic, refined)
     positive, classes = _positive_label(config, encoder), encoder.label.classes
     class_rows = _class_rows(features, made if removed is None else {**made, "removed": removed})
