@@ -43,6 +43,7 @@ def label_mistakes(
         if (key := _of_labels(window, source)) and (why := too_early(window.delay_days, days)):
             yield ConfigError(f"prepare.windows.{key} of {window.entity} {why}")
     told = {
+        "source.key": source.key,
         "prepare.features": prepare.features,
         "prepare.windows.entity": [window.entity for window in prepare.windows],
         "split.entity": [split.entity],

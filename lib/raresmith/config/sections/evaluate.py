@@ -26,7 +26,7 @@ class EvaluateConfig(Section):
     seeds: tuple[int, ...] = (0,)
     """One model per classifier, strategy and seed."""
     positive: str = ""
-    """Class whose detection is judged; empty takes the rarest of the train rows. Every other class that rows were made
+    """Class whose detection is judged; empty takes the rarest of the table. Every other class that rows were made
     of is judged beside it."""
     entity: str = ""
     """Raw column of the cards, for card precision and to see that a verdict does not rest on a few cards; with
