@@ -149,7 +149,7 @@ def judge(world: World, units: int, tables: int, resamples: int) -> dict[str, An
     for table in range(tables):
         classes = [counted(*of) for of in world.draw(units, generator)]
         drawn = [paired_differences(pairs, resamples, table, stream) for stream, (pairs, _) in enumerate(classes)]
-        draws = np.mean([of[: min(map(len, drawn))] for of in drawn], axis=0)
+        draws = np.mean([np.sort(of[: min(map(len, drawn))]) for of in drawn], axis=0)  # as evaluate takes them
         value = float(np.mean([difference(counts) for _, counts in classes]))
         for name, interval in METHODS.items():
             low, high = interval(value, draws, units)

@@ -160,6 +160,10 @@ def test_every_shipped_configuration_loads(name: str) -> None:
         ),
         ({"prepare": {"features": ["x", "y"]}}, r"prepare.features names the label 'y', which is the answer"),
         ({"split": {"strategy": "entity", "entity": "y"}}, r"split.entity names the label 'y', which is the answer"),
+        (
+            {"spark": {"conf": {"spark.sql.session.timeZone": "Europe/Berlin"}}},
+            r"spark.conf sets 'spark.sql.session.timeZone', which is UTC in every run",
+        ),
         ({"source": {**MINIMAL["source"], "key": ["y"]}}, r"source.key names the label 'y', which is the answer"),
         ({"split": {**WEEKS, "known_entity": "y"}}, r"split.known_entity names the label 'y'"),
         ({"evaluate": {"entity": "y"}}, r"evaluate.entity names the label 'y', which is the answer"),

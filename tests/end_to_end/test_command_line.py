@@ -72,7 +72,7 @@ def said(capfd: pytest.CaptureFixture[str]) -> list[str]:
         (
             "1 Origin ; int(id = 0) y",
             "",
-            "has the columns ['Origin'], which the tables quarantine and augmented add to",
+            "has columns whose names are taken: 'Origin' (quarantine and augmented add one)",
         ),
         ("array(id) x ; int(id = 0) y", "", "column 'x' is of type array<bigint>, which cannot be a feature"),
     ],

@@ -106,26 +106,26 @@ def series(spark: SparkSession, tmp_path: Path) -> Callable[..., Series]:
 
 @pytest.fixture(scope="module")
 def first_day(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Series, str]:
-    """The first day, done by the command line, and what that said."""
-    day = Series(spark, tmp_path_factory.mktemp("first") / "days")
-    day.bring(DAYS[0])
+    """The first day, done by the command line, and what that said; a copy of its folder lies beside it."""
+    days = Series(spark, tmp_path_factory.mktemp("first") / "days")
+    days.bring(DAYS[0])
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        assert main(["run", str(day.path), "--logical-date", DAYS[0]]) == 0
-    return day, out.getvalue()
+        assert main(["run", str(days.path), "--logical-date", DAYS[0]]) == 0
+    shutil.copytree(days.folder, days.folder.with_name("after one day"))
+    return days, out.getvalue()
 
 
 @pytest.fixture
 def after_one_day(first_day: tuple[Series, str], spark: SparkSession, tmp_path: Path) -> Series:
     """The first day, done; to go on with."""
-    return Series(spark, shutil.copytree(first_day[0].folder, tmp_path / "copy"))
+    folder = first_day[0].folder.with_name("after one day")
+    return Series(spark, shutil.copytree(folder, tmp_path / "copy"))
 
 
 @pytest.fixture(scope="module")
-def three_days(
-    first_day: tuple[Series, str], spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Series, list[Days]]:
+def three_days(first_day: tuple[Series, str]) -> tuple[Series, list[Days]]:
     """Three days one after the other, and the rows of each day as they were when it was done."""
-    days = Series(spark, shutil.copytree(first_day[0].folder, tmp_path_factory.mktemp("three") / "days"))
+    days, _ = first_day
     seen = [days.of_days(DAYS[0])]
     for day, stages in zip(DAYS[1:], (STAGES, JUDGED), strict=True):
         days.bring(day)

@@ -173,11 +173,13 @@ def _means(by_class: Sequence[_Figures]) -> _Figures:
         if key[1] in _OF_ONE_CLASS:
             continue
         found = [figures[key] for figures in by_class]
-        # A resample without rows of a class is left out, so one class may have fewer; they are drawn apart anyway.
+        # A resample without rows of a class is left out, so one class may have fewer. The classes are judged on the
+        # same rows, so their figures hang together, and nobody knows how: sorted, they rise and fall as one, which is
+        # the widest that their mean can be.
         shortest = min(len(of.draws) for of in found)
         means[key] = _Figure(
             value=float(np.mean([of.value for of in found])),
-            draws=np.mean([of.draws[:shortest] for of in found], axis=0),
+            draws=np.mean([np.sort(of.draws[:shortest]) for of in found], axis=0),
             fewest=min(of.fewest for of in found),
         )
     return means

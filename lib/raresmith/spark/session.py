@@ -11,6 +11,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from raresmith.config import SparkConfig
+from raresmith.config.sections.spark import OWN
 from raresmith.errors import ConfigError
 
 JAVA_HINT = (
@@ -54,7 +55,8 @@ COMPILE_ALL = "-XX:-DontCompileHugeMethods"
 def get_spark(name: str, config: SparkConfig) -> SparkSession:
     """The session that spark-submit started, or else a new one with Delta on `config.master`.
 
-    Under spark-submit the master, the memory and the packages are its business, and what it was told stands.
+    Under spark-submit the master, the memory and the packages are its business, and what it was told stands, but for
+    what rows depend on.
     """
     # The port of the JVM that spark-submit started; PySpark starts one of its own without it.
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
@@ -78,10 +80,6 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
     settings = {
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        # Days, hours and windows of 24 hours must not depend on where the driver stands.
-        "spark.sql.session.timeZone": "UTC",
-        # Spark's default is INT96, which others read as nanoseconds: there is none before 1677 or after 2262.
-        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.shuffle.partitions": str(config.shuffle_partitions),
         # Delta's default of 50 tasks per table snapshot is for logs far larger than ours.
         "spark.databricks.delta.snapshotPartitions": "2",
@@ -101,7 +99,7 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         SparkContext._ensure_initialized()  # lets SparkConf see the options of spark-submit
         told = SparkConf()
         settings = {key: value for key, value in settings.items() if not told.contains(key)}
-    for key, value in settings.items():
+    for key, value in {**settings, **OWN}.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from raresmith.config import PrepareConfig
 from raresmith.encoding.encoder import Encoder, Label
+from raresmith.spark import columns
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.encoding.decode import decode
 from raresmith.spark.encoding.encode import encode
@@ -41,8 +42,9 @@ def numbered(df: DataFrame) -> DataFrame:
     return df.withColumn(ROW_ID, F.monotonically_increasing_id())
 
 
-def fitted(df: DataFrame, config: PrepareConfig) -> Encoder:
-    return fit_encoder(df, [f for f in df.schema.fields if f.name != ROW_ID], [], LABEL, df.schema, config)
+def fitted(df: DataFrame, config: PrepareConfig, label: str = "0") -> Encoder:
+    train = df.withColumn(columns.LABEL, F.expr(label))
+    return fit_encoder(train, [f for f in df.schema.fields if f.name != ROW_ID], [], LABEL, df.schema, config)
 
 
 def there_and_back(df: DataFrame, encoder: Encoder) -> list[tuple[dict[str, Any], dict[str, Any]]]:

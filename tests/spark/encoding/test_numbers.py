@@ -115,3 +115,14 @@ def test_values_out_of_all_proportion_are_learnt_as_the_end_of_the_others(spark:
     assert back.select("x").distinct().count() == 597
     again = fitted(df.repartition(7, F.rand(1)), PrepareConfig(normalise=normalise))  # type: ignore[arg-type]
     assert again == encoder
+
+
+def test_what_is_far_in_the_table_but_not_in_its_class_is_learnt(spark: SparkSession) -> None:
+    """A difference that is noise but where there is fraud."""
+    residual = "CASE WHEN id % 200 = 0 THEN 5D + id WHEN id % 3 = 0 THEN 0D ELSE id * 1e-14 END"
+    df = numbered(spark.range(1, 2001).selectExpr(f"{residual} x", f"IF(id = 7, 1e30D, {residual}) slip"))
+    encoder = fitted(df, PrepareConfig(), label="int(x >= 5)")
+    assert [f.outlier is None for f in numeric(encoder).values()] == [True, False]
+    assert numeric(encoder)["x"].high == numeric(encoder)["slip"].high == 2005
+    alike = fitted(df, PrepareConfig())
+    assert [f.outlier is None for f in numeric(alike).values()] == [False, False]

@@ -17,6 +17,7 @@ def test_test_rows_equal_to_a_train_row_to_a_hundredth_are_counted_once(spark: S
         ("test", 2, 1.0, 0.0, 3.0),  # of another category
         ("test", 0, 1.01, 0.0, 2.0),  # a hundredth away
         ("validation", 2, 1.0, 0.0, 2.0),
+        ("test", 0, 1e30, 0.0, 2.0),  # out of all proportion
     ]
     features = spark.createDataFrame(rows, "split string, label int, a float, b float, c float")
     assert near_duplicates(features, ENCODER, 2) == NearDuplicates(rows=2, positive=1)

@@ -93,6 +93,7 @@ def test_card_precision_equals_a_brute_force(spark: SparkSession, text: bool) ->
     assert found.keys() == {"score_0"} and found["score_0"].precision == pytest.approx(np.mean(shares))
     assert 0 < found["score_0"].precision < 1
     assert found["score_0"].n_positive == frame[frame.label == 1].entity.nunique() < frame.entity.nunique()
+    assert found["score_0"].n_rows == (frame.label == 1).sum()
 
 
 def test_rows_without_a_card_are_left_out(spark: SparkSession) -> None:
@@ -100,7 +101,6 @@ def test_rows_without_a_card_are_left_out(spark: SparkSession) -> None:
     scored = scored.selectExpr("*", "10 - of_1 AS of_0")
     columns = {"of_1": 1, "of_0": 0}
     cards = spark.createDataFrame([(1, "a", 1), (2, None, 1), (3, None, 1)], "row_id long, entity string, day int")
-    # No row of class 0 has a card, so they say nothing of how many there are.
-    found = {"of_1": CardFigures(precision=1.0, n_positive=1), "of_0": CardFigures(precision=0.0, n_positive=None)}
+    found = {"of_1": CardFigures(1.0, n_positive=1, n_rows=1), "of_0": CardFigures(0.0, n_positive=0, n_rows=0)}
     assert card_figures(scored, cards, columns, 1) == found
     assert card_figures(scored, cards.where("entity is null"), columns, 1) == {}

@@ -30,7 +30,7 @@ def config(delay_days: int = 0, entity: str = "card", **source: Any) -> Config:
 MEANS = ["amount", "copy", "loss", "refund", "decline", "noise", "same", "none"]
 
 
-def table(spark: SparkSession, classes: int = 2, rows: int = 60) -> DataFrame:
+def table(spark: SparkSession, classes: int = 2, rows: int = 120) -> DataFrame:
     """Rows of class 0 and, one in five or ten, of others."""
     label = "int(id % 5 = 0) + int(id % 10 = 0)" if classes == 3 else "int(id % 5 = 0)"
     return spark.range(rows).selectExpr(
@@ -60,6 +60,16 @@ def test_values_that_both_classes_have_and_a_single_class_tell_nothing(spark: Sp
     both = df.unionByName(df.withColumn(LABEL, 1 - df[LABEL]))
     for rows in (both, df.where(f"{LABEL} = 0"), df.limit(0)):
         assert label_columns(rows, KINDS, config()) == {"y"}
+
+
+def test_classes_are_told_apart_by_groups_and_by_enough_rows(spark: SparkSession) -> None:
+    df = spark.range(120).selectExpr(
+        f"int(id % 4) AS {LABEL}", "double(id) AS amount", "int(id % 4 > 1) AS copy", "id % 4 AS loss",
+        "0 AS refund", "1 AS decline", "2 AS noise", "1 AS same", "CAST(NULL AS double) AS none", "'c' AS card",
+    )  # fmt: skip
+    assert label_columns(df, KINDS, config(delay_days=1)) == {"y", "copy", "loss"}
+    few = df.where(f"{LABEL} = 0 OR amount = 119").withColumn("noise", df["amount"])
+    assert label_columns(few, KINDS, config()) == {"y"}
 
 
 def test_such_a_column_needs_the_delay_of_labels(spark: SparkSession) -> None:

@@ -1,10 +1,21 @@
 """`[spark]`: the session."""
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic import Field
 
 from raresmith.config.section import Positive, Section
+from raresmith.errors import ConfigError
+
+OWN = {
+    # Days, hours and windows of 24 hours must not depend on where the driver stands.
+    "spark.sql.session.timeZone": "UTC",
+    # Spark's own default holds no times before 1677 nor after 2262, and few other readers know it.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.ansi.enabled": "true",
+}
+"""Settings of the session that rows depend on, whoever opens it."""
 
 
 class SparkConfig(Section):
@@ -19,4 +30,11 @@ class SparkConfig(Section):
     shuffle_partitions: Positive = 8
     """Partitions after a shuffle, before adaptive execution joins small ones; at least 1."""
     conf: dict[str, str] = Field(default_factory=dict)
-    """Further Spark settings, such as the S3 endpoint."""
+    """Further Spark settings, such as the S3 endpoint; none that a row depends on."""
+
+    def mistakes(self) -> Iterator[ConfigError]:
+        """Settings that rows depend on."""
+        for key in sorted(OWN.keys() & self.conf.keys()):
+            yield ConfigError(
+                f"spark.conf sets {key!r}, which is {OWN[key]} in every run, for rows depend on it; leave it out"
+            )

@@ -1,6 +1,7 @@
 """What is learnt of number columns before they are scaled: ends, spread, grid, and values far beyond all others."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -9,13 +10,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.config import Normalisation
 from raresmith.encoding.encoder import exactly
-from raresmith.spark.columns import col
+from raresmith.spark.columns import LABEL, col
 from raresmith.spark.encoding.encode import as_number, counted, exact_number, power_of_ten, signed_log
 
 MOST_DECIMALS = 4
@@ -244,7 +245,8 @@ def _is_suspect(c: Numbers) -> bool:
 
 
 def _outliers(train: DataFrame, columns: Sequence[Numbers]) -> dict[str, float]:
-    """For columns with a gap of `FAR` in the sizes of their values, few of which lie above, the size that is too much.
+    """For columns with a gap of `FAR` in the sizes of their values, few of which lie above in each class, the size that
+    is too much: what is rare in the table but not within its class is what is looked for.
 
     Values are counted by powers of two, so that it is the same whatever their order.
     """
@@ -252,21 +254,31 @@ def _outliers(train: DataFrame, columns: Sequence[Numbers]) -> dict[str, float]:
         return {}
     sizes = [F.struct(F.lit(i).alias("column"), c.magnitude.alias("size")) for i, c in enumerate(columns)]
     scales = (
-        train.select(F.explode(F.array(*sizes)).alias("value"))
-        .select("value.column", "value.size")
-        .where("size > 0")
-        .groupBy("column", F.floor(F.log2("size")).alias("scale"))
+        train.select(LABEL, F.explode(F.array(*sizes)).alias("value"))
+        .select(LABEL, "value.column", "value.size")
+        .groupBy("column", LABEL, F.when(F.col("size") > 0, F.floor(F.log2("size"))).alias("scale"))
         .agg(F.count("size").alias("values"), F.min("size").alias("least"), F.max("size").alias("greatest"))
         .collect()
     )
-    found = {}
-    for i, c in enumerate(columns):
-        of_column = sorted((row for row in scales if row["column"] == i), key=lambda row: row["scale"])
-        beyond = 0
-        for below, above in reversed([*pairwise(of_column)]):
-            beyond += above["values"]
-            if beyond > c.count // FAR_SHARE:
-                break
-            if above["least"] > FAR * below["greatest"]:
-                found[c.name] = FAR * below["greatest"]
-    return found
+    limits = {c.name: _outlier([row for row in scales if row["column"] == i]) for i, c in enumerate(columns)}
+    return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def _outlier(scales: Sequence[Row]) -> float | None:
+    """The size that is too much for a column whose values are so many of each class and power of two."""
+    most: Counter[int] = Counter()
+    by_scale: dict[int, list[Row]] = {}
+    for row in scales:
+        most[row[LABEL]] += row["values"]
+        if row["scale"] is not None:
+            by_scale.setdefault(row["scale"], []).append(row)
+    limit, beyond = None, Counter[int]()
+    for below, above in reversed([*pairwise(sorted(by_scale))]):
+        beyond.update({row[LABEL]: row["values"] for row in by_scale[above]})
+        # One slip of the pen may fall into a class that has few rows.
+        if any(n > max(1, most[label] // FAR_SHARE) for label, n in beyond.items()):
+            break
+        greatest = max(row["greatest"] for row in by_scale[below])
+        if min(row["least"] for row in by_scale[above]) > FAR * greatest:
+            limit = FAR * greatest
+    return limit

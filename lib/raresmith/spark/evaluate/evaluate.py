@@ -238,7 +238,8 @@ def _trials(
             validation=counts[column, "validation"],
             test=counts[column, "test"],
             beside_baseline=pairs.get(column),
-            n_entities=of_cards.n_positive if of_cards else None,
+            # A row without a card is one by itself.
+            n_entities=counts[column, "test"].n_positive - of_cards.n_rows + of_cards.n_positive if of_cards else None,
             card_precision=of_cards.precision if of_cards else None,
         )
 

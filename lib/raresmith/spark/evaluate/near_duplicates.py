@@ -12,7 +12,8 @@ STEPS = 100
 
 def near_duplicates(features: DataFrame, encoder: Encoder, positive: int) -> NearDuplicates:
     """How many test rows have a train row whose every feature rounds to the same: one join of hashes."""
-    rounded = [F.rint(F.col(name) * STEPS).cast("bigint") for name in encoder.names]
+    # As floats, which hold any value, and with one zero.
+    rounded = [F.rint(F.col(name).cast("double") * STEPS) + F.lit(0.0) for name in encoder.names]
     hashed = features.select("split", "label", F.xxhash64(*rounded).alias("hash"))
     train = hashed.where(F.col("split") == "train").select("hash")
     near = hashed.where(F.col("split") == "test").join(train, "hash", "left_semi")

@@ -87,8 +87,10 @@ class CardFigures(NamedTuple):
 
     precision: float
     """Card precision."""
-    n_positive: int | None
-    """Cards with a row of the class; None where no row of it has a card."""
+    n_positive: int
+    """Cards with a row of the class."""
+    n_rows: int
+    """Rows of the class that have a card."""
 
 
 def card_figures(scored: DataFrame, cards: DataFrame, columns: Mapping[str, int], top_k: int) -> dict[str, CardFigures]:
@@ -101,7 +103,11 @@ def card_figures(scored: DataFrame, cards: DataFrame, columns: Mapping[str, int]
         scored.join(known.select("row_id", F.col("entity").cast("string").alias("entity"), "day"), "row_id")
         .select("day", "entity", F.explode(_cells(columns)).alias("cell"))
         .groupBy("cell.column", "day", "entity")
-        .agg(F.max("cell.score").alias("score"), F.max("cell.positive").alias("positive"))
+        .agg(
+            F.max("cell.score").alias("score"),
+            F.max("cell.positive").alias("positive"),
+            F.sum("cell.positive").alias("rows"),
+        )
         .persist()
     )
     # On the n-th day at most (n - 1) · top_k cards are known, so n · top_k cards are enough of it.
@@ -117,11 +123,12 @@ def card_figures(scored: DataFrame, cards: DataFrame, columns: Mapping[str, int]
         .select("column", numbers[F.col("day")].alias("day"), "entity", "score", "positive")
     )
     found = _collect(kept, ["column"])
-    with_positive = by_card.where("positive = 1").groupBy("column").agg(F.countDistinct("entity").alias("cards"))
-    n_positive = {row["column"]: row["cards"] for row in with_positive.collect()}
+    cards_of = F.count_distinct(F.when(F.col("positive") == 1, F.col("entity")))
+    counted = by_card.groupBy("column").agg(cards_of.alias("cards"), F.sum("rows").alias("rows"))
+    n_positive = {row["column"]: (row["cards"], row["rows"]) for row in counted.collect()}
     by_card.unpersist()
     return {
-        column: CardFigures(precision=card_precision(**rows, top_k=top_k), n_positive=n_positive.get(column))
+        column: CardFigures(card_precision(**rows, top_k=top_k), *n_positive[column])
         for (column,), rows in found.items()
     }
 

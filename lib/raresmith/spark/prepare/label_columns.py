@@ -1,6 +1,7 @@
 """Columns that tell the label: what windows make of them is computed from labels."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
@@ -10,6 +11,7 @@ from raresmith.config import Config
 from raresmith.config.label_delay import too_early
 from raresmith.encoding.encoder import Label
 from raresmith.errors import ConfigError
+from raresmith.evaluation.intervals import LEAST
 from raresmith.spark.columns import LABEL, col
 from raresmith.spark.encoding.encode import as_number
 from raresmith.spark.tables import hashable
@@ -21,8 +23,8 @@ Range = tuple[float, float] | None
 def label_columns(train: DataFrame, label: Label, config: Config) -> set[str]:
     """The columns of `prepare.windows.mean` that tell the classes apart, after one aggregation of a line a class.
 
-    A column does so where one class has values of a range that no other shares: a copy of the label, the amount of a
-    chargeback, a time that only frauds have. A test row has no say in it.
+    A column does so where a value divides the classes: a copy of the label, the amount of a chargeback, a time that
+    only frauds have. A test row has no say in it.
 
     Raises
     ------
@@ -51,11 +53,13 @@ def label_columns(train: DataFrame, label: Label, config: Config) -> set[str]:
 
 
 def _ranges(train: DataFrame, fields: Sequence[t.StructField]) -> dict[int, dict[str, Range]]:
-    """The range of each column by class, that of the most rows first."""
+    """The range of each column by class, that of the most rows first; of classes that are too small to tell anything,
+    none."""
     values = {f.name: _value(f) for f in fields}
     ends = [end(value) for value in values.values() for end in (F.min, F.max)]
     counted = train.groupBy(col(LABEL)).agg(F.count(F.lit(1)).alias("rows"), *ends).collect()
-    found = sorted(counted, key=lambda row: (-row["rows"], row[LABEL]))
+    enough = [row for row in counted if row["rows"] >= LEAST]
+    found = sorted(enough, key=lambda row: (-row["rows"], row[LABEL]))
 
     def ranges(row: Row) -> list[Range]:
         return [None if low is None else (low, high) for low, high in zip(row[2::2], row[3::2], strict=True)]
@@ -72,16 +76,12 @@ def _value(field: t.StructField) -> Column:
 
 
 def _tells(ranges: Sequence[Range]) -> bool:
-    """Whether the range of one class meets that of no other."""
-    return len(ranges) > 1 and any(
-        all(_apart(one, other) for j, other in enumerate(ranges) if j != i) for i, one in enumerate(ranges)
-    )
-
-
-def _apart(one: Range, other: Range) -> bool:
-    if one is None or other is None:
-        return one is not other
-    return one[1] < other[0] or other[1] < one[0]
+    """Whether some classes have values and others none, or some lie below a value and the others above it."""
+    known = sorted(found for found in ranges if found is not None)
+    if len(known) < len(ranges):
+        return bool(known)
+    greatest = accumulate((high for _, high in known), max)
+    return any(below < low for below, (low, _) in zip(greatest, known[1:], strict=False))
 
 
 def _is_one(found: Range) -> bool:

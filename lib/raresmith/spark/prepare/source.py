@@ -85,8 +85,12 @@ def _said(error: Exception) -> str:
 
 def is_unreadable(error: Exception, config: Config) -> bool:
     """Whether Spark failed because a file of the raw table is broken, of another format or gone."""
-    found = _read_failure(error)
-    return bool(found) and config.run.warehouse not in found
+    if not (failure := _read_failure(error)):
+        return False
+    # One may lie within the other.
+    places = {config.source.path: True, f"{config.run.warehouse}/": False}
+    nearest = max((place for place in places if place in failure), key=len, default=config.source.path)
+    return places[nearest]
 
 
 def _read_failure(error: Exception) -> str:
@@ -178,7 +182,10 @@ def source_identity(spark: SparkSession, config: SourceConfig) -> str:
             return f"{config.path}@{current_version(spark, config.path)}"
         except (PySparkException, Py4JJavaError) as error:
             raise unreadable(error, config) from None
-    files = [tuple(file) for file in files_below(spark, config.path)]
+    # By their names from there on: a table that was moved with its warehouse is the same.
+    files = [
+        (file.path.rpartition(config.path)[2], file.size, file.changed) for file in files_below(spark, config.path)
+    ]
     return hashlib.sha256(repr(files).encode()).hexdigest()[:16]
 
 

@@ -59,7 +59,10 @@ def _check_names(config: Config, names: Sequence[str]) -> None:
     if not (config.source.format == "csv" and config.source.schema):
         by_whom[MALFORMED] = "malformed records have one"
     own = "names that begin with two underscores are raresmith's own"
-    found = {name: own if name.startswith("__") else by_whom.get(name.lower()) for name in names}
+    # Those that end with two as well are indexes of pandas or dask.
+    found = {
+        name: own if name.startswith("__") and not name.endswith("__") else by_whom.get(name.lower()) for name in names
+    }
     if taken := [f"{name!r} ({why})" for name, why in found.items() if why]:
         raise ConfigError(
             f"{config.source.path} has columns whose names are taken: {', '.join(taken)}; rename them in the table, "

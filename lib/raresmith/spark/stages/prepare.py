@@ -28,6 +28,8 @@ def prepare_stage(ctx: Context) -> StageReport:
         return report
     prepared = prepare(raw, ctx.config, kept, ctx.other_features())
     quarantined = _write_others(ctx, run, prepared, is_fitted=kept is None)
+    # It was read several times by now, and must have been the same each time.
+    read_source(ctx.spark, ctx.config.source, source)
     written = ctx.write(
         prepared.features.select("*", F.lit(run.run_id).alias("run_id")),
         contracts.features(prepared.encoder),
