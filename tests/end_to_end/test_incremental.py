@@ -42,8 +42,9 @@ max_depth = 3
 min_distance = 0.2
 [publish.constraints]
 ranges = { age = { low = 2, high = 8 } }
-combinations = [{ columns = ["card", "kind"] }]
 """
+COMBINATIONS = 'combinations = [{ columns = ["card", "kind"] }]\n'
+CONFIG += COMBINATIONS
 DAYS = ("2026-11-20", "2026-11-21", "2026-11-22")
 STAGES = ("prepare", "oversample", "publish")
 JUDGED = (*STAGES, "evaluate")
@@ -262,6 +263,7 @@ def test_a_day_that_does_not_fit_the_encoder_is_refused_in_one_sentence(
 ) -> None:
     days = after_one_day
     before = {name: days.rows(name) for name in ("features", "quarantine", "encoder", "runs")}
+    days.path.write_text(CONFIG.replace(COMBINATIONS, ""))  # which name a column that the first of these lacks
     rows = transactions(spark, 1000)
     wrong = {
         "'kind' is missing; 'sort' is not expected; mend": rows.withColumnRenamed("kind", "sort"),
