@@ -35,9 +35,11 @@ def configured(spark: SparkSession, folder: Path, whole: str, **oversample: Any)
     [
         ("id % 1000", "float", False),
         ("id * 1000003", "double", True),
-        ("cast(id % 99999 as decimal(9, 4))", "double", True),
+        ("cast((id * 7 + 1) % 99999 / 7 as decimal(9, 4))", "double", True),
+        ("cast(id % 99999 as decimal(9, 4))", "float", False),
         ("date_add(date'2020-01-01', int(id % 1000))", "float", False),
-        ("timestamp_seconds(1700000000 + id)", "double", True),
+        ("timestamp_millis(1700000000123 + id * 61)", "double", True),
+        ("timestamp_seconds(1700000000 + id)", "float", False),
     ],
 )
 def test_exact_neighbors_are_announced_where_the_run_finds_them_and_refused_where_it_refuses(

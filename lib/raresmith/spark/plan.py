@@ -2,23 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import mul
-from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.config import Config, OversampleConfig
-from raresmith.encoding.encoder import Encoder
+from raresmith.encoding.encoder import Encoder, Label
 from raresmith.errors import DataError, NothingToMake
 from raresmith.neighbors.cells import n_parts
 from raresmith.oversampling.base import CellOversampler
 from raresmith.oversampling.registry import oversampler_of
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_keep, rows_to_make
-from raresmith.spark.columns import col
-from raresmith.spark.encoding.encode import as_number
-from raresmith.spark.encoding.fit import FLOAT_STEPS, is_categorical
+from raresmith.spark.columns import LABEL, ROW_ID
+from raresmith.spark.encoding.fit import fit_encoder, is_categorical
 from raresmith.spark.evaluate.classifiers.registry import configured
 from raresmith.spark.files import exists, size_of
 from raresmith.spark.incremental import kept_encoder
@@ -105,19 +102,13 @@ def plan(spark: SparkSession, config: Config) -> str:
 
 
 def _raw(df: DataFrame, kept: Encoder | None, config: Config) -> _Raw:
-    """Looked at once: rows and ranges by class."""
+    """The classes counted, and the columns looked at whose storage their values decide."""
     fields = feature_columns(df.schema, config)
-    wide = [] if kept else [f for f in fields if _may_be_wide(f, config)]
-    ranges = [told(as_number(col(f.name), f.dataType)) for f in wide for told in (F.min, F.max, F.avg)]
     label_column = df.schema[config.source.label]
-    found = df.groupBy(class_text(label_column).alias("class")).agg(F.count(F.lit(1)), *ranges)
-    seen = found.limit(1000).collect()
-    counts = {row[0]: int(row[1]) for row in seen}
+    labelled = df.withColumn(LABEL, class_text(label_column))
+    counts = {row[LABEL]: int(row["count"]) for row in labelled.groupBy(LABEL).count().limit(1000).collect()}
     label = known_label(counts, kept, config) if kept else fit_label(counts, label_column.dataType, config)
     n_features = len(fields) + len(config.prepare.calendar) + len(window_feature_names(config.prepare.windows))
-    is_wide = any(
-        _is_wide(f, [(row[1], *row[3 * i + 2 : 3 * i + 5]) for row in seen], config) for i, f in enumerate(wide)
-    )
     return _Raw(
         df=df,
         rows=sum(counts.values()),
@@ -125,37 +116,26 @@ def _raw(df: DataFrame, kept: Encoder | None, config: Config) -> _Raw:
         positive=label.positive,
         train=config.split.fractions[0] if config.split.strategy != "time" else None,
         n_features=n_features,
-        row_bytes=FeatureColumns.of(kept).row_bytes if kept else bytes_of_row(n_features, is_wide),
+        row_bytes=(
+            FeatureColumns.of(kept).row_bytes
+            if kept
+            else bytes_of_row(n_features, _has_double(labelled, fields, label, config))
+        ),
     )
 
 
-def _may_be_wide(field: t.StructField, config: Config) -> bool:
-    """Whether a column may be stored as double, which is decided by its range."""
-    return not is_categorical(field, config.prepare) and not isinstance(field.dataType, (t.FloatType, t.DoubleType))
-
-
-def _is_wide(field: t.StructField, seen: Sequence[tuple[Any, ...]], config: Config) -> bool:
-    """Whether a column is stored as double if the train rows are as all are: rows, least, greatest and mean by class.
-
-    As the encoder decides it, with the mean for the median.
-    """
-    seen = [of_class for of_class in seen if of_class[1] is not None]
-    if not seen:
+def _has_double(labelled: DataFrame, fields: Sequence[t.StructField], label: Label, config: Config) -> bool:
+    """Whether a column is stored as double, if the train rows are as all are."""
+    whole = [
+        f
+        for f in fields
+        if not is_categorical(f, config.prepare) and not isinstance(f.dataType, (t.FloatType, t.DoubleType))
+    ]
+    if not whole:
         return False
-    rows, lows, highs, means = zip(*seen, strict=True)
-    low, high, mean = min(lows), max(highs), sum(map(mul, rows, means)) / sum(rows)
-    size = max(abs(low), abs(high), 1.0)
-    reach = {
-        "log": 64 * size,
-        "quantile": 64 * size,
-        "none": size,
-        "minmax": max((high - low) / 2, 1.0),
-    }.get(
-        config.prepare.normalise_columns.get(field.name, config.prepare.normalise),
-        max(high - mean, mean - low, 1.0),
-    )
-    step = 10.0**-field.dataType.scale if isinstance(field.dataType, t.DecimalType) else 1.0
-    return bool(reach / step >= FLOAT_STEPS)
+    rows = labelled.withColumn(ROW_ID, F.monotonically_increasing_id())
+    encoder = fit_encoder(rows, whole, [], label, labelled.schema, config.prepare)
+    return any(f.kind == "numeric" and f.storage == "double" for f in encoder.features)
 
 
 def _prepare(spark: SparkSession, raw: _Raw, config: Config) -> list[str]:

@@ -26,6 +26,8 @@ FAR = 2.0**24
 cannot tell them apart. No natural tail has such a gap."""
 FAR_SHARE = 100
 """One in so many values may lie so far beyond the others; where more do, they are no slips."""
+FAR_SHARE_IN_CLASS = 20
+"""The same within a class, of which a single value may be so far however few there are."""
 INTEGERS = (t.ByteType, t.ShortType, t.IntegerType, t.LongType)
 INSTANTS = (t.TimestampType, t.TimestampNTZType)
 FLOATS = (t.FloatType, t.DoubleType)
@@ -275,8 +277,9 @@ def _outlier(scales: Sequence[Row]) -> float | None:
     limit, beyond = None, Counter[int]()
     for below, above in reversed([*pairwise(sorted(by_scale))]):
         beyond.update({row[LABEL]: row["values"] for row in by_scale[above]})
-        # One slip of the pen may fall into a class that has few rows.
-        if any(n > max(1, most[label] // FAR_SHARE) for label, n in beyond.items()):
+        if beyond.total() > most.total() // FAR_SHARE or any(
+            n > max(1, most[label] // FAR_SHARE_IN_CLASS) for label, n in beyond.items()
+        ):
             break
         greatest = max(row["greatest"] for row in by_scale[below])
         if min(row["least"] for row in by_scale[above]) > FAR * greatest:
