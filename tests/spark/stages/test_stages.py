@@ -13,6 +13,7 @@ from tests.spark.conf import spark_conf
 from raresmith.config import Config, parse_config
 from raresmith.errors import DataError
 from raresmith.spark.columns import ROW_ID
+from raresmith.spark.prepare.prepare import prepare
 from raresmith.spark.prepare.rules import passed
 from raresmith.spark.prepare.source import is_unreadable, read_source
 from raresmith.spark.stages import SPARK_STAGES
@@ -187,3 +188,19 @@ def test_a_source_that_went_on_is_read_as_prepare_read_it_or_refused(
         publish("none")
     assert table_version(spark, augmented) == version
     assert SPARK_STAGES["prepare"](spark, config(tmp_path, source=of_source)).rows == {"features": 400, "quarantine": 0}
+
+
+def test_files_that_change_while_prepare_reads_them_are_refused(
+    spark: SparkSession, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """prepare reads them several times, and split and encoder would be of other rows than the features."""
+
+    def and_a_file_more(*given: Any) -> Any:
+        prepared = prepare(*given)
+        rows(spark, 300, 301).write.mode("append").parquet(str(folder / "raw"))
+        return prepared
+
+    monkeypatch.setattr("raresmith.spark.stages.prepare.prepare", and_a_file_more)
+    with pytest.raises(DataError, match="raw is not what prepare read: its files have other names, sizes or times"):
+        SPARK_STAGES["prepare"](spark, config(folder))
+    assert not (folder / "warehouse" / "features").exists()

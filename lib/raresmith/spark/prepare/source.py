@@ -51,11 +51,8 @@ def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -
         if version is not None:
             raise _lost(error, config) from None
         raise unreadable(error, config) from None
-    # After Spark has listed the files.
-    if identity and version is None and source_identity(spark, config) != identity:
-        raise DataError(
-            f"{config.path} is not what prepare read: its files have other names, sizes or times; run prepare again"
-        )
+    if identity:
+        check_unchanged(spark, config, identity)  # after Spark has listed the files
     columns = t.StructType([f for f in df.schema.fields if f.name != MALFORMED])
     _check_distinct(columns, config.path)
     if wished is not None:
@@ -187,6 +184,20 @@ def source_identity(spark: SparkSession, config: SourceConfig) -> str:
         (file.path.rpartition(config.path)[2], file.size, file.changed) for file in files_below(spark, config.path)
     ]
     return hashlib.sha256(repr(files).encode()).hexdigest()[:16]
+
+
+def check_unchanged(spark: SparkSession, config: SourceConfig, identity: str) -> None:
+    """Refuse files that are not those of `identity` any more; a Delta table is read as it was then in any case.
+
+    Raises
+    ------
+    DataError
+        If a file was added, taken away or written again.
+    """
+    if config.format != "delta" and source_identity(spark, config) != identity:
+        raise DataError(
+            f"{config.path} is not what prepare read: its files have other names, sizes or times; run prepare again"
+        )
 
 
 def _version_in(identity: str, config: SourceConfig) -> int | None:

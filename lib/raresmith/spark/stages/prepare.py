@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from raresmith.spark import incremental, tables
 from raresmith.spark.prepare.prepare import Prepared, prepare
-from raresmith.spark.prepare.source import read_source, source_identity
+from raresmith.spark.prepare.source import check_unchanged, read_source, source_identity
 from raresmith.spark.stages import ledger
 from raresmith.spark.stages.context import Context, stage
 from raresmith.spark.stages.preflight import check_columns
@@ -29,7 +29,7 @@ def prepare_stage(ctx: Context) -> StageReport:
     prepared = prepare(raw, ctx.config, kept, ctx.other_features())
     quarantined = _write_others(ctx, run, prepared, is_fitted=kept is None)
     # It was read several times by now, and must have been the same each time.
-    read_source(ctx.spark, ctx.config.source, source)
+    check_unchanged(ctx.spark, ctx.config.source, source)
     written = ctx.write(
         prepared.features.select("*", F.lit(run.run_id).alias("run_id")),
         contracts.features(prepared.encoder),
