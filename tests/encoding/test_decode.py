@@ -55,9 +55,11 @@ def test_numbers_come_back_in_raw_units_on_their_grid_and_in_range() -> None:
 
 def test_every_type_comes_back_exactly() -> None:
     day = {"transform": "linear", "center": 0.0, "scale": 1.0, "low": -1e18, "high": 1e18, "step": 1.0}
+    few = {**day, "low": -32768.0, "high": 32767.0}
     encoder = encoder_of(
-        number("t", "timestamp", **day), number("u", "timestamp_ntz", **day), number("d", "date", **day),
-        number("m", "decimal(10,2)", **{**day, "step": 0.01}), number("s", "short", **day), number("f", "float"),
+        number("t", "timestamp", **day), number("u", "timestamp_ntz", **day), number("d", "date", **few),
+        number("m", "decimal(10,2)", **{**day, "step": 0.01, "low": -99999999.99, "high": 99999999.99}),
+        number("s", "short", **few), number("f", "float"),
     )  # fmt: skip
     rows = decoded(encoder, t=[-1.0], u=[1.5e15], d=[-1.0], m=[-12345678.91], s=[-7.0], f=[0.1])
     assert rows["t"] == [dt.datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=dt.UTC)]

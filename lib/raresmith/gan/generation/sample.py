@@ -6,7 +6,7 @@ import torch
 
 from raresmith.config import load_config
 from raresmith.errors import ConfigError, DataError
-from raresmith.gan.artifacts.saved_model import load_model
+from raresmith.gan.artifacts.model_reader import load_model
 from raresmith.gan.data import tables
 from raresmith.gan.data.tables import RowSource
 from raresmith.gan.folder import open_folder
