@@ -42,6 +42,8 @@ MOST_STEPS = 2.0**62
 """Steps of a column's grid that are counted in 64 bits."""
 DEEPEST = 32
 """Types within types of a column."""
+_UNFIT = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, pa.ArrowException)
+"""What a schema raises that anyone may have written."""
 _FALSE, _TRUE = 2.0, 3.0
 """Codes of the categories of an indicator."""
 
@@ -80,9 +82,9 @@ class RawUnits:
             for feature in self.features:
                 if isinstance(feature, NumericFeature):
                     _check_number(feature, self._type(feature.source))
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError, pa.ArrowException) as error:
+        except _UNFIT as error:
             raise DataError(
-                f"the encoder's raw schema does not fit its features ({error!r}); run prepare again"
+                f"the encoder's raw schema does not fit its features ({_short(error)}); run prepare again"
             ) from None
 
     def rows(self, features: Columns, labels: NDArray[np.int32]) -> pa.RecordBatch:
@@ -183,6 +185,12 @@ class RawUnits:
 
     def _type(self, column: str) -> pa.DataType:
         return self.schema.field(column).type
+
+
+def _short(error: Exception) -> str:
+    """The error, in which a name may be as long as it likes."""
+    text = repr(error)
+    return text if len(text) < 300 else f"{text[:300]}…"
 
 
 def encoded_number(feature: NumericFeature, x: float | Decimal) -> float:

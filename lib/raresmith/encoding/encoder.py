@@ -118,7 +118,7 @@ class NumericFeature:
         least, most = STEPS
         if not least <= self.step <= most or (self.step > 1 and not self.is_whole):
             return False
-        return math.isclose(self.step, self.exact_step, rel_tol=1e-9) and (self.step < 1 or self.step.is_integer())
+        return math.isclose(self.step, self.exact_step, rel_tol=1e-9) and (self.step < 1 or self.step % 1 == 0)
 
     def __post_init__(self) -> None:
         encoded = (self.encoded_low, self.encoded_high)

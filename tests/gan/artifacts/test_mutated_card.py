@@ -1,4 +1,4 @@
-"""A model whose card someone changed and signed again is refused in a sentence, or makes rows that its schema allows."""
+"""A model whose card was changed and signed again is refused in a sentence, or makes rows that its schema allows."""
 
 import copy
 import dataclasses
@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +101,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str
     return made
 
 
-Path_ = tuple[str | int, ...]
+Place = tuple[str | int, ...]
 
 
-def places(document: Any, path: Path_ = ()) -> Iterator[Path_]:
+def places(document: Any, path: Place = ()) -> Iterator[Place]:
     """Where the leaves and the containers of a document are."""
     if path:
         yield path
@@ -114,18 +115,19 @@ def places(document: Any, path: Path_ = ()) -> Iterator[Path_]:
         yield from places(value, (*path, key))
 
 
-def value_at(document: Any, path: Path_) -> Any:
+def value_at(document: Any, path: Place) -> Any:
     for key in path:
         document = document[key]
     return document
 
 
-def changed(document: dict[str, Any], path: Path_, value: Any) -> dict[str, Any]:
+def changed(document: dict[str, Any], path: Place, value: Any) -> dict[str, Any]:
     other = copy.deepcopy(document)
     value_at(other, path[:-1])[path[-1]] = value
     return other
 
 
+FACTORS = (-1, 7, 0.1, 10, 1e9)
 DEEP: Any = "string"
 for _ in range(300):
     DEEP = {"type": "array", "elementType": DEEP, "containsNull": True}
@@ -136,11 +138,8 @@ VALUES: tuple[Any, ...] = (
     "numeric", "categorical", "quantile", "log", "x" * 5000, [], [1], ["a"], [[]], {}, {"a": 1}, DEEP,
 )  # fmt: skip
 CHANGES: tuple[Callable[[Any], Any], ...] = (
-    *((lambda value: lambda _: value)(value) for value in VALUES),
-    *(
-        (lambda factor: lambda old: old * factor if type(old) in (int, float) else str(old))(factor)
-        for factor in (-1, 7, 0.1, 10, 1e9)
-    ),
+    *(partial(lambda value, _: value, value) for value in VALUES),
+    *(partial(lambda factor, old: old * factor if type(old) in (int, float) else str(old), x) for x in FACTORS),
     lambda old: [old, old],
     lambda old: old[:-1] if isinstance(old, (str, list)) else {"was": old},
     lambda old: old[::-1] if isinstance(old, (str, list)) else old,
@@ -174,19 +173,15 @@ def check(rows: pa.Table, card: dict[str, Any]) -> None:
     rows.validate(full=True)
     for name in rows.column_names:
         column, feature = rows[name].combine_chunks(), features.get(name)
-        label = encoder["label"]
+        label, classes = encoder["label"], [encoder["label"]["classes"][code] for code in card["classes"]]
         if name in card["key"] or (feature is None and name != label["name"]):
             assert column.null_count == len(rows)
         elif name == label["name"]:
             assert column.null_count == 0
-            assert {*column.to_pylist()} <= {
-                *as_type(column.type, [label["classes"][code] for code in card["classes"]])
-            }
+            assert {*column.to_pylist()} <= {*as_type(column.type, classes)}
         elif feature["kind"] == "categorical":
-            assert {*column.to_pylist()} <= {
-                None,
-                *as_type(column.type, [*feature["categories"], feature["other"] or None]),
-            }
+            known = as_type(column.type, [*feature["categories"], feature["other"] or None])
+            assert {*column.to_pylist()} <= {None, *known}
         else:
             assert feature["null_indicator"] or column.null_count == 0
             check_numbers(column.drop_null(), feature)

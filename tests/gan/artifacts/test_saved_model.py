@@ -225,7 +225,7 @@ PLACES, CODES = "conditionals.tokens.n_places", "conditionals.tokens.of_code"
         (tensor_is("conditionals.pairs", lambda t: t[1:]), r"has the tensor conditionals.pairs of \("),
         (tensor_is("conditionals.pairs", lambda t: t.double()), r"has the tensor conditionals.pairs of \("),
         (tensor_is("conditionals.gates", lambda t: t * torch.inf), "numbers that are not finite in the tensor cond"),
-        (tensor_is("conditionals.first.weight", lambda t: t * torch.nan), "numbers that are not finite in the tensor cond"),
+        (tensor_is("conditionals.first.bias", lambda t: t * torch.nan), "not finite in the tensor con"),
         (tensor_is("conditionals.tokens.edges", lambda t: t * torch.nan), "has tokens without a value"),
         (tensor_is(PLACES, lambda t: t + 99), "has tokens without a value"),
         (tensor_is(PLACES, lambda t: 0 * t), "has tokens without a value"),

@@ -127,7 +127,8 @@ def _sentence(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"has no {place}"
     if cause := error.get("ctx", {}).get("error"):
-        return f"has {place} that cannot be: {cause}"
-    expected = error["msg"].removeprefix("Input should be ")
-    why = f" ({expected})" if expected == error["msg"] else f" where {expected} is expected"
+        return f"has {place} that cannot be: {str(cause)[:300]}"
+    told = error["msg"] if len(error["msg"]) < 200 else error["type"]
+    expected = " ".join(told.split()).removeprefix("Input should be ")
+    why = f" where {expected} is expected" if told.startswith("Input should be") else f" ({expected})"
     return f"has {reprlib.repr(error['input'])} as {place}{why}"
