@@ -7,6 +7,7 @@ The document is all that the tables, the trainer and the report know about colum
 import dataclasses
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -204,8 +205,8 @@ class Encoder:
         by_name = {feature.name: feature for feature in self.features}
         if len(by_name) < len(self.features):
             raise ValueError("features must not be called alike")
-        sources = [feature.source for feature in self.features if not feature.made] + [self.label.name]
-        if twice := sorted({source for source in sources if sources.count(source) > 1}):
+        sources = Counter([self.label.name, *(feature.source for feature in self.features if not feature.made)])
+        if twice := sorted(source for source, times in sources.items() if times > 1):
             raise ValueError(f"columns must be one feature each, and the label none, but {twice[:3]} are more")
         for feature in self.features:
             if isinstance(feature, NumericFeature) and feature.null_indicator:

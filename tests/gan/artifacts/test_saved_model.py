@@ -1,6 +1,8 @@
+import html
 import io
 import json
 import pickle
+import re
 import shutil
 import struct
 from collections.abc import Callable
@@ -98,6 +100,22 @@ def test_the_page_says_what_the_model_was_made_of_and_what_it_holds(warehouse: C
         "raresmith generate FOLDER --num-samples 1000",
     ):
         assert text in page, text
+
+
+def test_the_page_shows_names_and_classes_as_they_are_and_makes_nothing_of_them(
+    warehouse: Callable[..., Warehouse],
+) -> None:
+    hostile = ["<img src=x onerror=alert(1)>", "[a](http://b)", "*b*|`c`", "_d_\n# e", "www.f.g", "is_fraud"]
+    house = trained(
+        warehouse, "redraw", classes=("good", *hostile), real=dict.fromkeys(range(7), 20),
+        synthetic=dict.fromkeys(range(1, 7), 9),
+    )  # fmt: skip
+    page = (Path(house.table("models")) / "r" / "model.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| class = ")]
+    shown = [row.removeprefix("| class = ").removesuffix(" | 9 synthetic rows |") for row in rows]
+    assert [html.unescape(text) for text in shown] == hostile
+    assert not re.findall(r"[^\w &#;]", "".join(shown)) and shown[-1] == "is_fraud"
+    assert "&#95;d&#95;" in shown[3]
 
 
 Damage = Callable[[Path, dict[str, Any], dict[str, torch.Tensor]], None]

@@ -86,7 +86,9 @@ def load_model(location: str, device: torch.device) -> SavedModel:
     try:
         folder = open_folder(location)
     except (OSError, ValueError) as error:
-        raise DataError(f"{location!r} is no place that a model can be read from ({error})") from None
+        raise DataError(
+            f"{location!r} is no place that a model can be read from ({str(error).splitlines()[0]})"
+        ) from None
     return read_model(folder, location, device)
 
 

@@ -1,4 +1,4 @@
-"""A model whose card was changed and signed again is refused in a sentence, or makes rows that its schema allows."""
+"""A model whose files were changed and signed again is refused in a sentence, or makes rows that its schema allows."""
 
 import copy
 import dataclasses
@@ -16,6 +16,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load, save
 from tests.gan.conftest import CODES, Warehouse
 
 from raresmith.encoding.decode import encoded_inner
@@ -228,3 +229,18 @@ def test_a_changed_card_is_refused_in_a_sentence_or_makes_rows_that_are_valid(
     rows = made(other, weights, tmp_path / "rows.parquet")
     if rows is not None:
         check(rows, other)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_changed_weights_are_refused_in_a_sentence_or_make_rows_that_are_valid(
+    data: st.DataObject, models: dict[str, tuple[dict[str, Any], bytes]], tmp_path: Path
+) -> None:
+    card, weights = models[data.draw(st.sampled_from([*models]))]
+    tensors = load(weights)
+    name = data.draw(st.sampled_from([*tensors]))
+    factor = data.draw(st.sampled_from([math.nan, math.inf, 1e38, 1e15, -1e15, -1.0, 0.0]))
+    tensors[name] = (tensors[name].double() * factor).to(tensors[name].dtype)
+    rows = made(card, save(tensors), tmp_path / "rows.parquet")
+    if rows is not None:
+        check(rows, card)
