@@ -280,10 +280,11 @@ def _check_number(feature: NumericFeature, kind: pa.DataType) -> None:
         unit, most = Fraction(1), 2 ** (kind.bit_width - 1) - 1
         least, fits = -most - 1, True
     ends = [(int(end) + (feature.origin or 0)) * feature.exact_step / unit for end in (low, high)]
-    if not (fits and (feature.exact_step / unit).denominator == 1 and least <= ends[0] and ends[1] <= most):
+    step = feature.exact_step / unit
+    if not (fits and step.denominator == 1 and step <= most and least <= ends[0] and ends[1] <= most):
         raise ValueError(f"{what} has train values from {low:g} to {high:g} steps of {feature.step:g}")
     counted = [feature.counted(end) for end in (feature.low, feature.high)] if feature.origin is None else []
-    if any(abs(end - round(end)) > 1e-6 + abs(end) / 2**50 for end in counted):
+    if any(abs(end - round(end)) > abs(end) / 2**50 for end in counted):
         raise ValueError(f"{what} has train values off its steps of {feature.step:g}")
 
 

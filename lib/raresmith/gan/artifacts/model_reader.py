@@ -133,4 +133,4 @@ def _sentence(error: ErrorDetails) -> str:
     told = error["msg"] if len(error["msg"]) < 200 else error["type"]
     expected = " ".join(told.split()).removeprefix("Input should be ")
     why = f" where {expected} is expected" if told.startswith("Input should be") else f" ({expected})"
-    return f"has {reprlib.repr(error['input'])} as {place}{why}"
+    return f"has {reprlib.repr(error['input']):.200} as {place}{why}"
