@@ -13,7 +13,7 @@ from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, Numer
 from raresmith.errors import DataError
 from raresmith.gan.artifacts.checkpoint import read_tensors
 from raresmith.gan.artifacts.saved_model import FORMAT, SavedModel, rebuilt
-from raresmith.gan.folder import Readable, open_folder
+from raresmith.gan.folder import Readable, first_line, open_folder
 from raresmith.gan.models.base import Latent
 from raresmith.gan.models.guarantee import Guarantee
 from raresmith.generators.registry import GENERATORS
@@ -86,9 +86,7 @@ def load_model(location: str, device: torch.device) -> SavedModel:
     try:
         folder = open_folder(location)
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{location!r} is no place that a model can be read from ({str(error).splitlines()[0]})"
-        ) from None
+        raise DataError(f"{location!r} is no place that a model can be read from ({first_line(error)})") from None
     return read_model(folder, location, device)
 
 
@@ -105,7 +103,7 @@ def read_model(folder: Readable, location: str, device: torch.device) -> SavedMo
         ) from None
     except OSError as error:
         raise DataError(
-            f"the model in {location} cannot be read ({error}); name a folder that holds the files model.json and "
+            f"the model in {location} cannot be read ({first_line(error)}); name a folder that holds the files model.json and "
             "model.safetensors"
         ) from None
     except DataError as error:
@@ -125,11 +123,11 @@ def _check(card: dict[str, Any]) -> None:
 
 def _sentence(error: ErrorDetails) -> str:
     """What pydantic found, on from the model's place."""
-    place = ".".join(str(part) for part in error["loc"] if part not in ("numeric", "categorical")) or "a card"
+    place = ".".join(str(part) for part in error["loc"] if part not in ("numeric", "categorical")) or "its card"
     if error["type"] == "missing":
         return f"has no {place}"
     if cause := error.get("ctx", {}).get("error"):
-        return f"has {place} that cannot be: {str(cause)[:300]}"
+        return f"has wrong values in {place}: {str(cause)[:300]}"
     told = error["msg"] if len(error["msg"]) < 200 else error["type"]
     expected = " ".join(told.split()).removeprefix("Input should be ")
     why = f" where {expected} is expected" if told.startswith("Input should be") else f" ({expected})"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from raresmith.errors import ConfigError, DataError
 from raresmith.gan.data import tables
-from raresmith.gan.folder import Folder, open_folder
+from raresmith.gan.folder import Folder, first_line, open_folder
 from raresmith.tables.contracts import MAPPED
 
 _FILES = (".csv", ".parquet")
@@ -40,11 +40,11 @@ def check_output(output: str, schema: pa.Schema, *, escape_formulas: bool = Fals
         raise ConfigError(f"--escape-formulas goes with a .csv file, but --output is {output!r}; leave it out")
     if not suffix and (unfit := [name for name in _names_within(schema) if MAPPED & set(name)]):
         raise DataError(f"a Delta table cannot have the columns {unfit}; let --output end in .parquet or .csv")
+    check_place = _check_file if suffix else _check_table
     try:
-        _check_table(output) if not suffix else _check_file(output)
+        check_place(output)
     except (OSError, ValueError) as error:
-        cause = str(error).splitlines()[0]
-        raise DataError(f"--output {output!r} cannot be written ({cause}); name another place") from None
+        raise DataError(f"--output {output!r} cannot be written ({first_line(error)}); name another place") from None
 
 
 def _check_file(output: str) -> None:
