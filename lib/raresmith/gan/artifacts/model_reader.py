@@ -103,8 +103,8 @@ def read_model(folder: Readable, location: str, device: torch.device) -> SavedMo
         ) from None
     except OSError as error:
         raise DataError(
-            f"the model in {location} cannot be read ({first_line(error)}); name a folder that holds the files model.json and "
-            "model.safetensors"
+            f"the model in {location} cannot be read ({first_line(error)}); name a folder that holds "
+            "the files model.json and model.safetensors"
         ) from None
     except DataError as error:
         raise DataError(f"the model in {location} {error}; take it from where it was made again") from None
