@@ -244,13 +244,14 @@ def test_a_number_that_cannot_be_decoded_is_refused(kind: str, values: dict[str,
 
 
 def test_features_that_do_not_go_with_each_other_are_refused() -> None:
-    for features, sentence in (
+    cases: list[tuple[tuple[Feature, ...], str]] = [
         ((number("x"), number("x")), "must not be called alike"),
         ((number("x"), number("z", source="x")), r"\['x'\] are more"),
         ((number("y"),), r"\['y'\] are more"),
         ((number("x", null_indicator="z"),), "null_indicator 'z' must be a feature of"),
         ((number("x", null_indicator="c"), category("c")), "null_indicator 'c' must be a feature of"),
-    ):
+    ]
+    for features, sentence in cases:
         with pytest.raises(ValueError, match=sentence):
             Encoder(features=features, label=LABEL, raw_schema="")
     with pytest.raises(ValueError, match="categories must be distinct"):
