@@ -15,7 +15,8 @@ import torch
 
 from raresmith.config import SparkConfig
 from raresmith.errors import RaresmithError
-from raresmith.gan.artifacts.saved_model import FILES, load_model
+from raresmith.gan.artifacts.model_reader import load_model
+from raresmith.gan.artifacts.saved_model import FILES
 from raresmith.gan.folder import open_folder
 from raresmith.gan.generation.generate import BLOCK
 from raresmith.gan.generation.sampler import Sampler, make_blocks

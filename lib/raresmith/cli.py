@@ -31,6 +31,7 @@ HELP = {
     "publish": "write original and made rows in the raw schema",
 }
 GENERATE = "make any number of rows in the raw schema by a saved model"
+FORMULAS = "put an apostrophe before text in a .csv file that a spreadsheet would take for a formula"
 SCHEMA = "print the JSON Schema of configuration files, by which editors complete them (docs/configuration.md)"
 
 
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     generate.add_argument("source", metavar="CONFIG|MODEL_FOLDER", help="a run, or the folder of its saved model")
     add_arguments(generate)
     generate.add_argument("--output", required=True, metavar="PATH", help="a .csv or .parquet file, or a Delta folder")
+    generate.add_argument("--escape-formulas", action="store_true", help=FORMULAS)
     generate.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that the run was for")
     commands.add_parser("schema", help=SCHEMA, description=SCHEMA)
     return root
@@ -105,7 +107,14 @@ def generate(arguments: argparse.Namespace) -> int:
 
     request = request_of(arguments)
     ranks = start("auto")
-    report = sample(request, arguments.source, arguments.output, ranks, arguments.logical_date)
+    report = sample(
+        request,
+        arguments.source,
+        arguments.output,
+        ranks,
+        arguments.logical_date,
+        escape_formulas=arguments.escape_formulas,
+    )
     if ranks.is_main:
         RESULT.info(report)
     return 0

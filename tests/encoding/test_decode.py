@@ -19,7 +19,7 @@ LABEL = Label(name="y", type="integer", classes=("3", "7"), positive="7")
 def number(name: str, kind: str = "double", **more: Any) -> NumericFeature:
     scale = {"transform": "linear", "center": 10.0, "scale": 5.0, "low": 0.0, "high": 100.0, "step": 0.0}
     stored = {"impute": 0.0, "storage": "double", "encoded_low": -2.0, "encoded_high": 18.0}
-    return NumericFeature(name=name, source=name, type=kind, **{**scale, **stored, **more})
+    return NumericFeature(**{"name": name, "source": name, "type": kind, **scale, **stored, **more})
 
 
 def encoder_of(*features: Feature, kinds: dict[str, object] | None = None) -> Encoder:
@@ -55,9 +55,11 @@ def test_numbers_come_back_in_raw_units_on_their_grid_and_in_range() -> None:
 
 def test_every_type_comes_back_exactly() -> None:
     day = {"transform": "linear", "center": 0.0, "scale": 1.0, "low": -1e18, "high": 1e18, "step": 1.0}
+    few = {**day, "low": -32768.0, "high": 32767.0}
     encoder = encoder_of(
-        number("t", "timestamp", **day), number("u", "timestamp_ntz", **day), number("d", "date", **day),
-        number("m", "decimal(10,2)", **{**day, "step": 0.01}), number("s", "short", **day), number("f", "float"),
+        number("t", "timestamp", **day), number("u", "timestamp_ntz", **day), number("d", "date", **few),
+        number("m", "decimal(10,2)", **{**day, "step": 0.01, "low": -99999999.99, "high": 99999999.99}),
+        number("s", "short", **few), number("f", "float"),
     )  # fmt: skip
     rows = decoded(encoder, t=[-1.0], u=[1.5e15], d=[-1.0], m=[-12345678.91], s=[-7.0], f=[0.1])
     assert rows["t"] == [dt.datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=dt.UTC)]
@@ -171,6 +173,95 @@ def test_a_raw_schema_that_does_not_fit_the_features_is_refused() -> None:
         (good.raw_schema.replace('"y"', '"z"'), "y"),
         (good.raw_schema.replace("double", "string"), "column 'x' is string but encoded as a number"),
         (good.raw_schema.replace("integer", "date"), "3"),
+        (good.raw_schema.replace("double", "integer"), "column 'x' is int32 but encoded as double"),
+        (good.raw_schema.replace('"x"', "7"), "TypeError"),
+        (good.raw_schema.replace("double", "decimal(99,1)"), "precision"),
+        (good.raw_schema.replace("double", "decimal(2,3)"), "more decimals than digits"),
+        (good.raw_schema.replace("}]", '}, {"name": "x", "type": "long"}]'), "3 columns or fields with 2 different"),
+        (with_type(good, {"type": "struct", "fields": []}), "0 columns or fields"),
+        (with_type(good, deep(40)), "types of more than 32 within another"),
+        ("[" * 100_000, "RecursionError"),
     ):
         with pytest.raises(DataError, match=f"raw schema does not fit its features .*{found}.*run prepare again"):
             RawUnits(Encoder(features=good.features, label=LABEL, raw_schema=text), [])
+    assert RawUnits(Encoder(features=good.features, label=LABEL, raw_schema=with_type(good, deep(20))), []).schema
+
+
+def with_type(encoder: Encoder, kind: object) -> str:
+    """The raw schema with one more column of the type."""
+    document = json.loads(encoder.raw_schema)
+    return json.dumps({**document, "fields": [*document["fields"], {"name": "more", "type": kind}]})
+
+
+def deep(levels: int) -> object:
+    kind: object = "string"
+    for _ in range(levels):
+        kind = {"type": "array", "elementType": kind, "containsNull": True}
+    return kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "sentence"),
+    [
+        ("short", {"high": 40_000.0}, "is int16 but has train values from 0 to 40000 steps of 1"),
+        ("byte", {"low": -129.0}, "is int8 but has train values from -129"),
+        ("date", {"high": 3e9}, "has train values from 0 to 3e.09"),
+        ("long", {"high": 1e18, "step": 1.0, "origin": 9 * 10**18}, "has train values from 0 to 1e.18 steps of 1"),
+        ("long", {"high": 1e300}, "more steps of 1 than can be counted"),
+        ("long", {"step": 7.0}, "has train values off its steps of 7"),
+        ("long", {"step": 1e17}, "has train values off its steps of 1e.17"),
+        ("integer", {"high": 0.0, "step": 1e12}, r"has train values from 0 to 0 steps of 1e.12"),
+        ("integer", {"step": 0.1}, "has train values from 0 to 1000 steps of 0.1"),
+        ("decimal(4,1)", {"high": 1000.0, "step": 0.1}, "has train values from 0 to 10000 steps of 0.1"),
+        ("decimal(5,1)", {"step": 0.01}, "has train values from 0 to 10000 steps of 0.01"),
+        ("decimal(5,1)", {"step": 50.0}, "has train values from 0 to 2 steps of 50"),
+        ("decimal(38,30)", {"step": 1e-30}, "more steps of 1e-30 than can be counted"),
+        ("float", {"high": 1e39, "step": 0.0}, "has train values from 0 to 1e.39"),
+    ],
+)
+def test_a_range_that_the_raw_type_cannot_hold_is_refused(kind: str, values: dict[str, Any], sentence: str) -> None:
+    RawUnits(encoder_of(number("x", kind, step=0.0 if kind == "float" else 1.0)), [])
+    with pytest.raises(DataError, match=sentence):
+        RawUnits(encoder_of(number("x", kind, **{"step": 1.0, **values})), [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "sentence"),
+    [
+        ("double", {"step": 7.0}, "step must be a power of ten"),
+        ("double", {"step": 0.07}, "step must be a power of ten"),
+        ("double", {"step": 1e-320}, "step must be a power of ten"),
+        ("long", {"step": 1e308}, "step must be a power of ten"),
+        ("long", {"step": 1.5}, "step must be a power of ten, or a whole number"),
+        ("double", {"impute": float("nan")}, "numbers must be finite"),
+        ("double", {"outlier": float("inf")}, "numbers must be finite"),
+        ("double", {"encoded_high": 1e39}, "encoded numbers must fit 32 bits"),
+    ],
+)
+def test_a_number_that_cannot_be_decoded_is_refused(kind: str, values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        number("x", kind, **values)
+
+
+def test_features_that_do_not_go_with_each_other_are_refused() -> None:
+    cases: list[tuple[tuple[Feature, ...], str]] = [
+        ((number("x"), number("x")), "must not be called alike"),
+        ((number("x"), number("z", source="x")), r"\['x'\] are more"),
+        ((number("y"),), r"\['y'\] are more"),
+        ((number("x", null_indicator="z"),), "null_indicator 'z' must be a feature of"),
+        ((number("x", null_indicator="c"), category("c")), "null_indicator 'c' must be a feature of"),
+    ]
+    for features, sentence in cases:
+        with pytest.raises(ValueError, match=sentence):
+            Encoder(features=features, label=LABEL, raw_schema="")
+    with pytest.raises(ValueError, match="categories must be distinct"):
+        category("c", categories=("a", "a"))
+    with pytest.raises(ValueError, match="classes of the label 'y' must be distinct"):
+        Label(name="y", type="string", classes=("a", "a"), positive="a")
+
+
+def test_a_row_with_a_number_that_is_not_finite_is_never_made() -> None:
+    steep = {"knots": (-1e308, 1e308), "scores": (0.0, 5e-324), "transform": "quantile"}
+    for feature, x in ((number("x"), float("nan")), (number("x", **steep), 1.0)):
+        with pytest.raises(DataError, match="column 'x' would have numbers that are not finite in 1 of 2 rows"):
+            decoded(encoder_of(feature), x=[0.0, x])

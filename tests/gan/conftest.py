@@ -49,10 +49,11 @@ def draw(encoder: Encoder, label: int, rows: int, rng: np.random.Generator) -> d
     columns: dict[str, NDArray[Any]] = {}
     for i, feature in enumerate(encoder.features):
         if feature.kind == "numeric":
-            values = np.clip(rng.normal(0.5 * label + 0.1 * i, 0.7, rows), -3, 3)
+            values = np.clip(rng.normal(0.5 * label + 0.1 * i, 0.7, rows), feature.encoded_low, feature.encoded_high)
             columns[feature.name] = values.astype(np.float64 if feature.storage == "double" else np.float32)
         else:
-            columns[feature.name] = rng.choice(CODES, rows, p=(0.1, 0.6, 0.2, 0.1)).astype(np.float32)
+            shares = (0.1, 0.6, 0.2, 0.1) if feature.seen == CODES else None
+            columns[feature.name] = rng.choice(feature.seen, rows, p=shares).astype(np.float32)
     return columns
 
 

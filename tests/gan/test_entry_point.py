@@ -11,7 +11,7 @@ import torch
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import Warehouse
 
-from raresmith.gan.artifacts.saved_model import load_model
+from raresmith.gan.artifacts.model_reader import load_model
 from raresmith.gan.generation.sampler import Sampler
 from raresmith.gan.ranks import Ranks
 from raresmith.gan.train import refine

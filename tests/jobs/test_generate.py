@@ -48,7 +48,7 @@ def test_the_executors_make_the_rows_of_the_plain_door_to_the_bit(
 
 
 def test_what_cannot_be_made_is_refused_before_spark_writes(
-    houses: dict[str, Warehouse], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    houses: dict[str, Warehouse], spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for model, more, sentence in (
         ("from synthetic", [], "gan, small, from synthetic, needs the synthetic rows of its run"),
@@ -61,3 +61,9 @@ def test_what_cannot_be_made_is_refused_before_spark_writes(
     assert main([str(tmp_path / "nowhere"), "--num-samples", "5", "--output", str(tmp_path / "table")]) == 2
     assert "there is no model in" in capsys.readouterr().err
     assert not (tmp_path / "table").exists()
+    folder = f"{houses['vae'].table('models')}/r"
+    for place in (folder, str(tmp_path / "run.toml"), ""):
+        (tmp_path / "run.toml").write_text("kept")
+        assert main([folder, "--num-samples", "5", "--output", place]) == 2
+        assert f"raresmith: {place!r} is, or holds, something else than a Delta table" in capsys.readouterr().err
+    assert (tmp_path / "run.toml").read_text() == "kept"

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from raresmith.encoding.encoder import CategoricalFeature, Encoder, NumericFeature
+from raresmith.encoding.encoder import FLOAT32, CategoricalFeature, Encoder, NumericFeature
 from raresmith.errors import DataError
 
 Columns = Mapping[str, NDArray[np.generic]]
@@ -38,6 +38,12 @@ _TYPES = {
 _NUMBERS = {kind for name, kind in _TYPES.items() if name not in ("string", "boolean", "binary")}
 WIDEST = 32
 """Most digits of a decimal column's grid steps from 0."""
+MOST_STEPS = 2.0**62
+"""Steps of a column's grid that are counted in 64 bits."""
+DEEPEST = 32
+"""Types within types of a column."""
+_UNFIT = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, pa.ArrowException)
+"""What a schema raises that anyone may have written."""
 _FALSE, _TRUE = 2.0, 3.0
 """Codes of the categories of an indicator."""
 
@@ -66,8 +72,7 @@ class RawUnits:
         self.features = [feature for feature in encoder.features if not feature.made]
         """Those that are raw columns."""
         try:
-            fields = json.loads(encoder.raw_schema)["fields"]
-            self.schema = pa.schema([pa.field(field["name"], _arrow_type(field["type"])) for field in fields])
+            self.schema = pa.schema(_fields(json.loads(encoder.raw_schema), 0))
             self._values = {
                 feature.name: parsed((feature.other or None, None, *feature.categories), self._type(feature.source))
                 for feature in self.features
@@ -75,12 +80,11 @@ class RawUnits:
             }
             self._classes = parsed(encoder.label.classes, self._type(encoder.label.name))
             for feature in self.features:
-                kind = self._type(feature.source)
-                if feature.kind == "numeric" and not (pa.types.is_decimal(kind) or kind in _NUMBERS):
-                    raise ValueError(f"column {feature.source!r} is {kind} but encoded as a number")
-        except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+                if isinstance(feature, NumericFeature):
+                    _check_number(feature, self._type(feature.source))
+        except _UNFIT as error:
             raise DataError(
-                f"the encoder's raw schema does not fit its features ({error!r}); run prepare again"
+                f"the encoder's raw schema does not fit its features ({_short(error)}); run prepare again"
             ) from None
 
     def rows(self, features: Columns, labels: NDArray[np.int32]) -> pa.RecordBatch:
@@ -93,12 +97,24 @@ class RawUnits:
         ----------
         labels : ndarray of shape (n_rows,)
             The class of each row, as the tables call it.
+
+        Raises
+        ------
+        DataError
+            If a number is not finite.
         """
         columns: dict[str, pa.Array] = {}
         for feature in self.features:
             if isinstance(feature, NumericFeature):
                 kind = self._type(feature.source)
-                values = _of_type(_decoded(feature, features[feature.name].astype(np.float64)), feature, kind)
+                with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused
+                    x = _decoded(feature, features[feature.name].astype(np.float64))
+                if not np.isfinite(x).all():
+                    raise DataError(
+                        f"column {feature.source!r} would have numbers that are not finite in "
+                        f"{np.count_nonzero(~np.isfinite(x)):,} of {len(x):,} rows; run prepare and refine again"
+                    )
+                values = _of_type(x, feature, kind)
                 if feature.null_indicator:
                     is_null = pa.array(features[feature.null_indicator] == _TRUE)
                     values = pc.if_else(is_null, pa.scalar(None, kind), values)
@@ -171,6 +187,12 @@ class RawUnits:
         return self.schema.field(column).type
 
 
+def _short(error: Exception) -> str:
+    """The error, in which a name may be as long as it likes."""
+    text = repr(error)
+    return text if len(text) < 300 else f"{text[:300]}…"
+
+
 def encoded_number(feature: NumericFeature, x: float | Decimal) -> float:
     """What encoding makes of the raw number `x`, which is exact where the column's values are."""
     return encoded_inner(feature, float(x if feature.origin is None else feature.counted(x)))
@@ -207,20 +229,63 @@ def _piecewise(x: Any, xs: Sequence[float], ys: Sequence[float]) -> Any:
     return bases[piece] + (x - starts[piece]) * (np.diff(bases) / np.diff(starts))[piece]
 
 
-def _arrow_type(kind: Any) -> pa.DataType:
+def _fields(struct: Mapping[str, Any], depth: int) -> list[pa.Field]:
+    """The fields of a struct in Spark's JSON schema, `depth` types deep in a column's; the table itself is one too."""
+    fields = [pa.field(field["name"], _arrow_type(field["type"], depth)) for field in struct["fields"]]
+    names = [field.name for field in fields]
+    if not 0 < len(names) == len({*names}):
+        raise ValueError(f"{len(names)} columns or fields with {len({*names})} different names")
+    return fields
+
+
+def _arrow_type(kind: Any, depth: int) -> pa.DataType:
     """The Arrow type of one in Spark's JSON schema; text for those that no feature can have and Arrow has not."""
+    if depth > DEEPEST:
+        raise ValueError(f"types of more than {DEEPEST} within another")
     if isinstance(kind, dict):
         match kind["type"]:
             case "array":
-                return pa.list_(_arrow_type(kind["elementType"]))
+                return pa.list_(_arrow_type(kind["elementType"], depth + 1))
             case "map":
-                return pa.map_(_arrow_type(kind["keyType"]), _arrow_type(kind["valueType"]))
+                return pa.map_(_arrow_type(kind["keyType"], depth + 1), _arrow_type(kind["valueType"], depth + 1))
             case "struct":
-                return pa.struct([pa.field(field["name"], _arrow_type(field["type"])) for field in kind["fields"]])
+                return pa.struct(_fields(kind, depth + 1))
         return pa.string()
-    if decimal := re.fullmatch(r"decimal\((\d+),(\d+)\)", kind):
-        return pa.decimal128(int(decimal[1]), int(decimal[2]))
+    if decimal := re.fullmatch(r"decimal\((\d{1,2}),(\d{1,2})\)", kind):
+        precision, scale = int(decimal[1]), int(decimal[2])
+        if scale > precision:
+            raise ValueError(f"{kind} with more decimals than digits")
+        return pa.decimal128(precision, scale)
     return _TYPES.get(kind, pa.string())
+
+
+def _check_number(feature: NumericFeature, kind: pa.DataType) -> None:
+    """ValueError where a number within the feature's ends, on its grid, is none of the type `kind`."""
+    what = f"column {feature.source!r} is {kind} but"
+    if not (pa.types.is_decimal(kind) or kind in _NUMBERS):
+        raise ValueError(f"{what} encoded as a number")
+    if feature.is_whole == pa.types.is_floating(kind):
+        raise ValueError(f"{what} encoded as {feature.type}")
+    low, high = feature.ends
+    if not feature.is_whole:
+        if pa.types.is_float32(kind) and max(abs(low), abs(high)) > FLOAT32:
+            raise ValueError(f"{what} has train values from {low:g} to {high:g}")
+        return
+    if max(abs(low), abs(high)) > MOST_STEPS or abs(feature.origin or 0) >= 10**WIDEST:
+        raise ValueError(f"{what} has more steps of {feature.step:g} than can be counted")
+    if pa.types.is_decimal(kind):
+        unit, most = Fraction(1, 10**kind.scale), 10**kind.precision - 1
+        least, fits = -most, feature.exact_step == Fraction(10) ** round(math.log10(feature.step))
+    else:
+        unit, most = Fraction(1), 2 ** (kind.bit_width - 1) - 1
+        least, fits = -most - 1, True
+    ends = [(int(end) + (feature.origin or 0)) * feature.exact_step / unit for end in (low, high)]
+    step = feature.exact_step / unit
+    if not (fits and step.denominator == 1 and step <= most and least <= ends[0] and ends[1] <= most):
+        raise ValueError(f"{what} has train values from {low:g} to {high:g} steps of {feature.step:g}")
+    counted = [feature.counted(end) for end in (feature.low, feature.high)] if feature.origin is None else []
+    if any(abs(end - round(end)) > abs(end) / 2**50 for end in counted):
+        raise ValueError(f"{what} has train values off its steps of {feature.step:g}")
 
 
 def _of_type(x: NDArray[np.float64], feature: NumericFeature, kind: pa.DataType) -> pa.Array:

@@ -7,6 +7,7 @@ The document is all that the tables, the trainer and the report know about colum
 import dataclasses
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -19,6 +20,12 @@ UNSEEN = 0
 """Code of a category that train rows did not have, or that did not fit in prepare.max_categories."""
 NULL = 1
 """Code of a null category; the categories themselves count from 2."""
+INDICATED = ("false", "true")
+"""Categories of the indicator of a number's nulls."""
+STEPS = (1e-38, 1e38)
+"""Grids that a decimal of 38 digits can have."""
+FLOAT32 = float.fromhex("0x1.fffffep+127")
+"""Largest number of 32 bits: the networks have no larger ones."""
 
 
 def _require(feature: "NumericFeature | CategoricalFeature", condition: bool, message: str) -> None:
@@ -106,13 +113,24 @@ class NumericFeature:
         """`x` raw units, exactly, as decoding counts."""
         return Fraction(x) / self.exact_step - (self.origin or 0) if self.is_whole else Fraction(x)
 
+    @property
+    def _is_grid(self) -> bool:
+        """Whether `step` is one that `exactly` knows and that numbers of the type can lie on."""
+        least, most = STEPS
+        if not least <= self.step <= most or (self.step > 1 and not self.is_whole):
+            return False
+        return math.isclose(self.step, self.exact_step, rel_tol=1e-9) and (self.step < 1 or self.step % 1 == 0)
+
     def __post_init__(self) -> None:
-        numbers = (self.center, self.scale, self.low, self.high, self.step, self.encoded_low, self.encoded_high)
+        encoded = (self.encoded_low, self.encoded_high)
+        numbers = (self.center, self.scale, self.low, self.high, self.impute, self.step, self.outlier or 0, *encoded)
         _require(self, all(map(math.isfinite, (*numbers, *self.knots, *self.scores))), "numbers must be finite")
+        _require(self, all(abs(end) <= FLOAT32 for end in encoded), "encoded numbers must fit 32 bits")
         _require(self, self.transform in ("linear", "log", "quantile"), f"there is no transform {self.transform!r}")
         _require(self, self.storage in ("float", "double"), f"there is no storage {self.storage!r}")
         _require(self, self.scale > 0 and self.step >= 0, "scale must be above 0 and step not below")
         _require(self, self.step > 0 or not self.is_whole, "whole numbers must have a step")
+        _require(self, self.step == 0 or self._is_grid, "step must be a power of ten, or a whole number of whole ones")
         _require(self, self.origin is None or (isinstance(self.origin, int) and self.is_whole), "origin must be whole")
         _require(self, self.outlier is None or self.outlier > 0, "outlier must be above 0")
         _require(
@@ -152,6 +170,7 @@ class CategoricalFeature:
             self, len(self.seen) > 0 and rising and all(code in known for code in self.seen),
             f"seen must be rising codes below {len(known)}",
         )  # fmt: skip
+        _require(self, len({*self.categories}) == len(self.categories), "categories must be distinct")
 
 
 Feature = NumericFeature | CategoricalFeature
@@ -167,6 +186,10 @@ class Label:
     positive: str
     """The class whose detection is judged: evaluate.positive, or the rarest."""
 
+    def __post_init__(self) -> None:
+        if len({*self.classes}) < len(self.classes):
+            raise ValueError(f"classes of the label {self.name!r} must be distinct")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
@@ -177,6 +200,21 @@ class Encoder:
     label: Label
     raw_schema: str
     """The raw table's columns in order, as Spark's JSON schema."""
+
+    def __post_init__(self) -> None:
+        by_name = {feature.name: feature for feature in self.features}
+        if len(by_name) < len(self.features):
+            raise ValueError("features must not be called alike")
+        sources = Counter([self.label.name, *(feature.source for feature in self.features if not feature.made)])
+        if twice := sorted(source for source, times in sources.items() if times > 1):
+            raise ValueError(f"columns must be one feature each, and the label none, but {twice[:3]} are more")
+        for feature in self.features:
+            if isinstance(feature, NumericFeature) and feature.null_indicator:
+                indicator = by_name.get(feature.null_indicator)
+                _require(
+                    feature, isinstance(indicator, CategoricalFeature) and indicator.categories == INDICATED,
+                    f"its null_indicator {feature.null_indicator!r} must be a feature of {[*INDICATED]}",
+                )  # fmt: skip
 
     @property
     def names(self) -> list[str]:

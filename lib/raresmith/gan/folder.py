@@ -43,6 +43,11 @@ def open_folder(location: str) -> Folder:
     return Bucket(location) if "://" in location else Disk(Path(location))
 
 
+def first_line(error: Exception) -> str:
+    """What a file system says, of which stores write a page."""
+    return (str(error) or repr(error)).splitlines()[0]
+
+
 class Copied:
     """Files in memory, as a job sends them to its tasks: to be read only."""
 

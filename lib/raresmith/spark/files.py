@@ -28,6 +28,12 @@ def exists(spark: SparkSession, url: str) -> bool:
     return found is not None and len(found) > 0
 
 
+def holds_anything(spark: SparkSession, url: str) -> bool:
+    """Whether there is a file, or a folder with something in it, at `url` as it stands."""
+    file_system, path = _opened(spark, url)
+    return bool(file_system.exists(path)) and len(file_system.listStatus(path)) > 0
+
+
 def files_below(spark: SparkSession, url: str) -> list[File]:
     """All files at `url` and below it, by their paths; it may be a glob."""
     file_system, path = _opened(spark, url)

@@ -13,6 +13,7 @@ from pyspark.sql.types import AtomicType, StructField, StructType, _parse_dataty
 
 from raresmith.errors import DataError
 from raresmith.spark.columns import col, names_within, quoted, sql_type
+from raresmith.spark.files import holds_anything
 from raresmith.tables import contracts
 from raresmith.tables.content_hash import digest, rows_of
 from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, note_of
@@ -191,7 +192,19 @@ def write_table(
 
 
 def overwrite(df: DataFrame, location: str) -> None:
-    """Replace rows and columns of the user's own table at `location` in one commit, or make it."""
+    """Replace rows and columns of the user's own table at `location` in one commit, or make it.
+
+    Raises
+    ------
+    DataError
+        If there is something else.
+    """
+    spark = df.sparkSession
+    if not location or (not table_exists(spark, location) and holds_anything(spark, location)):
+        raise DataError(
+            f"{location!r} is, or holds, something else than a Delta table; name a folder that is empty, not there "
+            "yet, or such a table"
+        )
     writer = df.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
     if _needs_mapping(df.schema):
         writer = writer.option("delta.columnMapping.mode", "name")

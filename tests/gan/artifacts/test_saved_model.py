@@ -1,6 +1,8 @@
+import html
 import io
 import json
 import pickle
+import re
 import shutil
 import struct
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from tests.gan.conftest import Warehouse, make_encoder
 
 from raresmith.errors import DataError
 from raresmith.gan.artifacts.checkpoint import _digest, write_tensors
-from raresmith.gan.artifacts.saved_model import load_model
+from raresmith.gan.artifacts.model_reader import load_model
 from raresmith.gan.data.rows import Rows
 from raresmith.gan.data.tables import RowSource, read_table, train_rows
 from raresmith.gan.folder import Disk
@@ -100,6 +102,22 @@ def test_the_page_says_what_the_model_was_made_of_and_what_it_holds(warehouse: C
         assert text in page, text
 
 
+def test_the_page_shows_names_and_classes_as_they_are_and_makes_nothing_of_them(
+    warehouse: Callable[..., Warehouse],
+) -> None:
+    hostile = ["<img src=x onerror=alert(1)>", "[a](http://b)", "*b*|`c`", "_d_\n# e", "www.f.g", "is_fraud"]
+    house = trained(
+        warehouse, "redraw", classes=("good", *hostile), real=dict.fromkeys(range(7), 20),
+        synthetic=dict.fromkeys(range(1, 7), 9),
+    )  # fmt: skip
+    page = (Path(house.table("models")) / "r" / "model.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| class = ")]
+    shown = [row.removeprefix("| class = ").removesuffix(" | 9 synthetic rows |") for row in rows]
+    assert [html.unescape(text) for text in shown] == hostile
+    assert not re.findall(r"[^\w &#;]", "".join(shown)) and shown[-1] == "is_fraud"
+    assert "&#95;d&#95;" in shown[3]
+
+
 Damage = Callable[[Path, dict[str, Any], dict[str, torch.Tensor]], None]
 
 
@@ -148,6 +166,19 @@ def file_is(name: str, change: Callable[[bytes], bytes]) -> Damage:
     return damage
 
 
+def is_folder(name: str) -> Damage:
+    def damage(folder: Path, *_: object) -> None:
+        (folder / name).unlink()
+        (folder / name).mkdir()
+
+    return damage
+
+
+def is_a_file(folder: Path, *_: object) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
+
+
 def pickled(tensors: dict[str, torch.Tensor]) -> bytes:
     buffer = io.BytesIO()
     torch.save(tensors, buffer)
@@ -164,6 +195,9 @@ PLACES, CODES = "conditionals.tokens.n_places", "conditionals.tokens.of_code"
         (lambda folder, *_: (folder / "model.json").unlink(), r"there is no model in .*model.json.* run refine"),
         (lambda folder, *_: (folder / "model.safetensors").unlink(), r"there is no model in .*model.safetensors"),
         (lambda folder, *_: shutil.rmtree(folder), "there is no model in"),
+        (is_folder("model.json"), r"cannot be read \(.*Is a directory.*; name a folder that holds the files"),
+        (is_folder("model.safetensors"), r"cannot be read \(.*Is a directory"),
+        (is_a_file, r"cannot be read \(.*Not a directory"),
         (file_is("model.safetensors", lambda data: data[:-1]), "is damaged: its digest"),
         (file_is("model.safetensors", lambda data: data[:-1] + bytes([data[-1] ^ 1])), "is damaged: its digest"),
         (file_is("model.json", lambda data: data.replace(b'"high": 3.0', b'"high": 4.0', 1)), "is damaged: its digest"),
@@ -177,37 +211,40 @@ PLACES, CODES = "conditionals.tokens.n_places", "conditionals.tokens.of_code"
         (tensors_are(lambda _: struct.pack("<Q", 2**62) + b"{}"), "holds no safetensors"),
         (tensors_are(lambda t: save(t).replace(b'"shape":[', b'"shape":[9', 1)), "holds no safetensors"),
         (card_has(format=2), "is of format 2 where 1 is expected"),
-        (card_has(model="os.system"), r"has 'os.system' as model where one of \['gan', 'redraw'"),
-        (card_has(model=["redraw"]), r"has \['redraw'\] as model"),
+        (card_has(model="os.system"), r"has wrong values in model: 'os.system' is none of \['gan', 'redraw'"),
+        (card_has(model=["redraw"]), r"has \['redraw'\] as model where a valid string is expected"),
         (card_has(model="gan", refine=SMALL), "lacks the tensors .* or has .*, which its card does not ask for"),
         (card_has(model="gan", refine={}), "has None as architecture where one of"),
         (card_has(model="gan", refine={"architecture": "huge"}), "has 'huge' as architecture where one of"),
-        (card_has(refine=None), "has no settings of refine"),
+        (card_has(refine=None), "has None as refine"),
         (card_has(latent=None), "has None as latent"),
         (card_has(token_sizes=[3]), "has tokens of 1 columns where its encoder has 4"),
         (card_has(token_sizes=[2**20] * 4), r"has the tensor conditionals.* where its card asks for"),
         (card_has(token_sizes=[2**30] * 4), "has sizes that no tensor can have"),
-        (card_has(token_sizes=[2**62] * 4), r"has no list of whole numbers in \[1, 2147483648\) as token_sizes"),
-        (card_has(token_sizes=["3"]), "has no list of whole numbers"),
-        (card_has(classes=[0, 10**9], class_rows=[1, 1]), "has no list of whole numbers in .* as classes"),
-        (card_has(classes=[1, 0], class_rows=[1, 1]), "has classes and class_rows that do not fit"),
-        (card_has(random_state=-1), "has no random_state"),
-        (card_has(key="id"), "has no list of names as key"),
-        (card_has(encoder={}), "has an encoder that cannot be read"),
-        (card_has(encoder=[7]), "has an encoder that cannot be read"),
+        (card_has(token_sizes=[2**62] * 4), "has 4611686018427387904 as token_sizes.0 where less than 2147483648"),
+        (card_has(token_sizes=["3"]), "has '3' as token_sizes.0 where a valid integer is expected"),
+        (card_has(classes=[0, 10**9], class_rows=[1, 1]), "has wrong values in its card: classes and class_rows"),
+        (card_has(classes=[1, 0], class_rows=[1, 1]), "has wrong values in its card: classes and class_rows"),
+        (card_has(random_state=-1), "has -1 as random_state where greater than or equal to 0"),
+        (card_has(key="id"), "has 'id' as key where a valid array is expected"),
+        (card_has(encoder={}), "has no encoder.features;"),
+        (card_has(encoder=[7]), r"has \[7\] as encoder where an object is expected"),
         (feature_has(0, scale=0.0), "feature 'n0': scale must be above 0"),
-        (feature_has(0, low="x"), "has an encoder that cannot be read"),
-        (feature_has(0, name="n1"), "whose features are none, or called alike"),
+        (feature_has(0, low="x"), "has 'x' as encoder.features.0.low where a valid number is expected"),
+        (feature_has(0, name="n1"), "has wrong values in encoder: features must not be called alike"),
         (feature_has(0, encoded_high=-9.0), "ranges must not end below their start"),
-        (feature_has(0, transform="eval"), "there is no transform 'eval'"),
+        (feature_has(0, transform="eval"), "has 'eval' as encoder.features.0.transform where 'linear', 'log'"),
         (feature_has(0, transform="quantile", knots=[0, 1], scores=[1, 0]), "must rise in pairs"),
         (feature_has(3, seen=[0, 10**9]), "feature 'c0': seen must be rising codes"),
         (feature_has(3, seen=[]), "feature 'c0': seen must be rising codes"),
-        (feature_has(3, kind="object"), "has an encoder that cannot be read"),
+        (feature_has(3, kind="object"), r"has {.*} as encoder.features.3 \(Input tag 'object'"),
         (feature_has(3, seen=[0, 2, 3]), "has the tensor conditionals.tokens.of_code of"),
         (tensor_is("conditionals.pairs", lambda _: None), r"lacks the tensors \['conditionals.pairs'\]"),
         (tensor_is("conditionals.pairs", lambda t: t[1:]), r"has the tensor conditionals.pairs of \("),
         (tensor_is("conditionals.pairs", lambda t: t.double()), r"has the tensor conditionals.pairs of \("),
+        (tensor_is("conditionals.gates", lambda t: t * torch.inf), "numbers that are not finite in the tensor cond"),
+        (tensor_is("conditionals.first.bias", lambda t: t * torch.nan), "not finite in the tensor con"),
+        (tensor_is("conditionals.tokens.edges", lambda t: t * torch.nan), "has tokens without a value"),
         (tensor_is(PLACES, lambda t: t + 99), "has tokens without a value"),
         (tensor_is(PLACES, lambda t: 0 * t), "has tokens without a value"),
         (tensor_is(CODES, lambda t: t + 999), "has tokens without a value"),

@@ -124,7 +124,7 @@ def test_row_ids_are_new_and_differ_between_runs() -> None:
 def test_a_row_never_keeps_all_raw_columns_of_its_base_row() -> None:
     # Windows and the like are made here: they are not among the columns that are published.
     plain = make_encoder(3, 1)
-    on_grid: dict[str, dict[str, Any]] = {"n0": {"step": 0.5}}
+    on_grid: dict[str, dict[str, Any]] = {"n0": {"step": 0.1}}
     features = tuple(replace(f, made=f.name != "n0", **on_grid.get(f.name, {})) for f in plain.features)
     encoder = replace(plain, features=features)
     model = make("synthetic", "redraw", encoder=encoder)

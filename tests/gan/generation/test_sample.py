@@ -17,7 +17,7 @@ from tests.gan.test_train import mixed
 
 from raresmith.cli import main
 from raresmith.gan.artifacts.checkpoint import read_tensors, write_tensors
-from raresmith.gan.artifacts.saved_model import load_model
+from raresmith.gan.artifacts.model_reader import load_model
 from raresmith.gan.folder import Disk
 from raresmith.gan.generation.generate import BLOCK
 from raresmith.gan.generation.output import write_output
@@ -231,8 +231,7 @@ def test_rows_that_cannot_be_made_leave_what_is_there(
     generated(folder_of(house), tmp_path / "rows.parquet")
     kept = (tmp_path / "rows.parquet").read_bytes()
     tensors, card = read_tensors(Disk(Path(folder_of(house))), "model")
-    name = next(name for name in tensors if name.startswith("autoencoder.decoder"))
-    tensors[name] = tensors[name] * torch.nan
+    tensors = {name: tensor * 1e30 if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     write_tensors(Disk(Path(folder_of(house))), "model", tensors, {k: v for k, v in card.items() if k != "sha256"})
     words = ["--num-samples", "5", "--output", str(tmp_path / "rows.parquet")]
     assert main(["generate", folder_of(house), *words]) == 2

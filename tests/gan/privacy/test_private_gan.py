@@ -16,7 +16,7 @@ from tests.gan.test_train import card, finished, refined, weights
 
 from raresmith.config import PrivacyConfig, RefineConfig
 from raresmith.gan.artifacts import checkpoint
-from raresmith.gan.artifacts.saved_model import load_model
+from raresmith.gan.artifacts.model_reader import load_model
 from raresmith.gan.data.representation import Representation
 from raresmith.gan.data.rows import Batch, Rows
 from raresmith.gan.models.base import Setting

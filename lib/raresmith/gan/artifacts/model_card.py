@@ -1,6 +1,7 @@
 """The card of a saved model as a page to read, after Mitchell et al. 2019 (arXiv:1810.03993)."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +42,7 @@ def as_text(called: str, card: Mapping[str, Any]) -> str:
     kinds = [feature["kind"] for feature in features]
     width = f"{kinds.count('numeric')} numbers and {kinds.count('categorical')} categories"
     rows = [
-        (f"{label['name']} = {label['classes'][code]}", f"{count:,} synthetic rows")
+        (f"{_literal(label['name'])} = {_literal(label['classes'][code])}", f"{count:,} synthetic rows")
         for code, count in zip(card["classes"], card["class_rows"], strict=True)
     ]
     last = card["losses"][-1][1:] if card["losses"] else []
@@ -50,7 +51,7 @@ def as_text(called: str, card: Mapping[str, Any]) -> str:
     private = [(name.replace("_", " "), f"{value:.6g}") for name, value in (card["differential_privacy"] or {}).items()]
     return "\n".join(
         [
-            f"# {card['run_id']}: {called}",
+            f"# {_literal(card['run_id'])}: {called}",
             "",
             f"Makes rows of {width}, of the classes:",
             "",
@@ -86,6 +87,12 @@ def as_text(called: str, card: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _literal(text: str) -> str:
+    """Text of the user's own, of which Markdown and HTML are to make nothing: no markup, link or tag."""
+    # An underscore within a word is none either.
+    return re.sub(r"[^\w \-]|(?<![^\W_])_|_(?![^\W_])", lambda found: f"&#{ord(found[0])};", text)
 
 
 def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> list[str]:

@@ -6,17 +6,16 @@ The three are enough to make rows: the card holds the encoder, and no table is a
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
-from raresmith.gan.artifacts.checkpoint import read_tensors, write_tensors
+from raresmith.gan.artifacts.checkpoint import write_tensors
 from raresmith.gan.artifacts.model_card import as_text, privacy
 from raresmith.gan.data.representation import Representation
-from raresmith.gan.folder import Readable, open_folder
-from raresmith.gan.models.base import Latent, Model, Setting
+from raresmith.gan.models.base import Model, Setting
 from raresmith.generators.registry import GENERATORS
 from raresmith.tables.stage_run import library_versions
 
@@ -72,78 +71,27 @@ FILES = ("model.json", "model.safetensors")
 """The files that a model is loaded from."""
 
 
-def load_model(location: str, device: torch.device) -> SavedModel:
-    """The model in the folder or below the URL `location`, which anyone may have written.
+def rebuilt(tensors: Mapping[str, torch.Tensor], card: dict[str, Any], device: torch.device) -> SavedModel:
+    """The model of these weights and a card that `read_model` took: a task of a cluster's job has it checked already.
 
     Raises
     ------
     DataError
-        If there is none, or its files are damaged, do not fit each other or are of another kind. Nothing in them is
-        run, and no more memory is taken than for what they hold.
+        If they do not fit each other; the message goes on from the model's place. No more memory is taken than for what
+        the tensors hold.
     """
-    return read_model(open_folder(location), location, device)
-
-
-def read_model(folder: Readable, location: str, device: torch.device) -> SavedModel:
-    """The same of a `folder`, which messages call `location`."""
-    try:
-        tensors, card = read_tensors(folder, "model")
-        _check(card.get("format") == FORMAT, f"is of format {card.get('format')!r} where {FORMAT} is expected")
-        encoder = _encoder(card)
-        spec = GENERATORS[card["model"]]
-        parameters = spec.read_parameters(card["refine"])
-        # Sizes are compared on a device without memory, before any is taken.
-        with torch.device("meta"):
-            expected = _untrained(card, parameters, encoder, torch.device("meta")).weights()
-        _check_same(tensors, expected)
-        model = _untrained(card, parameters, encoder, device)
-        with torch.no_grad():
-            for name, tensor in model.weights().items():
-                tensor.copy_(tensors[name])
-        model.check()
-    except FileNotFoundError as error:
-        raise DataError(
-            f"there is no model in {location} ({error.filename or error} is not there); run refine, or name a folder "
-            "that holds model.json and model.safetensors"
-        ) from None
-    except DataError as error:
-        raise DataError(f"the model in {location} {error}; take it from where it was made again") from None
-    called = spec.called(parameters, card["latent"])
-    return SavedModel(model=model, encoder=encoder, card=card, called=called)
-
-
-def _encoder(card: dict[str, Any]) -> Encoder:
-    """The encoder in a card whose other entries are of the right kind too."""
-    for name, known in (("model", [*GENERATORS]), ("latent", [*get_args(Latent)])):
-        _check(card.get(name) in known, f"has {card.get(name)!r} as {name} where one of {known} is expected")
-    _check(isinstance(card.get("refine"), dict), "has no settings of refine")
-    try:
-        encoder = Encoder.from_document(card["encoder"])
-        width = len(encoder.label.classes)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise DataError(f"has an encoder that cannot be read ({error!r})") from None
-    _check(
-        len(encoder.features) == len(set(encoder.names)) > 0, "has an encoder whose features are none, or called alike"
-    )
-    classes, rows = _whole_numbers(card, "classes", 0, width), _whole_numbers(card, "class_rows", 1, 2**63)
-    _check(
-        classes == sorted(set(classes)) and len(classes) == len(rows) > 0, "has classes and class_rows that do not fit"
-    )
-    _check(
-        type(card.get("random_state")) is int and 0 <= card["random_state"] < 2**63, "has no random_state in [0, 2^63)"
-    )
-    _whole_numbers(card, "token_sizes", 1, 2**31)
-    key = card.get("key")
-    _check(isinstance(key, list) and all(isinstance(name, str) for name in key), "has no list of names as key")
-    return encoder
-
-
-def _whole_numbers(card: dict[str, Any], name: str, low: int, high: int) -> list[int]:
-    values = card.get(name)
-    fit = isinstance(values, list) and all(type(value) is int and low <= value < high for value in values)
-    _check(fit, f"has no list of whole numbers in [{low}, {high}) as {name}")
-    assert isinstance(values, list)
-    return values
+    encoder, spec = Encoder.from_document(card["encoder"]), GENERATORS[card["model"]]
+    parameters = spec.read_parameters(card["refine"])
+    # Sizes are compared on a device without memory, before any is taken.
+    with torch.device("meta"):
+        expected = _untrained(card, parameters, encoder, torch.device("meta")).weights()
+    _check_same(tensors, expected)
+    model = _untrained(card, parameters, encoder, device)
+    with torch.no_grad():
+        for name, tensor in model.weights().items():
+            tensor.copy_(tensors[name])
+    model.check()
+    return SavedModel(model=model, encoder=encoder, card=card, called=spec.called(parameters, card["latent"]))
 
 
 def _untrained(card: dict[str, Any], parameters: Any, encoder: Encoder, device: torch.device) -> Model:
@@ -161,16 +109,12 @@ def _untrained(card: dict[str, Any], parameters: Any, encoder: Encoder, device: 
         raise DataError(f"has sizes that no tensor can have ({error})") from None
 
 
-def _check_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+def _check_same(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
     """Whether the tensors are called, shaped and typed as expected."""
     if found.keys() != expected.keys():
         missing, more = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
         raise DataError(f"lacks the tensors {missing[:3]} or has {more[:3]}, which its card does not ask for")
     for name, tensor in expected.items():
         one, other = ((tuple(t.shape), t.dtype) for t in (found[name], tensor))
-        _check(one == other, f"has the tensor {name} of {one} where its card asks for {other}")
-
-
-def _check(condition: bool, message: str) -> None:
-    if not condition:
-        raise DataError(message)
+        if one != other:
+            raise DataError(f"has the tensor {name} of {one} where its card asks for {other}")

@@ -39,7 +39,8 @@ class Representation:
         numbers = np.empty((n, len(self.numeric)), dtype=np.float32)
         positions = np.empty((n, len(self.categorical)), dtype=np.int64)
         for i, numeric in enumerate(self.numeric):
-            numbers[:, i] = columns[numeric.name]
+            with np.errstate(over="ignore"):  # what 32 bits do not hold is not finite there
+                numbers[:, i] = columns[numeric.name]
             if not np.isfinite(numbers[:, i]).all():
                 raise DataError(
                     f"column {numeric.name} of {table} has null, NaN or infinite values where only finite numbers "

@@ -110,7 +110,7 @@ def generate_run(config: "Config", features: int | None = None, synthetic: int |
         digest = str(json.loads(open_folder(folder).read("model.json"))["sha256"])
     except FileNotFoundError:
         raise DataError(f"there is no model in {folder}; run refine without --only-generate first") from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"the model in {folder} is damaged ({error!r}); run refine without --only-generate") from None
     run = _run(config, {"model": digest, **_versions(config, features, synthetic)})
     run.config.count_as_read(["refine.device"])  # on which the ranks were started
@@ -249,6 +249,11 @@ def write_table(
     return written
 
 
+def is_table(path: str) -> bool:
+    """Whether there is a Delta table at `path`."""
+    return bool(DeltaTable.is_deltatable(path))
+
+
 def overwrite(path: str, rows: pa.RecordBatchReader) -> None:
     """Replace rows and columns of the user's own table at `path` in one commit, or make it."""
     write_deltalake(path, rows, mode="overwrite", schema_mode="overwrite")
@@ -295,7 +300,7 @@ def _of(run: StageRun) -> str:
 
 
 def _created(contract: Table, path: str) -> DeltaTable:
-    if not DeltaTable.is_deltatable(path):
+    if not is_table(path):
         DeltaTable.create(
             path,
             schema_of(contract),

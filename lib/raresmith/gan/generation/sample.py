@@ -6,7 +6,7 @@ import torch
 
 from raresmith.config import load_config
 from raresmith.errors import ConfigError, DataError
-from raresmith.gan.artifacts.saved_model import load_model
+from raresmith.gan.artifacts.model_reader import load_model
 from raresmith.gan.data import tables
 from raresmith.gan.data.tables import RowSource
 from raresmith.gan.folder import open_folder
@@ -21,7 +21,15 @@ from raresmith.generators.sample_request import SampleRequest
 from raresmith.tables.stage_report import StageReport
 
 
-def sample(request: SampleRequest, source: str, output: str, ranks: Ranks, logical_date: str = "") -> StageReport:
+def sample(
+    request: SampleRequest,
+    source: str,
+    output: str,
+    ranks: Ranks,
+    logical_date: str = "",
+    *,
+    escape_formulas: bool = False,
+) -> StageReport:
     """Write the rows of `request` to `output`, as one of the processes; the report is the same in each.
 
     Where `source` is a run, rows that equal one of its train rows are left out and counted.
@@ -33,18 +41,20 @@ def sample(request: SampleRequest, source: str, output: str, ranks: Ranks, logic
         rows where it was trained to and no column is given.
     output
         A .csv or .parquet file, or a folder for a Delta table; what is there is replaced.
+    escape_formulas
+        As of `write_output`.
 
     Raises
     ------
     DataError
-        If there is no such model, or it cannot make such rows.
+        If there is no such model, it cannot make such rows, or they cannot be written there.
     """
     started = time.monotonic()
     sampler = make_sampler(request, source, ranks, logical_date)
-    check_output(output, sampler.schema)
+    check_output(output, sampler.schema, escape_formulas=escape_formulas)
     total = request.num_samples
     if ranks.world_size == 1:
-        write_output(output, sampler.schema, sampler.blocks(0, total))
+        write_output(output, sampler.schema, sampler.blocks(0, total), escape_formulas=escape_formulas)
     else:
         parts = open_folder(f"{output}.parts")
         for low, high, name in pieces(total, ranks.rank, ranks.world_size):
@@ -52,7 +62,7 @@ def sample(request: SampleRequest, source: str, output: str, ranks: Ranks, logic
         ranks.barrier()
         if ranks.is_main:
             names = [n for rank in range(ranks.world_size) for _, _, n in pieces(total, rank, ranks.world_size)]
-            write_output(output, sampler.schema, read_parts(parts, names))
+            write_output(output, sampler.schema, read_parts(parts, names), escape_formulas=escape_formulas)
             for name in names:
                 parts.delete(name)
         ranks.barrier()

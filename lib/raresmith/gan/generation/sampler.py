@@ -12,7 +12,8 @@ from raresmith.encoding.decode import RawUnits
 from raresmith.encoding.encoder import Feature
 from raresmith.errors import DataError
 from raresmith.gan import counter_rng
-from raresmith.gan.artifacts.saved_model import SavedModel, read_model
+from raresmith.gan.artifacts.checkpoint import read_tensors
+from raresmith.gan.artifacts.saved_model import SavedModel, rebuilt
 from raresmith.gan.counter_rng import Stream
 from raresmith.gan.data.rows import Rows
 from raresmith.gan.folder import Copied
@@ -140,9 +141,9 @@ def make_blocks(files: dict[str, bytes], request: SampleRequest, numbers: Iterab
     Parameters
     ----------
     files
-        Those of `FILES`, by name.
+        Those of `FILES`, by name, of a model that `read_model` took.
     """
     torch.set_num_threads(1)
-    sampler = Sampler(read_model(Copied(files), "the job", torch.device("cpu")), request)
+    sampler = Sampler(rebuilt(*read_tensors(Copied(files), "model"), torch.device("cpu")), request)
     for number in numbers:
         yield from sampler.blocks(number * BLOCK, min((number + 1) * BLOCK, request.num_samples))

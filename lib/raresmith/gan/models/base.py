@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
 
+from raresmith.errors import DataError
 from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
 from raresmith.gan.data.representation import Representation
@@ -64,6 +65,8 @@ class Model(ABC):
     """Whether training is the same for both latents, so that a model of either can start from noise."""
     eager: ClassVar[tuple[str, ...]] = ()
     """Networks that torch cannot compile."""
+    padded: ClassVar[tuple[str, ...]] = ()
+    """Weights with infinities where there is nothing: its own `check` looks at them."""
     holds: ClassVar[str] = "no value of any row"
     """What the weights have of the real rows that they were trained on, beside what training leaves in them."""
 
@@ -113,8 +116,11 @@ class Model(ABC):
         """Those of its tensors that only rows tell, for `rebuild`."""
         return []
 
-    def check(self) -> None:  # noqa: B027
-        """Refuse loaded weights that make no rows, by a DataError as those of `rebuild`; most models take any."""
+    def check(self) -> None:
+        """Refuse loaded weights that make no rows, by a DataError as those of `rebuild`."""
+        for name, tensor in self.weights().items():
+            if name not in self.padded and not tensor.isfinite().all():
+                raise DataError(f"has numbers that are not finite in the tensor {name}")
 
     @property
     def learns_from_smote(self) -> bool:

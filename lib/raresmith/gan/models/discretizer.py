@@ -91,6 +91,7 @@ class Discretizer(nn.Module):  # type: ignore[misc]
         beyond = torch.arange(self.edges.shape[1], device=sizes.device) >= sizes[:n_numbers, None] - 1
         return bool(
             (self.edges[beyond] == torch.inf).all()
+            and self.edges[~beyond].isfinite().all()
             and ((self.of_code >= 0) & (self.of_code < sizes[n_numbers:, None])).all()
             and ((self.n_places >= 1) & (self.n_places <= _PLACES)).all()
             and self.first.tolist() == self.starts[:-1]

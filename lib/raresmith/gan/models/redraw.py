@@ -49,6 +49,7 @@ class Redraw(Model):
     spec: ClassVar = redraw.Redraw
     losses: ClassVar = ("masked",)
     trained_alike: ClassVar = True
+    padded: ClassVar = ("conditionals.tokens.edges",)
     holds: ClassVar = (
         "of each column by itself at most 32 real values of each token (a bin of a number, a category), and how many "
         "rows have each pair of tokens"
@@ -89,6 +90,7 @@ class Redraw(Model):
         return self.conditionals.sizes
 
     def check(self) -> None:
+        super().check()
         if not self.conditionals.tokens.are_sound():
             raise DataError("has tokens without a value")
 
