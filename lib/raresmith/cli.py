@@ -17,6 +17,7 @@ from raresmith.generators.sample_request import add_arguments, request_of
 from raresmith.log import RESULT, show
 from raresmith.tables.contracts import TABLES
 from raresmith.tables.stage_report import MARGIN, ONLY_GENERATE, STAGES, StageReport
+from raresmith.temporary import delete_leftovers, name_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ FORMULAS = "put an apostrophe before text in a .csv file that a spreadsheet woul
 SCHEMA = "print the JSON Schema of configuration files, by which editors complete them (docs/configuration.md)"
 
 
-SPARK_LOG = Path(tempfile.gettempdir()) / f"raresmith-spark-{os.getpid()}.log"
+SPARK_LOG = Path(tempfile.gettempdir()) / f"{name_of('spark')}.log"
 """Where the JVM that we start writes its log."""
 
 
@@ -125,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         show()
+        delete_leftovers()
         if arguments.command == "generate":
             return generate(arguments)
         if arguments.command == "schema":
@@ -152,7 +154,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = 2
     except Exception:
         if SPARK_LOG.exists():
-            logger.error("unexpected; Spark's own log is %s", SPARK_LOG)
+            kept = SPARK_LOG.rename(SPARK_LOG.with_name(f"raresmith-crash-{os.getpid()}.log"))  # nobody deletes it
+            logger.error("unexpected; Spark's own log is %s", kept)
         raise
     else:
         code = 0

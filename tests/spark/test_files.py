@@ -25,3 +25,13 @@ def test_what_is_there_is_told_from_what_is_not(spark: SparkSession, tmp_path: P
     assert not files.exists(spark, f"{tmp_path}/there") and not files.exists(spark, f"{tmp_path}/*.parquet")
     files.write_text(spark, f"{tmp_path}/here.csv", "b")
     assert (tmp_path / "here.csv").read_text() == "b"
+
+
+def test_a_folder_moves_to_where_nothing_is_and_nowhere_else(spark: SparkSession, tmp_path: Path) -> None:
+    for name, url in (("plain", str(tmp_path)), ("url", tmp_path.as_uri())):
+        for part, moved in (("first", True), ("second", False)):
+            files.write_text(spark, f"{url}/{name}-aside/part", part)
+            assert files.move_where_nothing_is(spark, f"{url}/{name}-aside", f"{url}/deep/{name}") is moved
+            assert (tmp_path / "deep" / name / "part").read_text() == "first"
+            assert not (tmp_path / f"{name}-aside").exists()
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["plain", "url"]

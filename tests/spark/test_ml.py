@@ -233,7 +233,8 @@ def test_an_oversampler_that_cannot_be_imported_takes_no_stage_away(
 
 
 def test_a_null_label_or_feature_is_refused(df: DataFrame) -> None:
-    with pytest.raises(DataError, match="labelCol 'label' is null in some rows"):
-        SMOTE(inputCols=COLUMNS).fit_resample(df.withColumn("label", F.expr("nullif(label, 1)")))
+    for label in ("nullif(label, 1)", "if(label = 1, ' ', 'a')"):
+        with pytest.raises(DataError, match="labelCol 'label' is null or blank in some rows"):
+            SMOTE(inputCols=COLUMNS).fit_resample(df.withColumn("label", F.expr(label)))
     with pytest.raises(DataError, match="feature 'amount' has a null, NaN"):
         SMOTE(inputCols=COLUMNS).fit_resample(df.withColumn("amount", F.expr("nullif(amount, amount)")))

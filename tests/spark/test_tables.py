@@ -1,6 +1,9 @@
 """A table changes in one commit that names its run, and keeps its constraints."""
 
 import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,17 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
+from deltalake import CommitProperties, QueryBuilder, TableFeatures, Transaction, write_deltalake
 from deltalake import DeltaTable as DeltaRsTable
-from deltalake import QueryBuilder
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from raresmith.config import parse_config
 from raresmith.errors import DataError
 from raresmith.gan.data.tables import schema_of
 from raresmith.gan.data.tables import write_table as write_with_delta_rs
-from raresmith.spark.tables import content_hash, newest_note, raw_columns, read_table, table_version, write_table
+from raresmith.spark.tables import content_hash, newest_note, raw_columns, read_table, snapshot, write_table
+from raresmith.tables.concurrency import Overtaken, despite_others
 from raresmith.tables.contracts import Column, Table
 from raresmith.tables.stage_run import StageRun
 
@@ -44,6 +48,36 @@ def operations(spark: SparkSession, location: str) -> list[str]:
     return [row["operation"] for row in history]
 
 
+def while_written(
+    df: DataFrame, folder: Path, between: Callable[[], object], write: Callable[[DataFrame], object]
+) -> None:
+    """`write` the rows of `df`, the first of which comes after `between`."""
+    folder.mkdir()
+    asked, done = str(folder / "asked"), str(folder / "done")
+
+    def passed_on(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        Path(asked).touch()
+        while not Path(done).exists():
+            time.sleep(0.01)
+        yield from batches
+
+    def other() -> None:
+        while not Path(asked).exists():
+            time.sleep(0.01)
+        try:
+            between()
+        finally:
+            Path(done).touch()
+
+    with ThreadPoolExecutor() as pool:
+        others = pool.submit(other)
+        try:
+            write(df.coalesce(1).mapInArrow(passed_on, df.schema))
+        finally:
+            Path(asked).touch()
+            others.result()
+
+
 def test_compaction_and_new_properties_make_no_other_version_of_the_rows(spark: SparkSession, tmp_path: Path) -> None:
     location = str(tmp_path / "t")
     version = write_table(spark.range(3).selectExpr("id", "0.5D gap").repartition(2), TABLE, location, run()).version
@@ -51,10 +85,10 @@ def test_compaction_and_new_properties_make_no_other_version_of_the_rows(spark: 
     for i in range(20):  # as many commits as are looked at first
         spark.sql(f"ALTER TABLE delta.`{location}` SET TBLPROPERTIES ('seen.by' = '{i}')")
     assert operations(spark, location)[-21:] == ["OPTIMIZE"] + 20 * ["SET TBLPROPERTIES"]
-    assert table_version(spark, location) == version
+    assert snapshot(spark, location).version == version
     assert run().made(newest_note(spark, location))
     DeltaTable.forPath(spark, location).delete("id = 1")
-    assert table_version(spark, location) > version
+    assert snapshot(spark, location).version > version
 
 
 def test_a_table_keeps_its_comments_constraints_and_the_name_of_its_run(spark: SparkSession, tmp_path: Path) -> None:
@@ -202,7 +236,7 @@ def test_a_column_that_came_later_is_null_in_the_rows_that_stay(
     rows = [tuple(row) for row in read_table(spark, location).orderBy("id").collect()]
     assert rows == [(0, 0.5, None), (1, 0.5, None), (2, 0.25, "later")]
     with pytest.raises(PySparkException, match="CHECK constraint"):
-        write_table(spark.sql("SELECT 2L id, 7D gap, '' note"), wider, location, later, replace_where="id = 2")
+        write_table(spark.sql("SELECT 2L id, 7D gap, '' note"), wider, location, run("r3"), replace_where="id = 2")
 
 
 def test_fields_within_a_column_may_be_called_anything(spark: SparkSession, tmp_path: Path) -> None:
@@ -215,3 +249,76 @@ def test_fields_within_a_column_may_be_called_anything(spark: SparkSession, tmp_
     assert sorted(read_table(spark, location).collect()) == sorted(df.collect())
     found = pa.table(QueryBuilder().register("t", DeltaRsTable(location)).execute("SELECT odd FROM t ORDER BY id"))
     assert found.column("odd").to_pylist() == df.orderBy("id").toArrow().column("odd").to_pylist()
+
+
+def test_a_commit_in_between_is_said_in_a_sentence_whatever_delta_calls_it(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "t")
+    few = pa.Table.from_pylist([{"id": 7, "gap": 0.5}], schema_of(TABLE))
+    commit = CommitProperties(app_transactions=[Transaction(run().app_id(TABLE.name), 99)])
+    wider = replace(TABLE, columns=(*TABLE.columns, Column(name="note", type="string", comment="new", nullable=True)))
+    asked: dict[str, Callable[[], object]] = {
+        "ConcurrentTransactionException": lambda: write_deltalake(
+            location, few, mode="append", commit_properties=commit
+        ),
+        "ConcurrentAppendException": lambda: write_deltalake(location, few, mode="overwrite"),
+        "ConcurrentDeleteReadException": lambda: DeltaRsTable(location).delete(),
+        "MetadataChangedException": lambda: DeltaRsTable(location).alter.set_table_properties(
+            {"a.b": "c"}, raise_if_not_exists=False
+        ),
+        "ProtocolChangedException": lambda: DeltaRsTable(location).alter.add_feature(TableFeatures.AppendOnly, True),
+    }
+    found = {}
+    for kind, between in asked.items():
+        write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run("other"))
+        with pytest.raises(Overtaken, match=r"another process writes to .*/t at the same time; run s again") as refused:
+            while_written(
+                spark.range(9).selectExpr("id", "0.25D gap"),
+                tmp_path / kind,
+                between,
+                lambda df: write_table(df, TABLE, location, run()),
+            )
+        found[kind] = type(refused.value.__cause__).__name__
+        assert read_table(spark, location).where("gap = 0.25").isEmpty()
+    assert found == {kind: kind for kind in asked}
+    with pytest.raises(Overtaken):  # new columns, which come by another of Delta's commands
+        while_written(
+            spark.range(9).selectExpr("id", "0.25D gap", "'x' note"),
+            tmp_path / "wider",
+            asked["ConcurrentAppendException"],
+            lambda df: write_table(df, wider, location, run()),
+        )
+    assert write_table(spark.range(9).selectExpr("id", "0.25D gap"), TABLE, location, run()).rows == 9
+
+
+def test_an_equal_run_in_between_or_before_has_done_the_work(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "t")
+    rows = spark.range(5).selectExpr("id", "0.5D gap")
+    written = {}
+
+    def write(who: str, df: DataFrame = rows) -> None:
+        written[who] = write_table(df, TABLE, location, run())
+
+    while_written(rows, tmp_path / "twin", lambda: write("first"), lambda df: write("second", df))
+    write("third")
+    assert written["second"] == written["third"] == replace(written["first"], made_before=True)
+    assert not written["first"].made_before and written["first"].rows == 5
+    assert operations(spark, location) == ["CREATE TABLE", "WRITE"]
+    # Not where somebody changed the rows since.
+    DeltaTable.forPath(spark, location).delete("id = 1")
+    write("fourth")
+    assert written["fourth"].rows == 5 and not written["fourth"].made_before
+
+
+def test_runs_that_begin_a_table_at_once_end_with_the_rows_of_all(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "t")
+
+    def write(first: int) -> int:
+        rows = spark.range(first, first + 10).selectExpr("id", "0.5D gap")
+        condition = f"id >= {first} AND id < {first + 10}"
+        return despite_others(
+            lambda: write_table(rows, TABLE, location, run(f"from{first}"), replace_where=condition).rows
+        )
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(write, [0, 10, 20])) == [10, 10, 10]
+    assert read_table(spark, location).count() == 30

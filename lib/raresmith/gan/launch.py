@@ -15,6 +15,7 @@ from raresmith.gan import refusal
 from raresmith.gan.data import tables
 from raresmith.gan.stage import ledger
 from raresmith.tables.stage_report import StageReport
+from raresmith.temporary import name_of
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def launch(config: Config, *, only_generate: bool = False) -> StageReport:
     run = identity(config)
     if ledger.is_finished(config, run):
         return ledger.report(config, run, unchanged=True)
-    with tempfile.TemporaryDirectory(prefix="raresmith-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{name_of('refine')}-") as folder:
         # torchrun gives each process a file for its error, below this folder.
         words = command(config, "--log-dir", folder, only_generate=only_generate)
         refused, code, last = _watched(words, Path(folder))

@@ -2,7 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
+
+from raresmith.spark.java_errors import causes
 
 
 class File(NamedTuple):
@@ -50,6 +53,26 @@ def size_of(spark: SparkSession, url: str) -> int:
     """Bytes of the file at `url`."""
     file_system, path = _opened(spark, url)
     return int(file_system.getFileStatus(path).getLen())
+
+
+def move_where_nothing_is(spark: SparkSession, source: str, target: str) -> bool:
+    """Move the folder `source` to `target`, or delete it where something is there; whether it was moved."""
+    jvm, gateway = spark._jvm, spark.sparkContext._gateway
+    assert jvm is not None and gateway is not None
+    file_system, path = _opened(spark, source)
+    to = file_system.makeQualified(_opened(spark, target)[1])
+    file_system.mkdirs(to.getParent())
+    # Unlike a file system's own, this rename does not move the folder into another one.
+    context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(file_system.getUri(), file_system.getConf())
+    options = gateway.new_array(getattr(jvm.org.apache.hadoop.fs, "Options$Rename"), 0)
+    try:
+        context.rename(file_system.makeQualified(path), to, options)
+    except Py4JJavaError as error:
+        if not any(causes(error, "org.apache.hadoop.fs.FileAlreadyExistsException")):
+            raise
+        file_system.delete(path, True)
+        return False
+    return True
 
 
 def write_text(spark: SparkSession, url: str, text: str) -> None:

@@ -28,8 +28,8 @@ def so_far(rows: DataFrame, config: Config) -> DataFrame:
     return rows.where(F.col("run_id") <= config.run_id) if config.run.incremental else rows
 
 
-def identity_so_far(runs: DataFrame, stage: str, config: Config) -> str:
-    """What changes when the rows that `stage` wrote change, in this run or on earlier days.
+def hashes_so_far(runs: DataFrame, stage: str, config: Config) -> dict[str, str]:
+    """By run id the content hash of what `stage` wrote, in this run and on earlier days.
 
     Raises
     ------
@@ -40,6 +40,11 @@ def identity_so_far(runs: DataFrame, stage: str, config: Config) -> str:
     hashes = {row["run_id"]: row["content_hash"] for row in noted}
     if config.run_id not in hashes:
         raise DataError(f"{stage} of the run {config.run_id} is not done; run {stage} for that day first")
+    return hashes
+
+
+def identity_of(hashes: dict[str, str]) -> str:
+    """What changes when one of the `hashes` of runs does."""
     return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()[:16]
 
 

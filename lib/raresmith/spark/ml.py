@@ -150,8 +150,8 @@ class OversamplerStage(
     def _made(self, dataset: DataFrame) -> DataFrame:
         (oversampler, config), label = self._chosen(), self.getLabelCol()
         counts = dataset.groupBy(col(label).alias("label")).count().limit(_MOST_CLASSES + 1).collect()
-        if any(row["label"] is None for row in counts):
-            raise DataError(f"labelCol {label!r} is null in some rows; fill it or leave them out")
+        if any(row["label"] is None or not str(row["label"]).strip() for row in counts):
+            raise DataError(f"labelCol {label!r} is null or blank in some rows; fill it or leave them out")
         if len(counts) > _MOST_CLASSES:
             raise DataError(f"labelCol {label!r} holds more than {_MOST_CLASSES} values; is it a class?")
         # In their order: which of equally large classes comes first is no matter of the shuffle.

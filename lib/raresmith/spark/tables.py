@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from delta.exceptions import DeltaConcurrentModificationException
+from delta import exceptions as conflicts
 from delta.tables import DeltaTable
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import AtomicType, StructField, StructType, _parse_datatype_string
@@ -14,9 +16,23 @@ from pyspark.sql.types import AtomicType, StructField, StructType, _parse_dataty
 from raresmith.errors import DataError
 from raresmith.spark.columns import col, names_within, quoted, sql_type
 from raresmith.spark.files import holds_anything
+from raresmith.spark.java_errors import causes
 from raresmith.tables import contracts
+from raresmith.tables.concurrency import Overtaken
 from raresmith.tables.content_hash import digest, rows_of
 from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, note_of
+
+_CONFLICTS = (
+    conflicts.DeltaConcurrentModificationException,
+    # In Java these are its subclasses, in Python they are not.
+    conflicts.ConcurrentWriteException,
+    conflicts.MetadataChangedException,
+    conflicts.ProtocolChangedException,
+    conflicts.ConcurrentAppendException,
+    conflicts.ConcurrentDeleteReadException,
+    conflicts.ConcurrentDeleteDeleteException,
+    conflicts.ConcurrentTransactionException,
+)
 
 
 def hashable(field: StructField) -> Column:
@@ -33,25 +49,46 @@ def table_exists(spark: SparkSession, location: str) -> bool:
     return bool(DeltaTable.isDeltaTable(spark, location))
 
 
-def read_table(spark: SparkSession, location: str) -> DataFrame:
-    """The newest version of the Delta table at `location`.
+def read_table(spark: SparkSession, location: str, version: int | None = None) -> DataFrame:
+    """The Delta table at `location`, as it is now or as it was at `version`.
 
     Raises
     ------
     DataError
         If there is none.
     """
+    _check_exists(spark, location)
+    reader = spark.read.format("delta")
+    return (reader if version is None else reader.option("versionAsOf", version)).load(location)
+
+
+def _check_exists(spark: SparkSession, location: str) -> None:
     if not table_exists(spark, location):
         raise DataError(f"there is no Delta table at {location}; run the stage that writes it first")
-    return spark.read.format("delta").load(location)
 
 
-def table_version(spark: SparkSession, location: str) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A table as it is now."""
+
+    newest: int
+    """Version of the newest commit, whatever it changed."""
+    version: int
     """Version of the newest commit that changed rows."""
-    commit = _newest_commit(spark, location, lambda commit: commit["operation"] not in ROWS_STAY)
-    if commit is None:
-        raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
-    return int(commit["version"])
+    note: dict[str, Any]
+    """What the newest stage run left in the commit of its rows; or nothing."""
+
+
+def snapshot(spark: SparkSession, location: str) -> Snapshot:
+    """The table at `location` as it is now; DataError where there is none."""
+    _check_exists(spark, location)
+    for most in COMMITS:
+        commits = _newest_commits(spark, location, most)
+        changed = next(filter(_changes_rows, commits), None)
+        note = next(filter(None, (note_of(commit["userMetadata"]) for commit in commits)), {})
+        if changed is not None and (note or most is None):
+            return Snapshot(newest=int(commits[0]["version"]), version=int(changed["version"]), note=note)
+    raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
 
 
 def current_version(spark: SparkSession, location: str) -> int:
@@ -63,12 +100,19 @@ def current_version(spark: SparkSession, location: str) -> int:
 
 def _newest_commit(spark: SparkSession, location: str, wanted: Callable[[Row], bool]) -> Row | None:
     for most in COMMITS:
-        history = DeltaTable.forPath(spark, location).history(most)
-        commits: list[Row] = history.select("version", "operation", "operationMetrics", "userMetadata").collect()
-        for commit in commits:
+        for commit in _newest_commits(spark, location, most):
             if wanted(commit):
                 return commit
     return None
+
+
+def _newest_commits(spark: SparkSession, location: str, most: int | None) -> list[Row]:
+    history = DeltaTable.forPath(spark, location).history(most)
+    return history.select("version", "operation", "operationMetrics", "userMetadata").collect()
+
+
+def _changes_rows(commit: Row) -> bool:
+    return commit["operation"] not in ROWS_STAY
 
 
 def newest_note(spark: SparkSession, location: str, run_id: str = "") -> dict[str, Any]:
@@ -113,6 +157,8 @@ class Written:
     """Of the commit that wrote them."""
     content_hash: str
     """Of all columns but run_id, so that equal runs under two names are seen to be equal."""
+    made_before: bool = False
+    """Whether an equal run wrote them, perhaps at the same time, and what was to be written was not looked at."""
 
 
 def content_hash(df: DataFrame) -> str:
@@ -139,8 +185,8 @@ def write_table(
     """Replace the rows of `table` at `location` in one commit that names `run`, and read them back.
 
     The table is made with its comments and constraints when it is not there; when its columns or constraints changed,
-    the new ones come in the same commit as the rows, or before it where other rows stay. Two at once end as one: the
-    slower finds the other's commit.
+    the new ones come in the same commit as the rows, or before it where other rows stay. Where an equal run made the
+    newest rows, or does so in the meantime, they are left as they are: two at once end as one.
 
     Parameters
     ----------
@@ -149,17 +195,58 @@ def write_table(
 
     Raises
     ------
+    Overtaken
+        If the commit of a run that is not equal came first; the rows are not written.
     DataError
         If what is read back is not what was written.
     """
     spark = df.sparkSession
     df = df.select(*[col(c.name).cast(c.type).alias(c.name) for c in table.columns])
-    created = not table_exists(spark, location)
-    if created:
-        _create(spark, table, location, run)
-    version = 0 if created else current_version(spark, location)
+    metadata = run.commit_metadata(**notes)
+    try:
+        _write(df, table, location, run, metadata, replace_where)
+    except (PySparkException, Py4JJavaError) as error:
+        if not is_conflict(error):
+            raise
+        if not _made_last(_newest_commits(spark, location, COMMITS[0]), run):
+            raise Overtaken.at(location, run.stage) from error
+    return read_back(spark, location, run, replace_where, metadata)
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether Delta refused a commit because another process's came first."""
+    kind = "org.apache.spark.sql.delta.DeltaConcurrentModificationException"
+    return isinstance(error, _CONFLICTS) or any(causes(error, kind))
+
+
+@contextmanager
+def _unless_overtaken() -> Iterator[None]:
+    """Let be what another process did first."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        if not is_conflict(error):
+            raise
+
+
+def _made_last(commits: Iterable[Row], run: StageRun) -> bool:
+    """Whether the newest of `commits` that changed rows is an equal run's, which had read as much as `run`."""
+    commit = next(filter(_changes_rows, commits), None)
+    return commit is not None and note_of(commit["userMetadata"]).get("fingerprint") == run.fingerprint
+
+
+def _write(
+    df: DataFrame, table: contracts.Table, location: str, run: StageRun, metadata: str, replace_where: str
+) -> None:
+    """Make the commit, or leave the table as it is where an equal run made the newest."""
+    spark = df.sparkSession
+    created = _create_if_missing(spark, table, location, run)
+    commits = [] if created else _newest_commits(spark, location, COMMITS[0])
+    if _made_last(commits, run):
+        return
+    version = int(commits[0]["version"]) if commits else 0
     options = {
-        "userMetadata": run.commit_metadata(**notes),
+        "userMetadata": metadata,
         "txnAppId": run.app_id(table.name),
         # One more than what is there: a repeat of this very write is skipped, a later one is not.
         "txnVersion": str(version + 1),
@@ -169,26 +256,22 @@ def write_table(
     properties = _properties(table, run) if created else _properties_of(spark, location)
     # What an earlier version made.
     stale = {k: check for k, check in table.checks.items() if properties.get(f"delta.constraints.{k}") != check}
-    try:
-        with _no_dictionary(spark, [c.name for c in table.columns if not c.repeats]):
-            if (changed or stale) and not (replace_where and _holds_others(spark, location, replace_where)):
-                _replace(df, table, location, run, options)
-            else:
-                for name, condition in stale.items():
-                    spark.sql(f"ALTER TABLE delta.{quoted(location)} DROP CONSTRAINT IF EXISTS {name}")
-                    spark.sql(f"ALTER TABLE delta.{quoted(location)} ADD CONSTRAINT {name} CHECK ({condition})")
-                writer = df.write.format("delta").mode("overwrite").options(**options)
-                if replace_where:
-                    # Rows that stay keep their columns, and are null in new ones.
-                    writer = writer.option("replaceWhere", replace_where).option("mergeSchema", changed)
-                writer.save(location)
-                if properties.get("raresmith.run_id") != run.run_id:
-                    named = f"'raresmith.run_id' = '{run.run_id}'"
-                    spark.sql(f"ALTER TABLE delta.{quoted(location)} SET TBLPROPERTIES ({named})")
-    except DeltaConcurrentModificationException:
-        if not run.made(newest_note(spark, location)):
-            raise
-    return read_back(spark, location, run, replace_where)
+    with _no_dictionary(spark, [c.name for c in table.columns if not c.repeats]):
+        if (changed or stale) and not (replace_where and _holds_others(spark, location, replace_where)):
+            _replace(df, table, location, run, options)
+            return
+        for name, condition in stale.items():
+            spark.sql(f"ALTER TABLE delta.{quoted(location)} DROP CONSTRAINT IF EXISTS {name}")
+            spark.sql(f"ALTER TABLE delta.{quoted(location)} ADD CONSTRAINT {name} CHECK ({condition})")
+        writer = df.write.format("delta").mode("overwrite").options(**options)
+        if replace_where:
+            # Rows that stay keep their columns, and are null in new ones.
+            writer = writer.option("replaceWhere", replace_where).option("mergeSchema", changed)
+        writer.save(location)
+    if properties.get("raresmith.run_id") != run.run_id:
+        named = f"'raresmith.run_id' = '{run.run_id}'"
+        with _unless_overtaken():  # another process names its run, whose rows are newer
+            spark.sql(f"ALTER TABLE delta.{quoted(location)} SET TBLPROPERTIES ({named})")
 
 
 def overwrite(df: DataFrame, location: str) -> None:
@@ -211,25 +294,36 @@ def overwrite(df: DataFrame, location: str) -> None:
     writer.save(location)
 
 
-def read_back(spark: SparkSession, location: str, run: StageRun, condition: str = "") -> Written:
-    """What `run` wrote to `location`; `condition` picks its rows where others lie beside them.
+def read_back(spark: SparkSession, location: str, run: StageRun, condition: str = "", metadata: str = "") -> Written:
+    """What `run` wrote to `location`, in the commit of `metadata`; `condition` picks its rows among those of others.
 
     Raises
     ------
+    Overtaken
+        If another run's rows lie there by now.
     DataError
         If it is not as many rows as the commit says.
     """
     found = hash_of(spark, location, condition)
     rows = rows_of(found)
-    commit = _newest_commit(spark, location, lambda commit: bool(commit["userMetadata"]))
-    if commit is None:
-        raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
+
+    def is_wanted(commit: Row) -> bool:
+        # Beside the rows of others, whose commits may be newer, lie those of this run still.
+        return _changes_rows(commit) and (not condition or run.made(note_of(commit["userMetadata"])))
+
+    commit = _newest_commit(spark, location, is_wanted)
+    if commit is None or not run.made(note_of(commit["userMetadata"])):
+        raise Overtaken.at(location, run.stage)
     said = (commit["operationMetrics"] or {}).get("numOutputRows")
-    ours = run.made(note_of(commit["userMetadata"]))
     # With a condition the metrics count the rows that were copied as well.
-    if ours and not condition and said is not None and int(said) != rows:
+    if not condition and said is not None and int(said) != rows:
         raise DataError(f"{location} holds {rows} rows but {said} were written; run {run.stage} again")
-    return Written(rows=rows, version=int(commit["version"]), content_hash=found)
+    return Written(
+        rows=rows,
+        version=int(commit["version"]),
+        content_hash=found,
+        made_before=commit["userMetadata"] != metadata,
+    )
 
 
 @contextmanager
@@ -262,6 +356,16 @@ def _properties(table: contracts.Table, run: StageRun) -> dict[str, str]:
 def _needs_mapping(schema: StructType) -> bool:
     """Whether a column, or a field within one, has a name that Delta takes only where it maps names."""
     return any(contracts.MAPPED & set(name) for name in names_within(schema))
+
+
+def _create_if_missing(spark: SparkSession, table: contracts.Table, location: str, run: StageRun) -> bool:
+    """Whether the table was not there and is made now."""
+    if table_exists(spark, location):
+        return False
+    with _unless_overtaken():
+        _create(spark, table, location, run)
+        return True
+    return False
 
 
 def _create(spark: SparkSession, table: contracts.Table, location: str, run: StageRun) -> None:

@@ -8,10 +8,13 @@ the same values goes the same way and reads nothing else.
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from raresmith.errors import DataError, Key
 
 if TYPE_CHECKING:
     from raresmith.config import Config
@@ -80,11 +83,12 @@ class StageRun:
 
     def app_id(self, table: str) -> str:
         """Delta transaction application of this stage's write to `table`."""
-        return f"raresmith/{table}/{self.stage}/{self.run_id}/{self.config_hash}"
+        return f"raresmith/{table}/{self.stage}/{self.run_id}/{self.fingerprint}"
 
     def commit_metadata(self, **notes: Any) -> str:
-        """The commit's user metadata: JSON that names run, stage and fingerprint, and `notes`."""
+        """The commit's user metadata: JSON that names run, stage and fingerprint, and `notes`; no two are the same."""
         document = {
+            "commit": uuid.uuid4().hex,  # tells it from that of an equal run at the same time
             "run_id": self.run_id,
             "stage": self.stage,
             **self.trace(),
@@ -134,6 +138,45 @@ def note_of(metadata: str | None) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) and "fingerprint" in found else {}
+
+
+def refuse_others(config: "Config", table: str, note: Mapping[str, Any]) -> None:
+    """Stop where `note`, of the newest rows of `table`, says that another run wrote them.
+
+    Raises
+    ------
+    DataError
+        Naming that run and what to do.
+    """
+    if note.get("run_id", config.run_id) != config.run_id:
+        raise DataError(
+            "{table} in {warehouse} was written by {stage} of the run {other}, not of the run {own}; give each run a "
+            "{warehouse_key} of its own, or go on with those rows by its {name_key} and logical date, or run {stage} "
+            "again",
+            table=table,
+            warehouse=config.run.warehouse,
+            stage=note["stage"],
+            other=note["run_id"],
+            own=config.run_id,
+            warehouse_key=Key("run.warehouse"),
+            name_key=Key("run.name"),
+        )
+
+
+def refuse_other_encoder(config: "Config", features: Mapping[str, Any], encoder: Mapping[str, Any]) -> None:
+    """Stop where the notes of `features` and `encoder` are not of one run of prepare.
+
+    Raises
+    ------
+    DataError
+        If another run wrote the encoder, or prepare was ended after it and before the features.
+    """
+    refuse_others(config, "encoder", encoder)
+    if features.get("fingerprint") != encoder.get("fingerprint"):
+        raise DataError(
+            f"the features in {config.run.warehouse} were not encoded by the encoder there, for prepare was ended in "
+            "between; run prepare again"
+        )
 
 
 def _digest(document: Any) -> str:

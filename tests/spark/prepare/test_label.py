@@ -103,6 +103,28 @@ def test_the_two_zeros_are_one_class(spark: SparkSession, tmp_path: Path, kind: 
     assert "60 rows (0.0: 48, 1.0: 12; positive '1.0')" in told
 
 
+@pytest.mark.parametrize(
+    ("missing", "kind"),
+    [(["", "  ", "\u00a0\t", None], "string"), ([None, float("nan")], "double"), ([None, float("nan")], "float")],
+)
+def test_a_label_that_is_null_or_blank_or_not_a_number_is_none(
+    spark: SparkSession, tmp_path: Path, missing: list[Any], kind: str
+) -> None:
+    """Of 60 rows every fifth is 1, and the last ones have no class; alike for `plan`."""
+    classes: Any = ["0", "1"] if kind == "string" else [0.0, 1.0]
+    rows = [(i, i * 1.5, classes[i % 5 == 0]) for i in range(60)] + [(60 + i, 1.0, y) for i, y in enumerate(missing)]
+    df = spark.createDataFrame(rows, f"id long, x double, y {'string' if kind == 'string' else 'double'}")
+    df = df.withColumn("y", F.col("y").cast(kind))
+    done = prepare(df, config())
+    assert done.encoder.label.classes == tuple(map(str, classes)) and done.reasons == {"null_label": len(missing)}
+    assert done.features.where("row_id < 60").count() == done.features.count() == 60
+    df.write.parquet(str(tmp_path / "raw"))
+    told = plan(spark, config(source={"path": str(tmp_path / "raw"), "label": "y", "key": ["id"]}))
+    assert f"({classes[0]}: 48, {classes[1]}: 12; positive '{classes[1]}')" in told
+    with pytest.raises(ConfigError, match=r"evaluate.positive is ' ', which column 'y' does not hold"):
+        prepare(df, config(evaluate={"positive": " "}))
+
+
 def test_a_positive_class_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"evaluate.positive is '2', which column 'y' does not hold"):
         fit_label({"0": 5, "1": 2}, t.IntegerType(), config(evaluate={"positive": "2"}))

@@ -19,7 +19,7 @@ from raresmith.spark.prepare.source import is_unreadable, read_source
 from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.stages.context import Context
 from raresmith.spark.stages.passed import passed_rows, prepared_source
-from raresmith.spark.tables import table_version
+from raresmith.spark.tables import snapshot
 from raresmith.tables.row_counts import told_reasons
 from raresmith.tables.stage_report import StageReport
 
@@ -137,10 +137,10 @@ def test_a_stage_whose_note_was_lost_is_noted_and_not_done_again(spark: SparkSes
     def noted() -> list[tuple[str, str]]:
         return [(row["fingerprint"], row["content_hash"]) for row in ctx.read("runs").collect()]
 
-    before, version = noted(), table_version(spark, ctx.location("features"))
+    before, version = noted(), snapshot(spark, ctx.location("features")).version
     DeltaTable.forPath(spark, ctx.location("runs")).delete()
     assert SPARK_STAGES["prepare"](spark, settings).rows == {"features": 300}
-    assert noted() == before and table_version(spark, ctx.location("features")) == version
+    assert noted() == before and snapshot(spark, ctx.location("features")).version == version
     assert SPARK_STAGES["prepare"](spark, settings).unchanged
 
 
@@ -181,12 +181,12 @@ def test_a_source_that_went_on_is_read_as_prepare_read_it_or_refused(
     assert publish("all").unchanged
     rows(spark, 0, 400).write.format("delta").mode("overwrite").save(raw)
     assert 0 < publish("train").rows["original"] < 300
-    version = table_version(spark, augmented)
+    version = snapshot(spark, augmented).version
     with spark_conf(spark, {"spark.databricks.delta.retentionDurationCheck.enabled": "false"}):
         DeltaTable.forPath(spark, raw).vacuum(0)
     with pytest.raises(DataError, match=r"raw is not there any more as prepare read it: .*; run prepare again"):
         publish("none")
-    assert table_version(spark, augmented) == version
+    assert snapshot(spark, augmented).version == version
     assert SPARK_STAGES["prepare"](spark, config(tmp_path, source=of_source)).rows == {"features": 400, "quarantine": 0}
 
 

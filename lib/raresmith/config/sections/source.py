@@ -20,7 +20,8 @@ with warnings.catch_warnings():
         """File, folder or URL; `${NAME}` and `${NAME:-default}` are taken from the environment, `{logical_date}` from
         the run; a relative path counts from the configuration file."""
         label: str
-        """Column that holds the class: text, boolean or whole numbers."""
+        """Column that holds the class: text, boolean or whole numbers. Rows without one, which is null, NaN or text
+        that is empty or blank, go to quarantine."""
         format: Literal["parquet", "csv", "delta"] = "parquet"
         """Format of the raw table."""
         schema: str = ""  # type: ignore[assignment]

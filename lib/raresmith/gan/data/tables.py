@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,17 @@ from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan.folder import open_folder
 from raresmith.tables import contracts
+from raresmith.tables.concurrency import Overtaken, despite_others
 from raresmith.tables.contracts import Table
-from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, note_of, trace_of
+from raresmith.tables.stage_run import (
+    COMMITS,
+    ROWS_STAY,
+    StageRun,
+    note_of,
+    refuse_other_encoder,
+    refuse_others,
+    trace_of,
+)
 
 if TYPE_CHECKING:
     from raresmith.config import Config
@@ -54,7 +64,7 @@ def read_table(path: str, version: int | None = None) -> DeltaTable:
 
 def table_version(table: DeltaTable) -> int:
     """Version of the newest commit that changed rows."""
-    found = _newest_commit(table, lambda commit: commit["operation"] not in ROWS_STAY)
+    found = _newest_commit(table, _changes_rows)
     if found is None:
         raise DataError(f"the newest commits of {table.table_uri} hold no rows; run the stage that writes it again")
     return int(found["version"])
@@ -68,12 +78,27 @@ def _newest_commit(table: DeltaTable, wanted: Callable[[dict[str, Any]], bool]) 
     return None
 
 
+def _changes_rows(commit: dict[str, Any]) -> bool:
+    return commit["operation"] not in ROWS_STAY
+
+
+def read_own(config: "Config", name: str) -> DeltaTable:
+    """The table called `name` as it is now; DataError where there is none, or another run wrote it."""
+    table = read_table(location(config, name))
+    refuse_others(config, name, _note_in(table))
+    return table
+
+
 def newest_note(path: str) -> dict[str, Any]:
     """What the newest stage run left in the commit of its rows at `path`; or nothing."""
     try:
         table = DeltaTable(path)
     except TableNotFoundError:
         return {}
+    return _note_in(table)
+
+
+def _note_in(table: DeltaTable) -> dict[str, Any]:
     found = _newest_commit(table, lambda commit: bool(note_of(commit.get("userMetadata"))))
     return note_of(found["userMetadata"]) if found else {}
 
@@ -92,7 +117,7 @@ def _run(config: "Config", inputs: dict[str, str | int]) -> StageRun:
 
 def _versions(config: "Config", features: int | None, synthetic: int | None) -> dict[str, str | int]:
     return {
-        name: table_version(read_table(location(config, name))) if version is None else version
+        name: table_version(read_own(config, name)) if version is None else version
         for name, version in (("features", features), ("synthetic", synthetic))
     }
 
@@ -127,9 +152,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def read_encoder(path: str) -> Encoder:
-    """The fitted encoder in the table at `path`."""
-    documents = query(read_table(path), "SELECT document FROM t").read_all()
+def read_encoder(config: "Config") -> Encoder:
+    """The fitted encoder of the run; DataError where it is not that of the features."""
+    path = location(config, "encoder")
+    table = read_table(path)
+    refuse_other_encoder(config, newest_note(location(config, "features")), _note_in(table))
+    documents = query(table, "SELECT document FROM t").read_all()
     if len(documents) != 1:
         raise DataError(
             f"the encoder table at {path} has {len(documents)} rows where one is expected; run prepare again"
@@ -203,19 +231,17 @@ def write_table(
     """Replace the rows at `path` (or those where `predicate` holds) in one commit that names `run`; return the count.
 
     The table is made with its comments and constraints when it is not there; when its columns changed, the new ones
-    come in the same commit as the rows. Two at once end as one.
+    come in the same commit as the rows. Where an equal run made the newest rows, or does so in the meantime, they are
+    left as they are: two at once end as one.
 
     Raises
     ------
+    Overtaken
+        If the commit of a run that is not equal came first; the rows are not written.
     DataError
         If what is read back is not what was written.
     """
-    table = _created(contract, path)
-    app_id = run.app_id(contract.name)
-    properties = CommitProperties(
-        custom_metadata={"userMetadata": run.commit_metadata(**notes)},
-        app_transactions=[Transaction(app_id, (table.transaction_version(app_id) or 0) + 1)],
-    )
+    table = despite_others(lambda: _created(contract, path, run))
     written = 0
 
     def counted() -> Iterable[pa.RecordBatch]:
@@ -224,6 +250,10 @@ def write_table(
             written += len(batch)
             yield batch
 
+    counting = f"SELECT count(*) AS n FROM t WHERE {predicate or 'true'}"
+    if _made_last(table, run):
+        return int(query(table, counting).read_all()["n"][0].as_py())
+    app_id = run.app_id(contract.name)
     changed = _columns(table) != _contract_columns(contract)
     try:
         write_deltalake(
@@ -234,24 +264,34 @@ def write_table(
             # Rows that stay keep their columns, and are null in new ones.
             schema_mode=("merge" if predicate else "overwrite") if changed else None,
             predicate=predicate or None,
-            commit_properties=properties,
+            commit_properties=CommitProperties(
+                custom_metadata={"userMetadata": run.commit_metadata(**notes)},
+                app_transactions=[Transaction(app_id, (table.transaction_version(app_id) or 0) + 1)],
+            ),
             writer_properties=WriterProperties(max_row_group_size=_ROW_GROUP),
         )
-    except CommitFailedError:
-        if not run.made(newest_note(path)):
-            raise
+    except CommitFailedError as error:
+        if not _made_last(DeltaTable(path), run):
+            raise Overtaken.at(path, run.stage) from error
     table = DeltaTable(path)
-    found = query(table, f"SELECT count(*) AS n FROM t WHERE {predicate or 'true'}").read_all()["n"][0].as_py()
-    if found != written:
-        raise DataError(f"{path} holds {found} rows but {written} were written; run {run.stage} again")
+    rows_there = query(table, counting).read_all()["n"][0].as_py()
+    if rows_there != written:
+        raise DataError(f"{path} holds {rows_there} rows but {written} were written; run {run.stage} again")
     if table.metadata().configuration.get("raresmith.run_id") != run.run_id:
-        table.alter.set_table_properties({"raresmith.run_id": run.run_id}, raise_if_not_exists=False)
+        with suppress(CommitFailedError):  # another process names its run, whose rows are newer
+            table.alter.set_table_properties({"raresmith.run_id": run.run_id}, raise_if_not_exists=False)
     return written
 
 
 def is_table(path: str) -> bool:
     """Whether there is a Delta table at `path`."""
     return bool(DeltaTable.is_deltatable(path))
+
+
+def _made_last(table: DeltaTable, run: StageRun) -> bool:
+    """Whether the newest commit that changed rows is an equal run's, which had read as much as `run`."""
+    commit = _newest_commit(table, _changes_rows)
+    return commit is not None and note_of(commit.get("userMetadata")).get("fingerprint") == run.fingerprint
 
 
 def overwrite(path: str, rows: pa.RecordBatchReader) -> None:
@@ -275,13 +315,8 @@ def note_run(
         table=table, version=version, row_counts=rows, seconds=seconds, content_hash=content_hash, measures=measures
     )
     note = pa.Table.from_pylist([row], schema_of(contract))
-    write_table(
-        contract,
-        location(config, "runs"),
-        note.to_reader(),
-        run,
-        predicate=_of(run),
-    )
+    path = location(config, "runs")
+    despite_others(lambda: write_table(contract, path, note.to_reader(), run, predicate=_of(run)))
 
 
 def recorded(config: "Config", run: StageRun) -> dict[str, Any] | None:
@@ -299,7 +334,8 @@ def _of(run: StageRun) -> str:
     return f"run_id = '{run.run_id}' AND stage = '{run.stage}'"
 
 
-def _created(contract: Table, path: str) -> DeltaTable:
+def _created(contract: Table, path: str, run: StageRun) -> DeltaTable:
+    """The table, made with its constraints where it is not there."""
     if not is_table(path):
         DeltaTable.create(
             path,
@@ -316,7 +352,10 @@ def _created(contract: Table, path: str) -> DeltaTable:
     # Not as properties of the new table: delta-rs would then note them without enforcing them.
     for name, condition in contract.checks.items():
         if f"delta.constraints.{name}" not in table.metadata().configuration:
-            table.alter.add_constraint({name: condition})
+            try:
+                table.alter.add_constraint({name: condition})
+            except CommitFailedError as error:  # another process makes it just now, with the same constraints
+                raise Overtaken.at(path, run.stage) from error
     return table
 
 

@@ -82,17 +82,17 @@ def make_sampler(request: SampleRequest, source: str, ranks: Ranks, logical_date
     config = load_config(source, logical_date)
     location = tables.model_location(config)
     saved = load_model(location, ranks.device)
-    check_encoder(saved.encoder, tables.read_encoder(tables.location(config, "encoder")), location)
+    check_encoder(saved.encoder, tables.read_encoder(config), location)
     classes = [*saved.model.classes]
     if request.label is not None:
         classes = [classes[class_of(saved, request.label)]]
-    features = tables.read_table(tables.location(config, "features"))
+    features = tables.read_own(config, "features")
     train_rows = None
     if saved.card.get("differential_privacy") is None:  # or what takes the place of a copy would tell of it
         train_rows = read_train_rows(tables.train_rows(features, classes), saved.encoder)
     if saved.model.latent == "noise" or request.where:
         return Sampler(saved, request, None, train_rows)
-    synthetic = tables.read_table(tables.location(config, "synthetic"))
+    synthetic = tables.read_own(config, "synthetic")
     wanted = -(-request.num_samples // BLOCK) * BLOCK
     start = StartRows(start_of(saved.model, RowSource(synthetic), features), saved.model, classes, wanted)
     if len(start) == 0:

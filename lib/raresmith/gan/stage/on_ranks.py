@@ -91,7 +91,7 @@ class Stage:
     @cached_property
     def encoder(self) -> Encoder:
         """Of the features."""
-        return tables.read_encoder(tables.location(self.config, "encoder"))
+        return tables.read_encoder(self.config)
 
     @cached_property
     def features(self) -> DeltaTable:

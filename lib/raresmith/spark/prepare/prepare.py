@@ -57,6 +57,11 @@ class Prepared:
         for df in self.cached:
             df.unpersist()
 
+    def observe(self) -> None:
+        """Go through the features without writing them, for what is known only then."""
+        if self.observed is not None:
+            self.features.write.format("noop").mode("overwrite").save()
+
     def set_aside(self) -> dict[str, dict[str, int]]:
         """Rows in quarantine by reason, and values filled in by column; known once the features are written."""
         found: dict[str, dict[str, int]] = {QUARANTINED: self.reasons, IMPUTED: {}, OWN_CATEGORY: {}, WINSORISED: {}}

@@ -11,6 +11,7 @@ from raresmith.errors import DataError
 from raresmith.spark.columns import COMPLETE, CONTENT, REASON, ROW_ID, col
 from raresmith.spark.encoding.encode import FLOAT32_MAX, as_number
 from raresmith.spark.encoding.fit import is_categorical
+from raresmith.spark.prepare.label import has_class
 from raresmith.spark.prepare.row_id import is_whole_number, plain_id, with_row_id
 from raresmith.spark.prepare.source import MALFORMED
 from raresmith.tables.row_counts import REASONS, kind_of, reason, told_reason
@@ -49,7 +50,7 @@ def rule_breaks(schema: t.StructType, config: Config) -> dict[str, Column]:
     prepare, breaks = config.prepare, {}
     if MALFORMED in schema.names:
         breaks[reason("malformed")] = col(MALFORMED).isNotNull()
-    breaks[reason("null_label")] = is_missing(schema[config.source.label])
+    breaks[reason("null_label")] = ~has_class(schema[config.source.label])
     if config.source.timestamp:
         breaks[reason("null_timestamp", config.source.timestamp)] = col(config.source.timestamp).isNull()
     for name in config.source.key:
@@ -69,13 +70,8 @@ def rule_breaks(schema: t.StructType, config: Config) -> dict[str, Column]:
 def is_complete(schema: t.StructType, config: Config) -> Column:
     """Whether a row has a value in range in every column that counts: such a row breaks no rule."""
     features = feature_columns(schema, config)
-    present = [
-        col(name).isNotNull() for name in (config.source.label, config.source.timestamp, *config.source.key) if name
-    ]
-    conditions = present + [_has_value(f) for f in features]
-    label = schema[config.source.label]
-    if isinstance(label.dataType, (t.FloatType, t.DoubleType)):
-        conditions.append(~F.isnan(col(label.name)))
+    present = [col(name).isNotNull() for name in (config.source.timestamp, *config.source.key) if name]
+    conditions = [has_class(schema[config.source.label]), *present, *(_has_value(f) for f in features)]
     if MALFORMED in schema.names:
         conditions.append(col(MALFORMED).isNull())
     return F.coalesce(_all(conditions), F.lit(False))

@@ -2,9 +2,7 @@
 
 import hashlib
 
-from py4j.java_gateway import is_instance_of
 from py4j.protocol import Py4JJavaError
-from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
@@ -13,6 +11,7 @@ from raresmith.config import Config, SourceConfig
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import col
 from raresmith.spark.files import exists, files_below
+from raresmith.spark.java_errors import causes
 from raresmith.spark.tables import current_version
 
 MALFORMED = "_malformed_record"
@@ -92,12 +91,9 @@ def is_unreadable(error: Exception, config: Config) -> bool:
 
 def _read_failure(error: Exception) -> str:
     """What the first cause of `error` says that has Spark's condition FAILED_READ_FILE, or ""."""
-    cause = error.java_exception if isinstance(error, Py4JJavaError) else getattr(error, "_origin", None)
-    while cause is not None:
-        is_of_spark = is_instance_of(SparkContext._gateway, cause, "org.apache.spark.SparkThrowable")
-        if is_of_spark and (cause.getCondition() or "").startswith("FAILED_READ_FILE"):
+    for cause in causes(error, "org.apache.spark.SparkThrowable"):
+        if (cause.getCondition() or "").startswith("FAILED_READ_FILE"):
             return str(cause.getMessage())
-        cause = cause.getCause()
     return ""
 
 

@@ -16,9 +16,10 @@ from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.spark import incremental, tables
 from raresmith.spark.prepare.source import is_unreadable, unreadable
+from raresmith.tables.concurrency import despite_others
 from raresmith.tables.contracts import Table
 from raresmith.tables.stage_report import StageReport
-from raresmith.tables.stage_run import StageRun
+from raresmith.tables.stage_run import StageRun, refuse_other_encoder, refuse_others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class Context:
     unrecorded: Config = field(init=False)
     """The one that is given, for checks that decide no row."""
     started: float = field(default_factory=time.monotonic)
+    taken: dict[str, tables.Snapshot] = field(default_factory=dict)
+    """The tables that are inputs, as they were when the stage began: so they are read, whatever others write since."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "unrecorded", self.config)
@@ -51,7 +54,8 @@ class Context:
 
     def read(self, table: str) -> DataFrame:
         """All rows of `table`; DataError where there is none."""
-        return tables.read_table(self.spark, self.location(table))
+        taken = self.taken.get(table)
+        return tables.read_table(self.spark, self.location(table), taken.newest if taken else None)
 
     def read_own(self, table: str) -> DataFrame:
         """The rows that this run wrote."""
@@ -62,7 +66,10 @@ class Context:
         return incremental.so_far(self.read(table), self.config)
 
     def encoder(self) -> Encoder:
-        """The fitted encoder of the warehouse."""
+        """The fitted encoder of the warehouse; DataError where it is not that of the features taken."""
+        if "features" in self.taken and not self.config.run.incremental:
+            note = tables.newest_note(self.spark, self.location("encoder"))
+            refuse_other_encoder(self.unrecorded, self.taken["features"].note, note)
         row = self.read("encoder").select("document").first()
         if row is None:
             raise DataError(f"the encoder table at {self.location('encoder')} is empty; run prepare again")
@@ -75,17 +82,34 @@ class Context:
         replaced = self.own if condition is None else condition
         return tables.write_table(rows, contract, self.location(contract.name), run, replace_where=replaced, **notes)
 
-    def run(self, stage: str, *read: str, **inputs: str | int) -> StageRun:
-        """The identity of `stage` on the tables `read` as they are and on other `inputs`."""
-        versions = {table: self._version(table) for table in read}
-        return StageRun(config=self.config, stage=stage, inputs={**inputs, **versions})
+    def inputs(self, *read: str) -> dict[str, str | int]:
+        """By table what changes when the rows that are `read` do; from here on they are read as they are now.
 
-    def _version(self, table: str) -> str | int:
-        """What changes when the rows of `table` that are read do: its version, or a hash of the days so far."""
+        Raises
+        ------
+        DataError
+            If the rows there are not this run's.
+        """
+        return {table: self._take(table) for table in read}
+
+    def _take(self, table: str) -> str | int:
+        """The version of `table`, or a hash of the days so far."""
+        self.taken[table] = taken = tables.snapshot(self.spark, self.location(table))
         if not self.config.run.incremental:
-            return tables.table_version(self.spark, self.location(table))
+            refuse_others(self.unrecorded, table, taken.note)
+            return taken.version
         stage = {"features": "prepare", "synthetic": "oversample"}[table]
-        return incremental.identity_so_far(self.read("runs"), stage, self.config)
+        hashes = incremental.hashes_so_far(self.read("runs"), stage, self.config)
+        if tables.content_hash(self.read_own(table).drop("run_id")) != hashes[self.config.run_id]:
+            raise DataError(
+                f"{self.location(table)} does not hold the rows that {stage} of the run {self.config.run_id} wrote; "
+                f"run {stage} again, and give runs of another run.name a run.warehouse of their own"
+            )
+        return incremental.identity_of(hashes)
+
+    def run(self, stage: str, **inputs: str | int) -> StageRun:
+        """The identity of `stage` on `inputs`."""
+        return StageRun(config=self.config, stage=stage, inputs=inputs)
 
     def other_features(self) -> DataFrame | None:
         """The features of all other runs that this one must leave alone, or None."""
@@ -95,12 +119,15 @@ class Context:
 
 
 def stage(work: Callable[[Context], StageReport]) -> Callable[[SparkSession, Config], StageReport]:
-    """`work` as a stage of SPARK_STAGES: all that it is given of the configuration notes what it reads."""
+    """`work` as a stage of SPARK_STAGES: all that it is given of the configuration notes what it reads.
+
+    Where another process changed a table in the meantime, it begins again with the tables as they are then.
+    """
 
     @functools.wraps(work)
     def begun(spark: SparkSession, config: Config) -> StageReport:
         try:
-            return work(Context(spark=spark, config=config))
+            return despite_others(lambda: work(Context(spark=spark, config=config)))
         except (PySparkException, Py4JJavaError) as error:
             if is_unreadable(error, config):  # a file that is broken or gone shows only when a task comes to it
                 raise unreadable(error, config.source) from None

@@ -15,6 +15,7 @@ from raresmith.spark.stages import ledger
 from raresmith.spark.stages.context import Context, stage
 from raresmith.spark.stages.passed import passed_rows, prepared_source
 from raresmith.tables import contracts
+from raresmith.tables.concurrency import despite_others
 from raresmith.tables.row_counts import told_reasons
 from raresmith.tables.stage_report import StageReport
 from raresmith.tables.stage_run import StageRun, library_versions
@@ -26,15 +27,16 @@ def evaluate_stage(ctx: Context) -> StageReport:
     settings = ctx.config.evaluate
     made = {made_table(strategy) for strategy in settings.strategies} - {""}
     names = sorted({"features", *made, *(["removed"] if ctx.config.oversample.removes else [])})
-    read = {name: ctx.read_so_far(name) for name in names}
+    inputs = ctx.inputs(*names)
     raw = {"source": prepared_source(ctx)} if settings.entity and ctx.config.source.timestamp else {}
-    run = ctx.run("evaluate", *names, **raw)
+    run = ctx.run("evaluate", **inputs, **raw)
     page = f"{ctx.config.run.warehouse}/report/{run.run_id}.html"
     # The rows of other runs lie beside these, so the newest commit of metrics says nothing of this one.
     if note := ledger.recorded(ctx, run):
         said = tables.newest_note(ctx.spark, ctx.location("metrics"), run.run_id).get("notes", {})
         return ledger.unchanged(note, verdict=f"{said.get('verdict', '')}\nReport: {page}")
     encoder = ctx.encoder()
+    read = {name: ctx.read_so_far(name) for name in names}
     evaluation = evaluate(
         read["features"],
         read.get("synthetic"),
@@ -48,7 +50,8 @@ def evaluate_stage(ctx: Context) -> StageReport:
     )
     contract = contracts.metrics()
     rows = ctx.spark.createDataFrame(evaluation.metrics, tables.schema_of(contract))
-    written = ctx.write(rows, contract, run, f"run_id = '{run.run_id}'", verdict=evaluation.verdict)
+    condition = f"run_id = '{run.run_id}'"
+    written = despite_others(lambda: ctx.write(rows, contract, run, condition, verdict=evaluation.verdict))
     # The page comes before the note that the stage is done, so that a crash between the two makes it again.
     _write_report(ctx, run, names, encoder, evaluation, page)
     verdict = f"{evaluation.verdict}\nReport: {page}"

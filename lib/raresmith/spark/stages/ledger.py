@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from raresmith.spark import tables
 from raresmith.spark.stages.context import Context
 from raresmith.tables import contracts
+from raresmith.tables.concurrency import despite_others
 from raresmith.tables.stage_report import StageReport
 from raresmith.tables.stage_run import StageRun, trace_of
 
@@ -39,8 +40,8 @@ def unchanged(note: dict[str, Any], verdict: str = "") -> StageReport:
     return StageReport(stage=note["stage"], rows=rows, unchanged=True, verdict=verdict)
 
 
-def done(ctx: Context, run: StageRun) -> StageReport | None:
-    """The report of a stage whose main table was made by an equal run, or None."""
+def done(ctx: Context, run: StageRun, *beside: str) -> StageReport | None:
+    """The report of a stage whose main table was made by an equal run, and the tables `beside` it with it; or None."""
     table = MAIN_TABLE[run.stage]
     location = ctx.location(table)
     if ctx.own:
@@ -50,7 +51,9 @@ def done(ctx: Context, run: StageRun) -> StageReport | None:
             return None
         return unchanged(note) if tables.hash_of(ctx.spark, location, ctx.own) == note["content_hash"] else None
     commit = tables.newest_note(ctx.spark, location)
-    if not run.made(commit):
+    # Who changed a setting, and back again after the stage was ended in between, has the others of another setting.
+    others = (tables.newest_note(ctx.spark, ctx.location(other)).get("fingerprint") for other in beside)
+    if not run.made(commit) or any(fingerprint != commit["fingerprint"] for fingerprint in others):
         return None
     if note := recorded(ctx, run):
         return unchanged(note)
@@ -94,7 +97,8 @@ def finish(
         measures=measures,
     )
     note = ctx.spark.createDataFrame([tuple(row[c.name] for c in contract.columns)], tables.schema_of(contract))
-    ctx.write(note, contract, run, f"run_id = '{run.run_id}' AND stage = '{run.stage}'")
+    condition = f"run_id = '{run.run_id}' AND stage = '{run.stage}'"
+    despite_others(lambda: ctx.write(note, contract, run, condition))
     return StageReport(stage=run.stage, rows=rows, seconds=seconds, words=words, verdict=verdict)
 
 

@@ -16,11 +16,11 @@ from raresmith.tables.stage_report import StageReport
 @stage
 def oversample_stage(ctx: Context) -> StageReport:
     """Make rows of the minority classes from the train rows."""
-    features = ctx.read_so_far("features")
-    run = ctx.run("oversample", "features")
-    if report := ledger.done(ctx, run):
+    run = ctx.run("oversample", **ctx.inputs("features"))
+    removed = ["removed"] if ctx.config.oversample.removes else []
+    if report := ledger.done(ctx, run, *removed):
         return report
-    encoder = ctx.encoder()
+    encoder, features = ctx.encoder(), ctx.read_so_far("features")
     made = oversample(features, encoder, ctx.config.oversample, run.random_state, run.run_id, ctx.own)
     rows = {}
     if made.removed is not None:

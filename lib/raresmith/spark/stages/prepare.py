@@ -24,7 +24,7 @@ def prepare_stage(ctx: Context) -> StageReport:
     check_columns(ctx.unrecorded, raw.schema)
     kept = incremental.kept_encoder(ctx.spark, ctx.config, raw.schema)
     run = ctx.run("prepare", source=source)
-    if report := ledger.done(ctx, run):
+    if report := ledger.done(ctx, run, "quarantine", "encoder"):
         return report
     prepared = prepare(raw, ctx.config, kept, ctx.other_features())
     quarantined = _write_others(ctx, run, prepared, is_fitted=kept is None)
@@ -36,6 +36,8 @@ def prepare_stage(ctx: Context) -> StageReport:
         run,
         **prepared.notes,
     )
+    if written.made_before:
+        prepared.observe()
     prepared.release()
     rows = {"features": written.rows, "quarantine": quarantined}
     return ledger.finish(ctx, run, written, rows, reasons=prepared.set_aside(), words=prepared.words())

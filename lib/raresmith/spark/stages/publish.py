@@ -19,16 +19,17 @@ from raresmith.tables.stage_report import StageReport
 def publish_stage(ctx: Context) -> StageReport:
     """Write original and made rows in the raw schema."""
     origin = ctx.config.publish.source
-    made = ctx.read_own(made_table(origin))
+    parents = ["synthetic"] if origin == "refined" else []
     removed = ["removed"] if ctx.config.oversample.removes else []
+    inputs = ctx.inputs(made_table(origin), "features", *parents, *removed)
     source = prepared_source(ctx)
-    run = ctx.run("publish", made_table(origin), "features", *removed, source=source)
+    run = ctx.run("publish", source=source, **inputs)
     if report := ledger.done(ctx, run):
         return report
-    encoder = ctx.encoder()
+    encoder, made = ctx.encoder(), ctx.read_own(made_table(origin))
     if origin == "refined":
-        parents = ctx.read("synthetic").select(F.col("row_id").alias("synthetic_row_id"), "base_row_id")
-        made = made.join(parents, "synthetic_row_id", "left")
+        bases = ctx.read("synthetic").select(F.col("row_id").alias("synthetic_row_id"), "base_row_id")
+        made = made.join(bases, "synthetic_row_id", "left")
     features, passed = ctx.read("features"), passed_rows(ctx, source)
     if ctx.own:
         # Without those that an earlier run had brought already.

@@ -1,12 +1,13 @@
 """simulate: the raw table of [simulate], unless something is there."""
 
 import time
+import uuid
 
 from pyspark.sql import SparkSession
 
 from raresmith.config import Config
 from raresmith.errors import ConfigError
-from raresmith.spark.files import exists
+from raresmith.spark.files import exists, move_where_nothing_is
 from raresmith.spark.simulate.transactions import simulate
 from raresmith.tables.stage_report import StageReport
 
@@ -16,10 +17,16 @@ def simulate_stage(spark: SparkSession, config: Config) -> StageReport:
     started = time.monotonic()
     if config.simulate is None:
         raise ConfigError(f"{config.path} has no section [simulate]; add one that says how many rows to make")
-    if exists(spark, config.source.path):
-        return StageReport(stage="simulate", rows={config.source.path: config.simulate.rows}, unchanged=True)
+    path, there = config.source.path, {config.source.path: config.simulate.rows}
+    if exists(spark, path):
+        return StageReport(stage="simulate", rows=there, unchanged=True)
     made = simulate(spark, config.simulate, config.run.random_state)
     writer = made.write.format(config.source.format)
-    (writer.option("header", True) if config.source.format == "csv" else writer).save(config.source.path)
-    rows = spark.read.format(config.source.format).load(config.source.path).count()
-    return StageReport(stage="simulate", rows={config.source.path: rows}, seconds=time.monotonic() - started)
+    # Aside, for a folder that is there counts as whole: neither a process that is killed nor another that begins at the
+    # same time leaves or sees half of it.
+    aside = f"{path.rstrip('/')}-{uuid.uuid4().hex}"
+    (writer.option("header", True) if config.source.format == "csv" else writer).save(aside)
+    if not move_where_nothing_is(spark, aside, path):
+        return StageReport(stage="simulate", rows=there, unchanged=True)
+    rows = spark.read.format(config.source.format).load(path).count()
+    return StageReport(stage="simulate", rows={path: rows}, seconds=time.monotonic() - started)

@@ -1,0 +1,94 @@
+"""Two processes that do the same at the same moment end as one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
+
+from raresmith.config import load_config
+from raresmith.spark.stages import SPARK_STAGES
+from raresmith.spark.tables import read_table
+from raresmith.tables.stage_run import ROWS_STAY
+
+STAGES = ("prepare", "oversample", "evaluate", "publish")
+CONFIG = """
+[run]
+name = "r"
+warehouse = "warehouse"
+
+[source]
+path = "raw"
+label = "y"
+key = ["id"]
+
+[evaluate]
+strategies = ["none", "smote"]
+seeds = [1]
+bootstrap = 20
+
+[evaluate.classifiers.random_forest]
+num_trees = 3
+max_depth = 3
+
+[publish]
+source = "smote"
+
+[spark]
+master = "local[2]"
+driver_memory = "1g"
+shuffle_partitions = 4
+
+[spark.conf]
+"spark.ui.enabled" = "false"
+"""
+OTHER = """
+import json, sys
+from raresmith.config import load_config
+from raresmith.spark.session import get_spark
+from raresmith.spark.stages import SPARK_STAGES
+config = load_config(sys.argv[1])
+spark = get_spark("other", config.spark)
+for stage in sys.argv[2:]:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(json.dumps(SPARK_STAGES[stage](spark, config).rows), flush=True)
+"""
+"""A process that does each stage when it is told to, and says what it counted."""
+
+
+def test_two_processes_that_do_the_same_stages_at_once_end_as_one(spark: SparkSession, tmp_path: Path) -> None:
+    rows = spark.range(300).selectExpr("id", "IF(id % 50 = 3, NULL, sin(id)) x", "int(id % 5 = 0) y")
+    rows.coalesce(1).write.parquet(str(tmp_path / "raw"))
+    (tmp_path / "r.toml").write_text(CONFIG)
+    config = load_config(tmp_path / "r.toml")
+    command = [sys.executable, "-c", OTHER, str(tmp_path / "r.toml"), *STAGES]
+    with (tmp_path / "other.log").open("w") as log:
+        other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        assert other.stdin is not None and other.stdout is not None
+        for stage in STAGES:
+            assert other.stdout.readline() == "ready\n", (tmp_path / "other.log").read_text()
+            print(file=other.stdin, flush=True)
+            ours = SPARK_STAGES[stage](spark, config)
+            theirs = other.stdout.readline()
+            assert theirs, (tmp_path / "other.log").read_text()
+            # What was found done tells less.
+            assert json.loads(theirs).items() >= ours.rows.items() or ours.rows.items() >= json.loads(theirs).items()
+        assert other.wait(60) == 0
+    finally:
+        other.kill()
+        other.wait()
+    for table in ("quarantine", "encoder", "features", "synthetic", "metrics", "augmented"):
+        history = DeltaTable.forPath(spark, f"{config.run.warehouse}/{table}").history().collect()
+        changes = [row["operation"] for row in history if row["operation"] not in ROWS_STAY]
+        assert changes == ["WRITE", "CREATE TABLE"], table
+    noted = read_table(spark, f"{config.run.warehouse}/runs").collect()
+    notes = {row["stage"]: json.loads(row["row_counts"]) for row in noted}
+    assert len(noted) == len(STAGES)
+    assert sorted(notes) == sorted(STAGES)
+    assert notes["prepare"] == {"features": 300, "quarantine": 0, "imputed": {"null:x": 6}}
+    assert notes["publish"]["augmented"] == 300 + notes["oversample"]["synthetic"] - notes["publish"]["copies"]
+    assert all(SPARK_STAGES[stage](spark, config).unchanged for stage in STAGES)
