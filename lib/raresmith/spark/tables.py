@@ -385,6 +385,11 @@ def _replace(df: DataFrame, table: contracts.Table, location: str, run: StageRun
 
 
 def _properties_of(spark: SparkSession, location: str) -> dict[str, str]:
-    detail = DeltaTable.forPath(spark, location).detail().select("properties").first()
-    assert detail is not None
-    return dict(detail["properties"])
+    """The table's own properties, from the catalog: `DESCRIBE DETAIL` is a query."""
+    jvm, gateway = spark._jvm, spark.sparkContext._gateway
+    assert jvm is not None and gateway is not None
+    namespace = gateway.new_array(jvm.java.lang.String, 1)
+    namespace[0] = "delta"
+    catalog = spark._jsparkSession.sessionState().catalogManager().catalog("spark_catalog")
+    table = catalog.loadTable(jvm.org.apache.spark.sql.connector.catalog.Identifier.of(namespace, location))
+    return dict(table.properties())
