@@ -108,7 +108,8 @@ def _newest_commit(spark: SparkSession, location: str, wanted: Callable[[Row], b
 
 def _newest_commits(spark: SparkSession, location: str, most: int | None) -> list[Row]:
     history = DeltaTable.forPath(spark, location).history(most)
-    return history.select("version", "operation", "operationMetrics", "userMetadata").collect()
+    commits: list[Row] = history.select("version", "operation", "operationMetrics", "userMetadata").collect()
+    return commits
 
 
 def _changes_rows(commit: Row) -> bool:
