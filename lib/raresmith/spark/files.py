@@ -1,5 +1,6 @@
 """The one door to Hadoop's file system: any folder or URL that Spark can reach, without a task."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from py4j.protocol import Py4JJavaError
@@ -47,6 +48,25 @@ def files_below(spark: SparkSession, url: str) -> list[File]:
             file = walk.next()
             found.append(File(file.getPath().toString(), file.getLen(), file.getModificationTime()))
     return sorted(found)
+
+
+def names_in(spark: SparkSession, url: str) -> list[str]:
+    """Names of what lies directly in the folder at `url`, as it stands."""
+    file_system, path = _opened(spark, url)
+    return [found.getPath().getName() for found in file_system.listStatus(path)]
+
+
+def lines_of(spark: SparkSession, url: str) -> Iterator[str]:
+    """The lines of the text file at `url`; no more of it is read than is asked for."""
+    jvm = spark._jvm
+    assert jvm is not None
+    file_system, path = _opened(spark, url)
+    reader = jvm.java.io.BufferedReader(jvm.java.io.InputStreamReader(file_system.open(path), "UTF-8"))
+    try:
+        while (line := reader.readLine()) is not None:
+            yield line
+    finally:
+        reader.close()
 
 
 def size_of(spark: SparkSession, url: str) -> int:

@@ -1,6 +1,6 @@
 """The one place where Spark touches Delta."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,18 +9,19 @@ from delta import exceptions as conflicts
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import AtomicType, StructField, StructType, _parse_datatype_string
 
 from raresmith.errors import DataError
+from raresmith.spark import commits
 from raresmith.spark.columns import col, names_within, quoted, sql_type
 from raresmith.spark.files import holds_anything
 from raresmith.spark.java_errors import causes
 from raresmith.tables import contracts
 from raresmith.tables.concurrency import Overtaken
 from raresmith.tables.content_hash import digest, rows_of
-from raresmith.tables.stage_run import COMMITS, ROWS_STAY, StageRun, note_of
+from raresmith.tables.stage_run import StageRun
 
 _CONFLICTS = (
     conflicts.DeltaConcurrentModificationException,
@@ -82,51 +83,32 @@ class Snapshot:
 def snapshot(spark: SparkSession, location: str) -> Snapshot:
     """The table at `location` as it is now; DataError where there is none."""
     _check_exists(spark, location)
-    for most in COMMITS:
-        commits = _newest_commits(spark, location, most)
-        changed = next(filter(_changes_rows, commits), None)
-        note = next(filter(None, (note_of(commit["userMetadata"]) for commit in commits)), {})
-        if changed is not None and (note or most is None):
-            return Snapshot(newest=int(commits[0]["version"]), version=int(changed["version"]), note=note)
-    raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
+    newest, version = -1, -1
+    note: dict[str, Any] = {}
+    for commit in commits.newest_first(spark, location):
+        newest = max(newest, commit.version)
+        version = commit.version if version < 0 and commit.changes_rows else version
+        note = note or commit.note
+        if version >= 0 and note:
+            break
+    if version < 0:
+        raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
+    return Snapshot(newest=newest, version=version, note=note)
 
 
 def current_version(spark: SparkSession, location: str) -> int:
-    """Version of the newest commit, whatever it changed."""
+    """Version of the newest commit of a table that anybody may keep, whatever it changed."""
     row = DeltaTable.forPath(spark, location).history(1).select("version").first()
     assert row is not None
     return int(row["version"])
-
-
-def _newest_commit(spark: SparkSession, location: str, wanted: Callable[[Row], bool]) -> Row | None:
-    for most in COMMITS:
-        for commit in _newest_commits(spark, location, most):
-            if wanted(commit):
-                return commit
-    return None
-
-
-def _newest_commits(spark: SparkSession, location: str, most: int | None) -> list[Row]:
-    history = DeltaTable.forPath(spark, location).history(most)
-    commits: list[Row] = history.select("version", "operation", "operationMetrics", "userMetadata").collect()
-    return commits
-
-
-def _changes_rows(commit: Row) -> bool:
-    return commit["operation"] not in ROWS_STAY
 
 
 def newest_note(spark: SparkSession, location: str, run_id: str = "") -> dict[str, Any]:
     """What the newest stage run, or that called `run_id`, left in the commit of its rows at `location`; or nothing."""
     if not table_exists(spark, location):
         return {}
-
-    def is_wanted(commit: Row) -> bool:
-        said = commit["userMetadata"]
-        return bool(said) and (not run_id or note_of(said).get("run_id") == run_id)
-
-    commit = _newest_commit(spark, location, is_wanted)
-    return note_of(commit["userMetadata"]) if commit else {}
+    notes = (commit.note for commit in commits.newest_first(spark, location))
+    return next((note for note in notes if note and (not run_id or note.get("run_id") == run_id)), {})
 
 
 def schema_of(table: contracts.Table) -> StructType:
@@ -183,7 +165,23 @@ def hash_of(spark: SparkSession, location: str, condition: str = "") -> str:
 def write_table(
     df: DataFrame, table: contracts.Table, location: str, run: StageRun, *, replace_where: str = "", **notes: Any
 ) -> Written:
-    """Replace the rows of `table` at `location` in one commit that names `run`, and read them back.
+    """Replace rows as `replace_rows` does, and read back those that lie there.
+
+    Raises
+    ------
+    Overtaken
+        If the commit of a run that is not equal came first; the rows are not written.
+    DataError
+        If what is read back is not what was written.
+    """
+    metadata = replace_rows(df, table, location, run, replace_where=replace_where, **notes)
+    return read_back(df.sparkSession, location, run, replace_where, metadata)
+
+
+def replace_rows(
+    df: DataFrame, table: contracts.Table, location: str, run: StageRun, *, replace_where: str = "", **notes: Any
+) -> str:
+    """Replace the rows of `table` at `location` in one commit that names `run`; return the commit's user metadata.
 
     The table is made with its comments and constraints when it is not there; when its columns or constraints changed,
     the new ones come in the same commit as the rows, or before it where other rows stay. Where an equal run made the
@@ -192,14 +190,12 @@ def write_table(
     Parameters
     ----------
     replace_where
-        Condition of the rows to replace, and to read back; the others stay. Empty means all.
+        Condition of the rows to replace; the others stay. Empty means all.
 
     Raises
     ------
     Overtaken
         If the commit of a run that is not equal came first; the rows are not written.
-    DataError
-        If what is read back is not what was written.
     """
     spark = df.sparkSession
     df = df.select(*[col(c.name).cast(c.type).alias(c.name) for c in table.columns])
@@ -209,9 +205,9 @@ def write_table(
     except (PySparkException, Py4JJavaError) as error:
         if not is_conflict(error):
             raise
-        if not _made_last(_newest_commits(spark, location, COMMITS[0]), run):
+        if not _made_last(spark, location, run):
             raise Overtaken.at(location, run.stage) from error
-    return read_back(spark, location, run, replace_where, metadata)
+    return metadata
 
 
 def is_conflict(error: Exception) -> bool:
@@ -230,10 +226,10 @@ def _unless_overtaken() -> Iterator[None]:
             raise
 
 
-def _made_last(commits: Iterable[Row], run: StageRun) -> bool:
-    """Whether the newest of `commits` that changed rows is an equal run's, which had read as much as `run`."""
-    commit = next(filter(_changes_rows, commits), None)
-    return commit is not None and note_of(commit["userMetadata"]).get("fingerprint") == run.fingerprint
+def _made_last(spark: SparkSession, location: str, run: StageRun) -> bool:
+    """Whether the newest commit that changed rows is an equal run's, which had read as much as `run`."""
+    commit = next((c for c in commits.newest_first(spark, location) if c.changes_rows), None)
+    return commit is not None and commit.note.get("fingerprint") == run.fingerprint
 
 
 def _write(
@@ -242,10 +238,9 @@ def _write(
     """Make the commit, or leave the table as it is where an equal run made the newest."""
     spark = df.sparkSession
     created = _create_if_missing(spark, table, location, run)
-    commits = [] if created else _newest_commits(spark, location, COMMITS[0])
-    if _made_last(commits, run):
+    if not created and _made_last(spark, location, run):
         return
-    version = int(commits[0]["version"]) if commits else 0
+    version = 0 if created else next(commits.newest_first(spark, location)).version
     options = {
         "userMetadata": metadata,
         "txnAppId": run.app_id(table.name),
@@ -307,24 +302,15 @@ def read_back(spark: SparkSession, location: str, run: StageRun, condition: str 
     """
     found = hash_of(spark, location, condition)
     rows = rows_of(found)
-
-    def is_wanted(commit: Row) -> bool:
-        # Beside the rows of others, whose commits may be newer, lie those of this run still.
-        return _changes_rows(commit) and (not condition or run.made(note_of(commit["userMetadata"])))
-
-    commit = _newest_commit(spark, location, is_wanted)
-    if commit is None or not run.made(note_of(commit["userMetadata"])):
+    # Beside the rows of others, whose commits may be newer, lie those of this run still.
+    changed = (commit for commit in commits.newest_first(spark, location) if commit.changes_rows)
+    commit = next((commit for commit in changed if not condition or run.made(commit.note)), None)
+    if commit is None or not run.made(commit.note):
         raise Overtaken.at(location, run.stage)
-    said = (commit["operationMetrics"] or {}).get("numOutputRows")
-    # With a condition the metrics count the rows that were copied as well.
-    if not condition and said is not None and int(said) != rows:
-        raise DataError(f"{location} holds {rows} rows but {said} were written; run {run.stage} again")
-    return Written(
-        rows=rows,
-        version=int(commit["version"]),
-        content_hash=found,
-        made_before=commit["userMetadata"] != metadata,
-    )
+    # With a condition the commit counts the rows that were copied as well.
+    if not condition and commit.rows is not None and commit.rows != rows:
+        raise DataError(f"{location} holds {rows} rows but {commit.rows} were written; run {run.stage} again")
+    return Written(rows=rows, version=commit.version, content_hash=found, made_before=commit.metadata != metadata)
 
 
 @contextmanager

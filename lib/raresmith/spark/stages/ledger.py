@@ -98,7 +98,8 @@ def finish(
     )
     note = ctx.spark.createDataFrame([tuple(row[c.name] for c in contract.columns)], tables.schema_of(contract))
     condition = f"run_id = '{run.run_id}' AND stage = '{run.stage}'"
-    despite_others(lambda: ctx.write(note, contract, run, condition))
+    location = ctx.location(contract.name)
+    despite_others(lambda: tables.replace_rows(note, contract, location, run, replace_where=condition))
     return StageReport(stage=run.stage, rows=rows, seconds=seconds, words=words, verdict=verdict)
 
 

@@ -55,5 +55,5 @@ def _write_others(ctx: Context, run: StageRun, prepared: Prepared, *, is_fitted:
             document = [(run.run_id, prepared.encoder.to_json(), settings)]
             fitted = ctx.spark.createDataFrame(document, "run_id string, document string, settings string")
             # Its one row replaces that of any run before.
-            pool.submit(ctx.write, fitted, contracts.encoder(), run, "").result()
+            pool.submit(tables.replace_rows, fitted, contracts.encoder(), ctx.location("encoder"), run).result()
         return writing.result().rows
