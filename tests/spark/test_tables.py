@@ -254,8 +254,10 @@ def test_fields_within_a_column_may_be_called_anything(spark: SparkSession, tmp_
 def test_a_commit_in_between_is_said_in_a_sentence_whatever_delta_calls_it(spark: SparkSession, tmp_path: Path) -> None:
     location = str(tmp_path / "t")
     few = pa.Table.from_pylist([{"id": 7, "gap": 0.5}], schema_of(TABLE))
-    commit = CommitProperties(app_transactions=[Transaction(run().app_id(TABLE.name), 99)])
+    commit = CommitProperties(app_transactions=[Transaction(run().app_id(TABLE.name), 1)])
     wider = replace(TABLE, columns=(*TABLE.columns, Column(name="note", type="string", comment="new", nullable=True)))
+    # With those that the table has already, which would be lost else.
+    features = [TableFeatures.AppendOnly, TableFeatures.CheckConstraints, TableFeatures.Invariants]
     asked: dict[str, Callable[[], object]] = {
         "ConcurrentTransactionException": lambda: write_deltalake(
             location, few, mode="append", commit_properties=commit
@@ -265,7 +267,7 @@ def test_a_commit_in_between_is_said_in_a_sentence_whatever_delta_calls_it(spark
         "MetadataChangedException": lambda: DeltaRsTable(location).alter.set_table_properties(
             {"a.b": "c"}, raise_if_not_exists=False
         ),
-        "ProtocolChangedException": lambda: DeltaRsTable(location).alter.add_feature(TableFeatures.AppendOnly, True),
+        "ProtocolChangedException": lambda: DeltaRsTable(location).alter.add_feature(features, True),
     }
     found = {}
     for kind, between in asked.items():

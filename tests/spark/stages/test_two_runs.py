@@ -37,9 +37,10 @@ def config(folder: Path, name: str = "p", day: str = "", **sections: Any) -> Con
 
 def write(spark: SparkSession, of: Config, table: str) -> None:
     """One row of `of` in `table`, instead of what was there."""
-    contract = Table(name=table, comment="c", columns=(Column(name="run_id", type="string", comment="c"),))
+    columns = tuple(Column(name=name, type="string", comment="c") for name in ("run_id", "x"))
+    contract = Table(name=table, comment="c", columns=columns)
     stage = next(stage for stage, written in WRITES.items() if written == table)
-    row = spark.range(1).selectExpr(f"'{of.run_id}' run_id")
+    row = spark.range(1).selectExpr(f"'{of.run_id}' run_id", "'1' x")
     write_table(row, contract, f"{of.run.warehouse}/{table}", StageRun(config=of.recording(), stage=stage))
 
 
