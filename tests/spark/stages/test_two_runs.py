@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,13 @@ def write(spark: SparkSession, of: Config, table: str) -> None:
 
 
 def test_of_all_interleavings_of_two_runs_those_end_well_that_do_not_mix(spark: SparkSession, tmp_path: Path) -> None:
+    for name, table in itertools.product("pq", WRITES.values()):
+        write(spark, config(tmp_path / name, name), table)
     folders = {}
     for features, synthetic in itertools.product("pq", repeat=2):
         folder = folders[features, synthetic] = tmp_path / f"{features}-{synthetic}"
         for table, name in (("features", features), ("synthetic", synthetic)):
-            write(spark, config(folder, name), table)
+            shutil.copytree(tmp_path / name / "warehouse" / table, folder / "warehouse" / table)
 
     @functools.cache
     def refusal(stage: str, features: str, synthetic: str) -> str:
