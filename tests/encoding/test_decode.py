@@ -261,7 +261,7 @@ def test_features_that_do_not_go_with_each_other_are_refused() -> None:
 
 
 def test_a_row_with_a_number_that_is_not_finite_is_never_made() -> None:
-    steep = {"knots": (-1e308, 1e308), "scores": (0.0, 5e-324), "transform": "quantile"}
+    steep: dict[str, Any] = {"knots": (-1e308, 1e308), "scores": (0.0, 5e-324), "transform": "quantile"}
     for feature, x in ((number("x"), float("nan")), (number("x", **steep), 1.0)):
         with pytest.raises(DataError, match="column 'x' would have numbers that are not finite in 1 of 2 rows"):
             decoded(encoder_of(feature), x=[0.0, x])

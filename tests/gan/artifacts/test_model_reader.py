@@ -165,22 +165,20 @@ def made(card: dict[str, Any], weights: bytes, output: Path) -> pa.Table | None:
 
 def check(rows: pa.Table, card: dict[str, Any]) -> None:
     """Hold the rows against what the card says of its columns, by no code of ours."""
-    encoder, features = card["encoder"], {}
-    for feature in encoder["features"]:
-        if not feature.get("made", False):
-            features[feature["source"]] = feature
+    encoder = card["encoder"]
+    features = {feature["source"]: feature for feature in encoder["features"] if not feature.get("made", False)}
     fields = encoder["raw_schema"]["fields"]
     assert rows.column_names == [field["name"] for field in fields] and len(rows) == 200
     rows.validate(full=True)
     for name in rows.column_names:
-        column, feature = rows[name].combine_chunks(), features.get(name)
+        column = rows[name].combine_chunks()
         label, classes = encoder["label"], [encoder["label"]["classes"][code] for code in card["classes"]]
-        if name in card["key"] or (feature is None and name != label["name"]):
+        if name in card["key"] or name not in {*features, label["name"]}:
             assert column.null_count == len(rows)
         elif name == label["name"]:
             assert column.null_count == 0
             assert {*column.to_pylist()} <= {*as_type(column.type, classes)}
-        elif feature["kind"] == "categorical":
+        elif (feature := features[name])["kind"] == "categorical":
             known = as_type(column.type, [*feature["categories"], feature["other"] or None])
             assert {*column.to_pylist()} <= {None, *known}
         else:

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +38,21 @@ def config(folder: Path, name: str = "p", day: str = "", **sections: Any) -> Con
 
 def write(spark: SparkSession, of: Config, table: str) -> None:
     """One row of `of` in `table`, instead of what was there."""
-    contract = Table(name=table, comment="c", columns=(Column(name="run_id", type="string", comment="c"),))
+    columns = tuple(Column(name=name, type="string", comment="c") for name in ("run_id", "x"))
+    contract = Table(name=table, comment="c", columns=columns)
     stage = next(stage for stage, written in WRITES.items() if written == table)
-    row = spark.range(1).selectExpr(f"'{of.run_id}' run_id")
+    row = spark.range(1).selectExpr(f"'{of.run_id}' run_id", "'1' x")
     write_table(row, contract, f"{of.run.warehouse}/{table}", StageRun(config=of.recording(), stage=stage))
 
 
 def test_of_all_interleavings_of_two_runs_those_end_well_that_do_not_mix(spark: SparkSession, tmp_path: Path) -> None:
+    for name, table in itertools.product("pq", WRITES.values()):
+        write(spark, config(tmp_path / name, name), table)
     folders = {}
     for features, synthetic in itertools.product("pq", repeat=2):
         folder = folders[features, synthetic] = tmp_path / f"{features}-{synthetic}"
         for table, name in (("features", features), ("synthetic", synthetic)):
-            write(spark, config(folder, name), table)
+            shutil.copytree(tmp_path / name / "warehouse" / table, folder / "warehouse" / table)
 
     @functools.cache
     def refusal(stage: str, features: str, synthetic: str) -> str:
