@@ -69,6 +69,12 @@ def lines_of(spark: SparkSession, url: str) -> Iterator[str]:
         reader.close()
 
 
+def bytes_below(spark: SparkSession, url: str) -> int:
+    """Bytes of all files at `url` and below it, which may be a glob; 0 where there is nothing."""
+    file_system, path = _opened(spark, url)
+    return sum(file_system.getContentSummary(root.getPath()).getLength() for root in file_system.globStatus(path) or ())
+
+
 def size_of(spark: SparkSession, url: str) -> int:
     """Bytes of the file at `url`."""
     file_system, path = _opened(spark, url)

@@ -16,6 +16,7 @@ from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.spark import incremental, tables
 from raresmith.spark.prepare.source import is_unreadable, unreadable
+from raresmith.spark.stages.small_tables import settings_by_size
 from raresmith.tables.concurrency import despite_others
 from raresmith.tables.contracts import Table
 from raresmith.tables.stage_report import StageReport
@@ -127,7 +128,8 @@ def stage(work: Callable[[Context], StageReport]) -> Callable[[SparkSession, Con
     @functools.wraps(work)
     def begun(spark: SparkSession, config: Config) -> StageReport:
         try:
-            return despite_others(lambda: work(Context(spark=spark, config=config)))
+            with settings_by_size(spark, config):
+                return despite_others(lambda: work(Context(spark=spark, config=config)))
         except (PySparkException, Py4JJavaError) as error:
             if is_unreadable(error, config):  # a file that is broken or gone shows only when a task comes to it
                 raise unreadable(error, config.source) from None

@@ -1,0 +1,42 @@
+"""Spark's settings for tables so small that compiling and planning takes longer than their rows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark.sql import SparkSession
+
+from raresmith.config import Config
+from raresmith.spark.files import bytes_below
+
+SMALL = 2 * 2**20
+"""Bytes of a raw table up to which these settings are faster; at three times as many they no longer are."""
+
+SETTINGS = {
+    # Each query is new, and its code runs a few thousand times at most.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # Plans each stage of a query anew by the sizes of the one before, as a job of its own.
+    "spark.sql.adaptive.enabled": "false",
+}
+
+
+@contextmanager
+def settings_by_size(spark: SparkSession, config: Config) -> Iterator[None]:
+    """Where the raw table is small, the session's settings are SETTINGS for as long; those that a user told stand."""
+    keys = [key for key in SETTINGS if key not in config.spark.conf] if _is_small(spark, config) else []
+    before = {key: spark.conf.get(key, None) for key in keys}
+    for key in keys:
+        spark.conf.set(key, SETTINGS[key])
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                spark.conf.unset(key)
+            else:
+                spark.conf.set(key, value)
+
+
+def _is_small(spark: SparkSession, config: Config) -> bool:
+    # What simulate is about to make has no size yet, so it counts as large.
+    return 0 < bytes_below(spark, config.source.path) <= SMALL
