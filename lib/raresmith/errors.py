@@ -42,3 +42,14 @@ class DataError(RaresmithError):
 
 class NothingToMake(DataError):
     """No rows can or need be made of a class: an error of a whole table, but no error of one day's rows."""
+
+
+class StorageError(RaresmithError):
+    """A disk, a bucket or a permission is in the way of the tables; the message has the first cause."""
+
+    @classmethod
+    def of(cls, stage: str, cause: str) -> Self:
+        """That `stage` was stopped by `cause`, which who holds the tables says."""
+        return cls(
+            "{stage} cannot go on with its tables: {cause}; mend that, then run it again", stage=stage, cause=cause
+        )

@@ -170,6 +170,8 @@ def test_every_shipped_configuration_loads(name: str) -> None:
         ({**TIMED, "prepare": {"windows": [{"entity": "y"}]}}, r"prepare.windows.entity names the label 'y'"),
         ({"run": {"name": "a b", "warehouse": "w"}}, r"run.name must hold only letters, .* got 'a b'"),
         ({"run": {"name": "a"}}, r"\[run\] lacks 'warehouse'"),
+        ({"run": {"name": "a", "warehouse": "b[c]"}}, r"run.warehouse has '\[' in its path, .* another folder, got"),
+        ({"run": {"name": "a", "warehouse": "b%41"}}, "run.warehouse has '%41' in its path"),
         ({"simulate": {"rows": 0}}, r"simulate.rows must be at least 1, got 0"),
         ({"simulate": {"rows": 1, "start": "soon"}}, r"simulate.start must be an ISO date, got 'soon'"),
         ({"source": {"path": "${RARESMITH_NOWHERE}/x", "label": "y"}}, r"environment variable RARESMITH_NOWHERE"),

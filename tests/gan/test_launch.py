@@ -9,7 +9,7 @@ from deltalake import write_deltalake
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import Warehouse
 
-from raresmith.errors import DataError
+from raresmith.errors import DataError, StorageError
 from raresmith.gan.launch import command, environment, launch
 
 
@@ -76,3 +76,25 @@ def test_a_refusal_ends_all_processes_at_once_and_is_the_same_error(
         launch(house.config)
     assert refused.value.fields["learning_rate"] == 0.99 and "{step}" in refused.value.message
     assert sorted(starts.read_text().splitlines()) == ["0 of attempt 0", "1 of attempt 0"]
+
+
+FULL = """
+import resource
+if "RANK" in os.environ:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**13, 2**13))
+"""
+"""No file of the trainer's grows beyond 8 KiB: what a full disk refuses, anybody may have refused to himself."""
+
+
+@pytest.mark.torchrun
+def test_a_disk_that_takes_no_more_is_told_as_the_system_tells_it_and_not_tried_again(
+    warehouse: Callable[..., Warehouse], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(COUNTED + FULL)
+    starts: Path = tmp_path / "starts"
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("STARTS", str(starts))
+    house = warehouse("steps = 20\nmax_restarts = 3")
+    with pytest.raises(StorageError, match=r"^refine cannot go on with its tables: .*File too large"):
+        launch(house.config)
+    assert starts.read_text().splitlines() == ["0 of attempt 0"]

@@ -1,14 +1,17 @@
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from deltalake.exceptions import DeltaError
 from tests.gan.conftest import Warehouse
 
 from raresmith.config import ConfigErrors, RefineConfig
-from raresmith.errors import ConfigError, DataError, Key
+from raresmith.errors import ConfigError, DataError, Key, StorageError
 from raresmith.gan import refusal
 from raresmith.gan.train import main
 
@@ -84,3 +87,22 @@ def test_the_trainer_by_itself_says_one_sentence_and_ends_with_2(tmp_path: Path)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"raresmith: there is no configuration file {tmp_path / 'no.toml'}\n"
+
+
+def test_what_the_disk_refuses_is_told_and_what_is_a_fault_of_ours_is_not(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for raised in (
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.parquet"),
+        DeltaError("Generic LocalFileSystem error: Unable to open file: Permission denied (os error 13)"),
+        NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(tmp_path / "file" / "a")),
+    ):
+        told = refusal.of(raised)
+        assert type(told) is StorageError and str(raised) in str(told)
+    for fault in (
+        ValueError("no"),
+        FileNotFoundError(errno.ENOENT, "No such file"),
+        ConnectionResetError(104, "reset"),
+    ):
+        assert refusal.of(fault) is None
+    refused = DataError("no")
+    assert refusal.of(refused) is refused

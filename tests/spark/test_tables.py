@@ -329,3 +329,22 @@ def test_runs_that_begin_a_table_at_once_end_with_the_rows_of_all(spark: SparkSe
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(write, [0, 10, 20])) == [10, 10, 10]
     assert read_table(spark, location).count() == 30
+
+
+ODD = "a ü#?*+='\"{&;:~😀 " + "x" * 150
+
+
+def test_a_path_of_odd_characters_is_the_same_place_for_every_engine(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / ODD)
+    rows = spark.range(3).selectExpr("id", "0.5D gap")
+    assert write_table(rows, TABLE, location, run()).rows == 3
+    few = pa.Table.from_pylist([{"id": 7, "gap": 0.25}], schema_of(TABLE))
+    assert write_with_delta_rs(TABLE, location, few.to_reader(), run("other")) == 1
+    assert snapshot(spark, location).note["run_id"] == "other"
+    assert [tuple(row) for row in read_table(spark, location).collect()] == [(7, 0.25)]
+    assert write_table(rows, TABLE, location, run("third")).rows == 3
+    table = DeltaRsTable(location)
+    by_query = pa.table(QueryBuilder().register("t", table).execute("SELECT id FROM t ORDER BY id"))
+    assert by_query.to_pydict() == {"id": [0, 1, 2]}
+    assert sorted(table.to_pyarrow_table()["id"].to_pylist()) == [0, 1, 2]
+    assert [found.name for found in tmp_path.iterdir()] == [ODD]

@@ -4,20 +4,39 @@ torchrun names a file to each process, in which torch's own `record` puts what e
 message and fields beside what torch looks for, as JSON.
 """
 
+import errno
 import json
 import os
+import re
 import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 from raresmith import errors
-from raresmith.errors import Key, RaresmithError
+from raresmith.errors import Key, RaresmithError, StorageError
 
 WATCHED = "RARESMITH_WATCHED"
 """In the environment of a process whose refusal someone reads and ends all processes."""
 _LONGEST_WAIT = 60.0
 """Seconds until a process ends itself that nobody ends."""
+
+
+_OF_STORAGE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+}
+"""What the system says where trying again does not help."""
+
+
+def of(error: Exception) -> RaresmithError | None:
+    """`error` as one that ends all processes: one of our own, or a disk or permission in the way; else nothing."""
+    if isinstance(error, RaresmithError):
+        return error
+    # delta-rs and safetensors tell the system's number as Rust does, within their own errors.
+    said = re.search(r"\(os error (\d+)\)", str(error))
+    number = int(said[1]) if said else error.errno if isinstance(error, OSError) else None
+    return StorageError.of("refine", " ".join(str(error).split())) if number in _OF_STORAGE else None
 
 
 def write(error: RaresmithError) -> None:

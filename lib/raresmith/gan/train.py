@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from raresmith.config import Config, RefineConfig, load_config
-from raresmith.errors import DataError, RaresmithError
+from raresmith.errors import DataError
 from raresmith.gan import refusal
 from raresmith.gan.artifacts import checkpoint
 from raresmith.gan.artifacts.checkpoint import Checkpoints
@@ -194,9 +194,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = load_config(arguments.config, arguments.logical_date)
         ranks = start(config.refine.device)
         report = only_generate(config, ranks) if arguments.only_generate else refine(config, ranks)
-    except RaresmithError as error:
-        refusal.write(error)
-        logger.error("%s", error)
+    except Exception as error:
+        if (refused := refusal.of(error)) is None:
+            raise
+        refusal.write(refused)
+        logger.error("%s", refused)
         refusal.await_end()
         return 2
     if ranks.is_main:

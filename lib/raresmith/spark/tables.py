@@ -388,6 +388,8 @@ def _properties_of(spark: SparkSession, location: str) -> dict[str, str]:
     """The table's own properties, from the catalog: `DESCRIBE DETAIL` is a query."""
     jvm, gateway = spark._jvm, spark.sparkContext._gateway
     assert jvm is not None and gateway is not None
+    # Delta's catalog asks this of the thread, and a thread that Python began has none.
+    jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(spark._jsparkSession)
     namespace = gateway.new_array(jvm.java.lang.String, 1)
     namespace[0] = "delta"
     catalog = spark._jsparkSession.sessionState().catalogManager().catalog("spark_catalog")

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from tests.spark.conf import spark_conf
 
 from raresmith.config import Config, parse_config
-from raresmith.errors import DataError
+from raresmith.errors import DataError, StorageError
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.prepare.prepare import prepare
 from raresmith.spark.prepare.rules import passed
@@ -127,6 +127,12 @@ def test_a_file_that_proves_broken_while_it_is_read_is_named(spark: SparkSession
     assert isinstance(context, Exception) and is_unreadable(context, config(folder))
     assert not is_unreadable(ValueError("FAILED_READ_FILE"), config(folder))
     assert not is_unreadable(context, config(folder, run={"name": "r", "warehouse": str(folder / "raw")}))
+
+
+def test_a_place_that_takes_no_table_is_told_in_a_sentence(spark: SparkSession, folder: Path) -> None:
+    (folder / "warehouse").touch()
+    with pytest.raises(StorageError, match=r"^prepare cannot go on with its tables: [\w.]+Exception: .*warehouse"):
+        SPARK_STAGES["prepare"](spark, config(folder))
 
 
 def test_a_stage_whose_note_was_lost_is_noted_and_not_done_again(spark: SparkSession, folder: Path) -> None:

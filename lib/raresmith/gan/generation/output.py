@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from raresmith.config.sections.run import UNFIT_FOR_TABLES
 from raresmith.errors import ConfigError, DataError
 from raresmith.gan.data import tables
 from raresmith.gan.folder import Folder, first_line, open_folder
@@ -19,8 +20,6 @@ from raresmith.tables.contracts import MAPPED
 _FILES = (".csv", ".parquet")
 _FORMULA = r"^([=+\-@\t\r])"
 """How text begins that a spreadsheet takes for a formula."""
-_NO_TABLE = re.compile(r"[\x00-\x1f\x7f\[\]\\^|]|%[0-9A-Fa-f]{2}")
-"""What delta-rs refuses in a path, or takes for something else (seen with 1.6.6)."""
 
 
 def check_output(output: str, schema: pa.Schema, *, escape_formulas: bool = False) -> None:
@@ -58,7 +57,7 @@ def _check_file(output: str) -> None:
 
 def _check_table(output: str) -> None:
     place = output if "://" in output else str(Path(output).resolve())
-    if unfit := _NO_TABLE.search(place):
+    if unfit := UNFIT_FOR_TABLES.search(place):
         raise DataError(
             f"--output {output!r} has {unfit[0]!r} in its path, in which no Delta table can be made; name another "
             "folder, or let it end in .parquet or .csv"

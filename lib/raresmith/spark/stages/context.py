@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 
 from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
-from raresmith.errors import DataError
+from raresmith.errors import DataError, StorageError
 from raresmith.spark import incremental, tables
+from raresmith.spark.java_errors import storage_failure
 from raresmith.spark.prepare.source import is_unreadable, unreadable
 from raresmith.spark.stages.small_tables import settings_by_size
 from raresmith.tables.concurrency import despite_others
@@ -133,6 +134,8 @@ def stage(work: Callable[[Context], StageReport]) -> Callable[[SparkSession, Con
         except (PySparkException, Py4JJavaError) as error:
             if is_unreadable(error, config):  # a file that is broken or gone shows only when a task comes to it
                 raise unreadable(error, config.source) from None
+            if cause := storage_failure(error):
+                raise StorageError.of(work.__name__.removesuffix("_stage"), cause) from error
             raise
 
     return begun
