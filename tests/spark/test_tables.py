@@ -21,7 +21,8 @@ from raresmith.config import parse_config
 from raresmith.errors import DataError
 from raresmith.gan.data.tables import schema_of
 from raresmith.gan.data.tables import write_table as write_with_delta_rs
-from raresmith.spark.tables import content_hash, newest_note, raw_columns, read_table, snapshot, write_table
+from raresmith.spark.content_hash import content_hash
+from raresmith.spark.tables import newest_note, raw_columns, read_table, snapshot, write_table
 from raresmith.tables.concurrency import Overtaken, despite_others
 from raresmith.tables.contracts import Column, Table
 from raresmith.tables.stage_run import StageRun

@@ -1,5 +1,6 @@
 """The one place where Spark touches Delta."""
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,18 +10,18 @@ from delta import exceptions as conflicts
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.types import AtomicType, StructField, StructType, _parse_datatype_string
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructField, StructType, _parse_datatype_string
 
 from raresmith.errors import DataError
 from raresmith.spark import commits
 from raresmith.spark.columns import col, names_within, quoted, sql_type
-from raresmith.spark.files import holds_anything
+from raresmith.spark.content_hash import content_hash
+from raresmith.spark.files import holds_anything, names_in
 from raresmith.spark.java_errors import causes
 from raresmith.tables import contracts
 from raresmith.tables.concurrency import Overtaken
-from raresmith.tables.content_hash import digest, rows_of
+from raresmith.tables.content_hash import rows_of
 from raresmith.tables.stage_run import StageRun
 
 _CONFLICTS = (
@@ -34,15 +35,6 @@ _CONFLICTS = (
     conflicts.ConcurrentDeleteDeleteException,
     conflicts.ConcurrentTransactionException,
 )
-
-
-def hashable(field: StructField) -> Column:
-    """The column as something that tells its values apart when hashed."""
-    value = col(field.name)
-    if isinstance(field.dataType, AtomicType):
-        return value
-    # Spark hashes no maps, and skips nulls within arrays and structs.
-    return F.to_json(F.struct(value), {"ignoreNullFields": "false"})
 
 
 def table_exists(spark: SparkSession, location: str) -> bool:
@@ -142,18 +134,6 @@ class Written:
     """Of all columns but run_id, so that equal runs under two names are seen to be equal."""
     made_before: bool = False
     """Whether an equal run wrote them, perhaps at the same time, and what was to be written was not looked at."""
-
-
-def content_hash(df: DataFrame) -> str:
-    """Hex digest of the rows of `df` by xxhash64, the same for any order and partitioning."""
-    # In parts of 22 bits, for whose sums a long has room.
-    parts = [F.sum(F.shiftrightunsigned("hash", shift).bitwiseAND(2**22 - 1)) for shift in (0, 22, 44)]
-    hashed = df.select(F.xxhash64(*[hashable(f) for f in df.schema]).alias("hash"))
-    row = hashed.agg(F.count("hash").alias("rows"), *parts).first()
-    assert row is not None
-    rows, *sums = row
-    total = sum((part or 0) << shift for part, shift in zip(sums, (0, 22, 44), strict=True))
-    return digest(total, rows)
 
 
 def hash_of(spark: SparkSession, location: str, condition: str = "") -> str:
@@ -349,9 +329,24 @@ def _create_if_missing(spark: SparkSession, table: contracts.Table, location: st
     """Whether the table was not there and is made now."""
     if table_exists(spark, location):
         return False
-    with _unless_overtaken():
+    try:
         _create(spark, table, location, run)
         return True
+    except (PySparkException, Py4JJavaError) as error:
+        # Another process made it, or is at it: its log is there, and its first commit about to come.
+        if is_conflict(error) or _appears(spark, location):
+            return False
+        raise
+
+
+def _appears(spark: SparkSession, location: str) -> bool:
+    """Whether there is a Delta table at `location` within seconds, where its log is begun."""
+    for _ in range(50):
+        if table_exists(spark, location):
+            return True
+        if not holds_anything(spark, location) or "_delta_log" not in names_in(spark, location):
+            return False
+        time.sleep(0.1)
     return False
 
 

@@ -96,7 +96,7 @@ def test_values_out_of_all_proportion_are_learnt_as_the_end_of_the_others(spark:
     tail = "pow(10D, id % 600 / 100D)"
     df = numbered(
         spark.range(600).selectExpr(
-            f"{far} x", f"{plain} y", f"{tail} tail", "IF(id = 7, 9223372036854775807, id % 10) l",
+            f"{far} x", f"{plain} near", f"{tail} tail", "IF(id = 7, 9223372036854775807, id % 10) l",
             "CAST(IF(id = 7, 1e30D, id) AS DECIMAL(38, 2)) d", "IF(id % 50 = 0, 1e30D, id) often",
             "double(id = 9) rare",
         )
@@ -104,10 +104,10 @@ def test_values_out_of_all_proportion_are_learnt_as_the_end_of_the_others(spark:
     encoder = fitted(df, PrepareConfig(normalise=normalise))  # type: ignore[arg-type]
     found = numeric(encoder)
     assert {name for name, f in found.items() if f.outlier is not None} == {"x", "l", "d"}
-    x, y = found["x"], found["y"]
+    x, near = found["x"], found["near"]
     assert (x.low, x.high, x.step) == (0.0, 5.99, 0.01)
     assert (found["l"].low, found["l"].high) == (0, 9)
-    assert x.scale == pytest.approx(y.scale, rel=0.05)
+    assert x.scale == pytest.approx(near.scale, rel=0.05)
     encoded = encode(df, encoder).select("x", "l").toPandas()
     assert (encoded["x"].min(), encoded["x"].max()) == (x.encoded_low, x.encoded_high)
     assert encoded["l"].max() == found["l"].encoded_high

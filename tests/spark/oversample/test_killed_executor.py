@@ -12,8 +12,8 @@ from pyspark.sql import SparkSession
 from tests.spark.oversample.test_oversample import MIXED, mixed_rows
 
 from raresmith.config import OversampleConfig
+from raresmith.spark.content_hash import content_hash
 from raresmith.spark.oversample.oversample import oversample
-from raresmith.spark.tables import content_hash
 
 CASES: dict[str, tuple[int, dict[str, Any]]] = {
     "from memory": (60, {"sampling_strategy": {"fraud": 40_060}}),
@@ -45,7 +45,7 @@ from pyspark import TaskContext
 from pyspark.sql import SparkSession
 from raresmith.config import OversampleConfig
 from raresmith.spark.oversample.oversample import oversample
-from raresmith.spark.tables import content_hash
+from raresmith.spark.content_hash import content_hash
 from tests.spark.oversample.test_oversample import MIXED, mixed_rows
 
 spark = (

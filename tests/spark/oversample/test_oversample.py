@@ -12,7 +12,7 @@ from tests.oversampling.plans import smote, surrounded
 from tests.spark.conf import spark_conf
 
 from raresmith.config import OversampleConfig
-from raresmith.encoding.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
+from raresmith.encoding.encoder import INDICATED, CategoricalFeature, Encoder, Feature, Label, NumericFeature
 from raresmith.errors import DataError
 from raresmith.oversampling.base import CellOversampler, copies_per_base
 from raresmith.oversampling.registry import OVERSAMPLERS
@@ -220,7 +220,8 @@ def test_rows_made_by_their_surroundings_are_those_that_numpy_makes(
 
 def test_a_number_and_the_indicator_of_its_nulls_are_one_group() -> None:
     number = dataclasses.replace(numeric("a"), null_indicator="a_is_null")
-    encoder = encoder_of(number, numeric("b"), categorical("a_is_null"))
+    indicator = dataclasses.replace(categorical("a_is_null"), categories=INDICATED, seen=(2, 3))
+    encoder = encoder_of(number, numeric("b"), indicator)
     assert FeatureColumns.of(encoder).groups == (0, 1, 0)
 
 

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from tests.spark.oversample.test_oversample import MIXED, categorical, encoder_of, mixed_rows, numeric
 
 from raresmith.config import OversampleConfig
-from raresmith.encoding.encoder import Encoder
+from raresmith.encoding.encoder import INDICATED, Encoder
 from raresmith.errors import DataError
 from raresmith.neighbors.distance import category_weight
 from raresmith.spark.columns import ROW_ID
@@ -142,7 +142,10 @@ def test_cells_leave_out_nearly_all_that_are_too_close_and_no_other(spark: Spark
 def test_features_of_windows_and_their_nulls_do_not_count() -> None:
     raw = replace(numeric("a"), null_indicator="a_is_null")
     window = replace(numeric("w"), made=True, null_indicator="w_is_null")
-    a_null, w_null = (replace(categorical(f"{name}_is_null"), source="", made=True) for name in "aw")
+    a_null, w_null = (
+        replace(categorical(f"{name}_is_null"), source="", made=True, categories=INDICATED, seen=(2, 3))
+        for name in "aw"
+    )
     assert raw_features(encoder_of(raw, window, a_null, w_null)).names == ["a", "a_is_null"]
     with pytest.raises(
         DataError, match=r"publish.min_distance needs a raw column that is a feature, and there is none"

@@ -13,8 +13,8 @@ from raresmith.encoding.encoder import Label
 from raresmith.errors import ConfigError
 from raresmith.evaluation.intervals import LEAST
 from raresmith.spark.columns import LABEL, col
+from raresmith.spark.content_hash import hashable
 from raresmith.spark.encoding.encode import as_number
-from raresmith.spark.tables import hashable
 
 Range = tuple[float, float] | None
 """Least and greatest value in a class; None where it has none."""

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.spark.columns import COMPLETE, CONTENT, REASON, ROW_ID, col
-from raresmith.spark.tables import hashable
+from raresmith.spark.content_hash import hashable
 from raresmith.tables.row_counts import reason
 
 MOST_BROADCAST = 100_000

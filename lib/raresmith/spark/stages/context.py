@@ -15,6 +15,7 @@ from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError, StorageError
 from raresmith.spark import incremental, tables
+from raresmith.spark.content_hash import content_hash
 from raresmith.spark.java_errors import storage_failure
 from raresmith.spark.prepare.source import is_unreadable, unreadable
 from raresmith.spark.stages.small_tables import settings_by_size
@@ -102,7 +103,7 @@ class Context:
             return taken.version
         stage = {"features": "prepare", "synthetic": "oversample"}[table]
         hashes = incremental.hashes_so_far(self.read("runs"), stage, self.config)
-        if tables.content_hash(self.read_own(table).drop("run_id")) != hashes[self.config.run_id]:
+        if content_hash(self.read_own(table).drop("run_id")) != hashes[self.config.run_id]:
             raise DataError(
                 f"{self.location(table)} does not hold the rows that {stage} of the run {self.config.run_id} wrote; "
                 f"run {stage} again, and give runs of another run.name a run.warehouse of their own"
