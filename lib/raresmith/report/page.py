@@ -4,6 +4,7 @@ The words and the page are the templates beside this module, a section each; her
 """
 
 import os
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -81,7 +82,7 @@ def write_report(path: str | Path, data: ReportData) -> None:
     """Write the report to the local file `path` in one step; folders are made where they lack."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.part")
+    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")  # two may write the same page at once
     unfinished.write_text(render_report(data), encoding="utf-8")
     os.replace(unfinished, path)  # noqa: PTH105
 
