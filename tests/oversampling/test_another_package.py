@@ -106,6 +106,7 @@ def test_the_suite_of_all_oversamplers_passes_on_its_own(environment: dict[str, 
     assert int(passed) >= 40
 
 
+@pytest.mark.jvm
 def test_a_run_goes_from_the_raw_table_to_the_augmented_one_by_its_name(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_run_goes_from_the_raw_table_to_the_augmented_one_by_its_name(
     assert re.search(r"oversample\.share.*got 2", done.stderr), done.stderr
 
 
+@pytest.mark.jvm
 def test_spark_makes_its_rows_by_name_and_has_a_stage_of_it(environment: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BY_NAME], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False

@@ -74,6 +74,7 @@ class Redraw(Model):
         # The class is one more category, which is always seen.
         self.n_given = 1 if setting.condition_width else 0
         self.block_starts = torch.tensor(representation.starts, dtype=torch.int64, device=setting.device)
+        self.last_codes = torch.tensor(representation.sizes, dtype=torch.int64, device=setting.device) - 1
         self.conditionals = conditionals
         super().__init__(setting, {"conditionals": conditionals})
 
@@ -164,9 +165,9 @@ class Redraw(Model):
                 embedded[tile] += net.embedded_column(j, tokens[tile])
             seen[:, j] = 1
         n_numbers = numbers.shape[1]
-        return self.representation.join(
-            values[:, :n_numbers], values[:, n_numbers : self.n_columns].long() + self.block_starts
-        )
+        # Weights that somebody changed may stand for codes that no category has.
+        drawn = values[:, n_numbers : self.n_columns].long().clamp(min=0).minimum(self.last_codes)
+        return self.representation.join(values[:, :n_numbers], drawn + self.block_starts)
 
     def scores(self, made: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         """Geometric mean over the columns of the probability of each, given all others."""
