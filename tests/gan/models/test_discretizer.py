@@ -135,8 +135,16 @@ def test_tables_that_lead_beyond_a_column_are_not_sound() -> None:
     numbers = np.array([[0, 0], [1, 1], [1, 2]], np.float32)
     tokens = Discretizer.fitted(numbers, np.array([[0], [1], [1]]), [True, True], [3])
     assert tokens.sizes == [2, 3, 2] and tokens.are_sound()
-    loaded = Discretizer(tokens.sizes, 2, 3)
+    loaded = Discretizer(tokens.sizes, 2, [3])
     loaded.load_state_dict(tokens.state_dict())
     assert loaded.are_sound()
     loaded.edges = torch.zeros_like(tokens.edges)  # the first column has one edge, so that a row is at most token 1
     assert not loaded.are_sound()
+
+
+@pytest.mark.parametrize("code", [-1.0, 3.0, float("nan")])
+def test_a_token_that_stands_for_no_code_is_not_sound(code: float) -> None:
+    tokens = Discretizer.fitted(np.zeros((3, 1), np.float32), np.array([[0], [1], [1]]), [True], [3])
+    assert tokens.are_sound()
+    tokens.places[-1, 0] = code
+    assert not tokens.are_sound()

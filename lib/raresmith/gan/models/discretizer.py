@@ -34,20 +34,22 @@ class Discretizer(nn.Module):  # type: ignore[misc]
         Tokens of each column.
     n_numbers
         Columns that are numbers; they come first.
-    n_codes
-        Codes of the category that has most.
+    codes
+        Codes of each category.
     """
 
-    def __init__(self, sizes: Sequence[int], n_numbers: int, n_codes: int) -> None:
+    def __init__(self, sizes: Sequence[int], n_numbers: int, codes: Sequence[int]) -> None:
         super().__init__()
         self.sizes = [*sizes]
         """Tokens of each column."""
+        self.codes = [*codes]
+        """Codes of each category."""
         self.starts = [0, *accumulate(sizes)]
         self.is_number = [j < n_numbers for j in range(len(sizes))]
         """Of each column."""
         total = self.starts[-1]
         self.register_buffer("edges", torch.full((n_numbers, max(sizes[:n_numbers], default=1) - 1), torch.inf))
-        self.register_buffer("of_code", torch.zeros((len(sizes) - n_numbers, n_codes), dtype=torch.int64))
+        self.register_buffer("of_code", torch.zeros((len(codes), max(codes, default=0)), dtype=torch.int64))
         self.register_buffer("places", torch.zeros((total, _PLACES)))
         self.register_buffer("n_places", torch.ones(total, dtype=torch.int64))
         self.register_buffer("between", torch.zeros(total, dtype=torch.bool))
@@ -73,7 +75,7 @@ class Discretizer(nn.Module):  # type: ignore[misc]
         cut = [_cut(np.sort(x)) for x in numbers.T]
         grouped = [_grouped(np.sort(x), size) for x, size in zip(codes.T, sizes, strict=True)]
         groups = [[*column] for _, column in [*cut, *grouped]]
-        tokens = cls([len(column) for column in groups], len(cut), max(sizes, default=0))
+        tokens = cls([len(column) for column in groups], len(cut), sizes)
         places = [_places(group) for column in groups for group in column]
         _fill(tokens.edges, [edges for edges, _ in cut])
         _fill(tokens.of_code, [token_of for token_of, _ in grouped])
@@ -89,10 +91,13 @@ class Discretizer(nn.Module):  # type: ignore[misc]
         n_numbers = len(self.edges)
         sizes = torch.tensor(self.sizes, device=self.edges.device)
         beyond = torch.arange(self.edges.shape[1], device=sizes.device) >= sizes[:n_numbers, None] - 1
+        codes = self.places[self.starts[n_numbers] :]
+        n_codes = torch.tensor(self.codes, device=sizes.device).repeat_interleave(sizes[n_numbers:])
         return bool(
             (self.edges[beyond] == torch.inf).all()
             and self.edges[~beyond].isfinite().all()
             and ((self.of_code >= 0) & (self.of_code < sizes[n_numbers:, None])).all()
+            and ((codes >= 0) & (codes < n_codes[:, None])).all()
             and ((self.n_places >= 1) & (self.n_places <= _PLACES)).all()
             and self.first.tolist() == self.starts[:-1]
         )

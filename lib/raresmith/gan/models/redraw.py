@@ -74,7 +74,6 @@ class Redraw(Model):
         # The class is one more category, which is always seen.
         self.n_given = 1 if setting.condition_width else 0
         self.block_starts = torch.tensor(representation.starts, dtype=torch.int64, device=setting.device)
-        self.last_codes = torch.tensor(representation.sizes, dtype=torch.int64, device=setting.device) - 1
         self.conditionals = conditionals
         super().__init__(setting, {"conditionals": conditionals})
 
@@ -165,9 +164,9 @@ class Redraw(Model):
                 embedded[tile] += net.embedded_column(j, tokens[tile])
             seen[:, j] = 1
         n_numbers = numbers.shape[1]
-        # Weights that somebody changed may stand for codes that no category has.
-        drawn = values[:, n_numbers : self.n_columns].long().clamp(min=0).minimum(self.last_codes)
-        return self.representation.join(values[:, :n_numbers], drawn + self.block_starts)
+        return self.representation.join(
+            values[:, :n_numbers], values[:, n_numbers : self.n_columns].long() + self.block_starts
+        )
 
     def scores(self, made: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         """Geometric mean over the columns of the probability of each, given all others."""
@@ -204,11 +203,10 @@ def _counted(setting: Setting, rows: Rows) -> MaskedColumns:
     """Tokens and pairs of real `rows` of the classes that are made."""
     representation = setting.representation
     codes = rows.positions - torch.tensor(representation.starts, dtype=torch.int64)
-    sizes = representation.sizes
     if setting.condition_width:
-        codes, sizes = torch.cat([codes, rows.classes[:, None]], dim=1), [*sizes, setting.condition_width]
+        codes = torch.cat([codes, rows.classes[:, None]], dim=1)
     on_grid = [feature.step > 0 for feature in representation.numeric]
-    tokens = Discretizer.fitted(rows.numbers.numpy(), codes.numpy(), on_grid, sizes)
+    tokens = Discretizer.fitted(rows.numbers.numpy(), codes.numpy(), on_grid, _codes(setting))
     with setting.initial_weights():
         conditionals = MaskedColumns(tokens)
     conditionals.count(tokens.of(rows.numbers, codes))
@@ -218,13 +216,16 @@ def _counted(setting: Setting, rows: Rows) -> MaskedColumns:
 def _uncounted(setting: Setting, sizes: list[int]) -> MaskedColumns:
     """Empty tables to be loaded, for columns of as many tokens as `sizes` says."""
     representation = setting.representation
-    columns = [*representation.numeric, *representation.sizes, *([setting.classes] if setting.condition_width else [])]
-    if len(sizes) != len(columns):
-        raise DataError(f"has tokens of {len(sizes)} columns where its encoder has {len(columns)}")
+    n_numbers, codes = len(representation.numeric), _codes(setting)
+    if len(sizes) != n_numbers + len(codes):
+        raise DataError(f"has tokens of {len(sizes)} columns where its encoder has {n_numbers + len(codes)}")
     with setting.initial_weights():
-        return MaskedColumns(
-            Discretizer(sizes, len(representation.numeric), max([*representation.sizes, setting.condition_width]))
-        )
+        return MaskedColumns(Discretizer(sizes, n_numbers, codes))
+
+
+def _codes(setting: Setting) -> list[int]:
+    """Codes of each category; the class is the last of them where there are several."""
+    return [*setting.representation.sizes, *([setting.condition_width] if setting.condition_width else [])]
 
 
 def _tiles(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
