@@ -40,14 +40,29 @@ def holds_anything(spark: SparkSession, url: str) -> bool:
 
 def files_below(spark: SparkSession, url: str) -> list[File]:
     """All files at `url` and below it, by their paths; it may be a glob."""
+    return sorted(_walk(spark, url))
+
+
+def holds_at_most(spark: SparkSession, url: str, size: int) -> bool:
+    """Whether the files at `url`, which may be a glob, and below it have `size` bytes at most, and some.
+
+    No more of them are listed than it takes to tell.
+    """
+    found = 0
+    for file in _walk(spark, url):
+        found += file.size
+        if found > size:
+            return False
+    return found > 0
+
+
+def _walk(spark: SparkSession, url: str) -> Iterator[File]:
     file_system, path = _opened(spark, url)
-    found = []
-    for root in file_system.globStatus(path):
+    for root in file_system.globStatus(path) or ():
         walk = file_system.listFiles(root.getPath(), True)
         while walk.hasNext():
             file = walk.next()
-            found.append(File(file.getPath().toString(), file.getLen(), file.getModificationTime()))
-    return sorted(found)
+            yield File(file.getPath().toString(), file.getLen(), file.getModificationTime())
 
 
 def names_in(spark: SparkSession, url: str) -> list[str]:
@@ -67,12 +82,6 @@ def lines_of(spark: SparkSession, url: str) -> Iterator[str]:
             yield line
     finally:
         reader.close()
-
-
-def bytes_below(spark: SparkSession, url: str) -> int:
-    """Bytes of all files at `url` and below it, which may be a glob; 0 where there is nothing."""
-    file_system, path = _opened(spark, url)
-    return sum(file_system.getContentSummary(root.getPath()).getLength() for root in file_system.globStatus(path) or ())
 
 
 def size_of(spark: SparkSession, url: str) -> int:

@@ -51,3 +51,8 @@ def test_what_a_user_told_stands_and_a_failure_leaves_nothing(spark: SparkSessio
     with pytest.raises(RuntimeError), settings_by_size(spark, load_config(tmp_path / "c.toml")):
         raise RuntimeError
     assert found(spark) == before
+
+
+def test_a_raw_table_that_cannot_be_listed_stops_no_stage(spark: SparkSession, tmp_path: Path) -> None:
+    before = found(spark)
+    assert under(spark, tmp_path, CONFIG.replace('"raw"', '"nosuch://raw"')) == before

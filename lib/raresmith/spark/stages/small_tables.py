@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from raresmith.config import Config
-from raresmith.spark.files import bytes_below
+from raresmith.spark.files import holds_at_most
 
 SMALL = 2 * 2**20
 """Bytes of a raw table up to which these settings are faster; at three times as many they no longer are."""
@@ -39,4 +40,7 @@ def settings_by_size(spark: SparkSession, config: Config) -> Iterator[None]:
 
 def _is_small(spark: SparkSession, config: Config) -> bool:
     # What simulate is about to make has no size yet, so it counts as large.
-    return 0 < bytes_below(spark, config.source.path) <= SMALL
+    try:
+        return holds_at_most(spark, config.source.path, SMALL)
+    except Py4JJavaError:  # who reads the raw table says what is wrong with it; not every stage does
+        return False
