@@ -7,40 +7,13 @@ transaction protocol of Delta, "Delta Log Entries" and "Commit Provenance Inform
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 from pyspark.sql import SparkSession
 
 from raresmith.spark import files
-from raresmith.tables.stage_run import ROWS_STAY, note_of
+from raresmith.tables.commits import Commit
 
 _COMMIT = re.compile(r"\d{20}\.json")
-
-
-class Commit(NamedTuple):
-    """One commit, as who made it tells."""
-
-    version: int
-    operation: str
-    metrics: dict[str, Any]
-    metadata: str
-    """The user metadata, or nothing."""
-
-    @property
-    def changes_rows(self) -> bool:
-        """Whether the rows after it are others than before."""
-        return self.operation not in ROWS_STAY
-
-    @property
-    def note(self) -> dict[str, Any]:
-        """What a stage run left in it; or nothing."""
-        return note_of(self.metadata)
-
-    @property
-    def rows(self) -> int | None:
-        """How many rows it wrote, those that it copied with them, where it tells."""
-        said = self.metrics.get("numOutputRows")
-        return None if said is None else int(said)
 
 
 def newest_first(spark: SparkSession, location: str) -> Iterator[Commit]:
@@ -55,6 +28,5 @@ def _read(spark: SparkSession, url: str, version: int) -> Commit:
     for line in files.lines_of(spark, url):
         # Spark tells first who made the commit, delta-rs may do so last.
         if '"commitInfo"' in line and (info := json.loads(line).get("commitInfo")) is not None:
-            metrics = info.get("operationMetrics") or {}
-            return Commit(version, info.get("operation") or "", metrics, info.get("userMetadata") or "")
-    return Commit(version, "", {}, "")
+            return Commit.of(version, info)
+    return Commit.of(version, {})

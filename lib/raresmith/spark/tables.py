@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from delta import exceptions as conflicts
@@ -14,12 +15,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructField, StructType, _parse_datatype_string
 
 from raresmith.errors import DataError
-from raresmith.spark import commits
 from raresmith.spark.columns import col, names_within, quoted, sql_type
+from raresmith.spark.commits import newest_first
 from raresmith.spark.content_hash import content_hash
 from raresmith.spark.files import holds_anything, names_in
 from raresmith.spark.java_errors import causes
-from raresmith.tables import contracts
+from raresmith.tables import commits, contracts
 from raresmith.tables.concurrency import Overtaken
 from raresmith.tables.content_hash import rows_of
 from raresmith.tables.stage_run import StageRun
@@ -77,7 +78,7 @@ def snapshot(spark: SparkSession, location: str) -> Snapshot:
     _check_exists(spark, location)
     newest, version = -1, -1
     note: dict[str, Any] = {}
-    for commit in commits.newest_first(spark, location):
+    for commit in newest_first(spark, location):
         newest = max(newest, commit.version)
         version = commit.version if version < 0 and commit.changes_rows else version
         note = note or commit.note
@@ -97,10 +98,7 @@ def current_version(spark: SparkSession, location: str) -> int:
 
 def newest_note(spark: SparkSession, location: str, run_id: str = "") -> dict[str, Any]:
     """What the newest stage run, or that called `run_id`, left in the commit of its rows at `location`; or nothing."""
-    if not table_exists(spark, location):
-        return {}
-    notes = (commit.note for commit in commits.newest_first(spark, location))
-    return next((note for note in notes if note and (not run_id or note.get("run_id") == run_id)), {})
+    return commits.newest_note(newest_first(spark, location), run_id) if table_exists(spark, location) else {}
 
 
 def schema_of(table: contracts.Table) -> StructType:
@@ -185,7 +183,7 @@ def replace_rows(
     except (PySparkException, Py4JJavaError) as error:
         if not is_conflict(error):
             raise
-        if not _made_last(spark, location, run):
+        if not commits.made_last(newest_first(spark, location), run):
             raise Overtaken.at(location, run.stage) from error
     return metadata
 
@@ -206,26 +204,21 @@ def _unless_overtaken() -> Iterator[None]:
             raise
 
 
-def _made_last(spark: SparkSession, location: str, run: StageRun) -> bool:
-    """Whether the newest commit that changed rows is an equal run's, which had read as much as `run`."""
-    commit = next((c for c in commits.newest_first(spark, location) if c.changes_rows), None)
-    return commit is not None and commit.note.get("fingerprint") == run.fingerprint
-
-
 def _write(
     df: DataFrame, table: contracts.Table, location: str, run: StageRun, metadata: str, replace_where: str
 ) -> None:
     """Make the commit, or leave the table as it is where an equal run made the newest."""
     spark = df.sparkSession
     created = _create_if_missing(spark, table, location, run)
-    if not created and _made_last(spark, location, run):
+    log = newest_first(spark, location)
+    newest = next(log)
+    if commits.made_last(chain([newest], log), run):
         return
-    version = 0 if created else next(commits.newest_first(spark, location)).version
     options = {
         "userMetadata": metadata,
         "txnAppId": run.app_id(table.name),
         # One more than what is there: a repeat of this very write is skipped, a later one is not.
-        "txnVersion": str(version + 1),
+        "txnVersion": str(newest.version + 1),
     }
     found = spark.read.format("delta").load(location).schema
     changed = [(f.name, f.dataType) for f in found] != [(f.name, f.dataType) for f in df.schema]
@@ -283,8 +276,8 @@ def read_back(spark: SparkSession, location: str, run: StageRun, condition: str 
     found = hash_of(spark, location, condition)
     rows = rows_of(found)
     # Beside the rows of others, whose commits may be newer, lie those of this run still.
-    changed = (commit for commit in commits.newest_first(spark, location) if commit.changes_rows)
-    commit = next((commit for commit in changed if not condition or run.made(commit.note)), None)
+    log = (commit for commit in newest_first(spark, location) if not condition or run.made(commit.note))
+    commit = commits.last_change(log)
     if commit is None or not run.made(commit.note):
         raise Overtaken.at(location, run.stage)
     # With a condition the commit counts the rows that were copied as well.

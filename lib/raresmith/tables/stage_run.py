@@ -19,16 +19,6 @@ from raresmith.errors import DataError, Key
 if TYPE_CHECKING:
     from raresmith.config import Config
 
-ROWS_STAY = frozenset(
-    {
-        *("ADD CONSTRAINT", "DROP CONSTRAINT", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL"),
-        *("OPTIMIZE", "REORG", "CLUSTER BY", "VACUUM START", "VACUUM END"),
-    }
-)
-"""Operations of Delta tables that change no row: none of them makes a stage's input another one."""
-COMMITS = (20, None)
-"""How many of the newest commits are looked through first; then all."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class StageRun:

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from raresmith.config import load_config
 from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.tables import read_table
-from raresmith.tables.stage_run import ROWS_STAY
+from raresmith.tables.commits import ROWS_STAY
 
 STAGES = ("prepare", "oversample", "evaluate", "publish")
 CONFIG = """

@@ -1,7 +1,7 @@
 """The one place where the trainer touches Delta: delta-rs, no JVM."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,22 +15,17 @@ from numpy.typing import NDArray
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
 from raresmith.gan.folder import open_folder
-from raresmith.tables import contracts
+from raresmith.tables import commits, contracts
+from raresmith.tables.commits import Commit
 from raresmith.tables.concurrency import Overtaken, despite_others
 from raresmith.tables.contracts import Table
-from raresmith.tables.stage_run import (
-    COMMITS,
-    ROWS_STAY,
-    StageRun,
-    note_of,
-    refuse_other_encoder,
-    refuse_others,
-    trace_of,
-)
+from raresmith.tables.stage_run import StageRun, refuse_other_encoder, refuse_others, trace_of
 
 if TYPE_CHECKING:
     from raresmith.config import Config
 
+_NEWEST = 20
+"""Commits that are looked through before the whole log is read."""
 _ROW_GROUP = 2**17
 """Rows that are held while they are encoded; delta-rs's own million takes several hundred megabytes."""
 _ARROW = {
@@ -64,28 +59,24 @@ def read_table(path: str, version: int | None = None) -> DeltaTable:
 
 def table_version(table: DeltaTable) -> int:
     """Version of the newest commit that changed rows."""
-    found = _newest_commit(table, _changes_rows)
+    found = commits.last_change(_newest_first(table))
     if found is None:
         raise DataError(f"the newest commits of {table.table_uri} hold no rows; run the stage that writes it again")
-    return int(found["version"])
+    return found.version
 
 
-def _newest_commit(table: DeltaTable, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
-    for most in COMMITS:
-        for commit in table.history(most):
-            if wanted(commit):
-                return dict(commit)
-    return None
-
-
-def _changes_rows(commit: dict[str, Any]) -> bool:
-    return commit["operation"] not in ROWS_STAY
+def _newest_first(table: DeltaTable) -> Iterator[Commit]:
+    """The commits of `table`; older ones than its newest are read when they are asked for."""
+    newest = table.history(_NEWEST)
+    yield from (Commit.of(int(info["version"]), info) for info in newest)
+    if len(newest) == _NEWEST:
+        yield from (Commit.of(int(info["version"]), info) for info in table.history()[_NEWEST:])
 
 
 def read_own(config: "Config", name: str) -> DeltaTable:
     """The table called `name` as it is now; DataError where there is none, or another run wrote it."""
     table = read_table(location(config, name))
-    refuse_others(config, name, _note_in(table))
+    refuse_others(config, name, commits.newest_note(_newest_first(table)))
     return table
 
 
@@ -95,12 +86,7 @@ def newest_note(path: str) -> dict[str, Any]:
         table = DeltaTable(path)
     except TableNotFoundError:
         return {}
-    return _note_in(table)
-
-
-def _note_in(table: DeltaTable) -> dict[str, Any]:
-    found = _newest_commit(table, lambda commit: bool(note_of(commit.get("userMetadata"))))
-    return note_of(found["userMetadata"]) if found else {}
+    return commits.newest_note(_newest_first(table))
 
 
 def refine_run(config: "Config", features: int | None = None, synthetic: int | None = None) -> StageRun:
@@ -156,7 +142,7 @@ def read_encoder(config: "Config") -> Encoder:
     """The fitted encoder of the run; DataError where it is not that of the features."""
     path = location(config, "encoder")
     table = read_table(path)
-    refuse_other_encoder(config, newest_note(location(config, "features")), _note_in(table))
+    refuse_other_encoder(config, newest_note(location(config, "features")), commits.newest_note(_newest_first(table)))
     documents = query(table, "SELECT document FROM t").read_all()
     if len(documents) != 1:
         raise DataError(
@@ -251,7 +237,7 @@ def write_table(
             yield batch
 
     counting = f"SELECT count(*) AS n FROM t WHERE {predicate or 'true'}"
-    if _made_last(table, run):
+    if commits.made_last(_newest_first(table), run):
         return int(query(table, counting).read_all()["n"][0].as_py())
     app_id = run.app_id(contract.name)
     changed = _columns(table) != _contract_columns(contract)
@@ -271,7 +257,7 @@ def write_table(
             writer_properties=WriterProperties(max_row_group_size=_ROW_GROUP),
         )
     except CommitFailedError as error:
-        if not _made_last(DeltaTable(path), run):
+        if not commits.made_last(_newest_first(DeltaTable(path)), run):
             raise Overtaken.at(path, run.stage) from error
     table = DeltaTable(path)
     rows_there = query(table, counting).read_all()["n"][0].as_py()
@@ -286,12 +272,6 @@ def write_table(
 def is_table(path: str) -> bool:
     """Whether there is a Delta table at `path`."""
     return bool(DeltaTable.is_deltatable(path))
-
-
-def _made_last(table: DeltaTable, run: StageRun) -> bool:
-    """Whether the newest commit that changed rows is an equal run's, which had read as much as `run`."""
-    commit = _newest_commit(table, _changes_rows)
-    return commit is not None and note_of(commit.get("userMetadata")).get("fingerprint") == run.fingerprint
 
 
 def overwrite(path: str, rows: pa.RecordBatchReader) -> None:

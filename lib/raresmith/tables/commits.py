@@ -1,0 +1,63 @@
+"""The commits of a Delta table, as either engine reads them, and what the stages left in them."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from raresmith.tables.stage_run import StageRun, note_of
+
+ROWS_STAY = frozenset(
+    {
+        *("ADD CONSTRAINT", "DROP CONSTRAINT", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL"),
+        *("OPTIMIZE", "REORG", "CLUSTER BY", "VACUUM START", "VACUUM END"),
+    }
+)
+"""Operations of Delta tables that change no row: none of them makes a stage's input another one."""
+
+
+class Commit(NamedTuple):
+    """One commit, as who made it tells."""
+
+    version: int
+    operation: str
+    metrics: dict[str, Any]
+    metadata: str
+    """The user metadata, or nothing."""
+
+    @classmethod
+    def of(cls, version: int, info: dict[str, Any]) -> "Commit":
+        """What `info`, the table's log, says of the commit of `version`."""
+        metrics = info.get("operationMetrics") or {}
+        return cls(version, info.get("operation") or "", metrics, info.get("userMetadata") or "")
+
+    @property
+    def changes_rows(self) -> bool:
+        """Whether the rows after it are others than before."""
+        return self.operation not in ROWS_STAY
+
+    @property
+    def note(self) -> dict[str, Any]:
+        """What a stage run left in it; or nothing."""
+        return note_of(self.metadata)
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows it wrote, those that it copied with them, where it tells."""
+        said = self.metrics.get("numOutputRows")
+        return None if said is None else int(said)
+
+
+def last_change(newest_first: Iterable[Commit]) -> Commit | None:
+    """The newest commit that changed rows."""
+    return next((commit for commit in newest_first if commit.changes_rows), None)
+
+
+def newest_note(newest_first: Iterable[Commit], run_id: str = "") -> dict[str, Any]:
+    """What the newest stage run, or that called `run_id`, left in the commit of its rows; or nothing."""
+    notes = (commit.note for commit in newest_first)
+    return next((note for note in notes if note and (not run_id or note.get("run_id") == run_id)), {})
+
+
+def made_last(newest_first: Iterable[Commit], run: StageRun) -> bool:
+    """Whether the newest commit that changed rows is an equal run's, which had read as much as `run`."""
+    commit = last_change(newest_first)
+    return commit is not None and commit.note.get("fingerprint") == run.fingerprint
