@@ -6,7 +6,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from raresmith.config import load_config
+from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.stages.small_tables import SETTINGS, SMALL, settings_by_size
+from raresmith.spark.tables import read_table
 
 CONFIG = """
 [run]
@@ -15,6 +17,20 @@ warehouse = "w"
 [source]
 path = "raw"
 label = "y"
+"""
+SHORT = """
+key = ["id"]
+timestamp = "at"
+[prepare]
+calendar = ["hour"]
+[evaluate]
+strategies = ["none", "class_weight", "smote"]
+bootstrap = 20
+[evaluate.classifiers.random_forest]
+num_trees = 3
+max_depth = 4
+[publish]
+source = "smote"
 """
 ADAPTIVE = "spark.sql.adaptive.enabled"
 
@@ -56,3 +72,23 @@ def test_what_a_user_told_stands_and_a_failure_leaves_nothing(spark: SparkSessio
 def test_a_raw_table_that_cannot_be_listed_stops_no_stage(spark: SparkSession, tmp_path: Path) -> None:
     before = found(spark)
     assert under(spark, tmp_path, CONFIG.replace('"raw"', '"nosuch://raw"')) == before
+
+
+def test_rows_are_the_same_under_both_settings(spark: SparkSession, tmp_path: Path) -> None:
+    rows = spark.range(600).selectExpr(
+        "id", "timestamp_seconds(1.7e9 + id * 4321) at", "sin(id) * 1e3 x", "id / 7.0D z", "int(id % 6 = 0) y",
+        "concat('c', id % 5) kind", "IF(id % 9 = 0, NULL, id % 40) age",
+    )  # fmt: skip
+    rows.coalesce(2).write.parquet(str(tmp_path / "raw"))
+    (tmp_path / "c.toml").write_text(CONFIG + SHORT)
+    told = "".join(f'"{key}" = "{value}"\n' for key, value in found(spark).items() if value is not None)
+    (tmp_path / "large.toml").write_text(CONFIG.replace('"w"', '"large"') + SHORT + f"[spark.conf]\n{told}")
+    hashes = []
+    for name in ("c.toml", "large.toml"):
+        config = load_config(tmp_path / name)
+        for stage in ("prepare", "oversample", "evaluate", "publish"):
+            SPARK_STAGES[stage](spark, config)
+        runs = read_table(spark, f"{config.run.warehouse}/runs").select("stage", "content_hash")
+        hashes.append({row["stage"]: row["content_hash"] for row in runs.collect()})
+    assert len(hashes[0]) == 4
+    assert hashes[0] == hashes[1]
