@@ -1,6 +1,7 @@
 """The one Spark session of a process of tests, and what pytest is told of each test."""
 
 import fcntl
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from raresmith.spark.session import COMPILE_ALL, get_spark
 
 settings.register_profile("raresmith", deadline=None)  # a busy machine is no fault
 settings.load_profile("raresmith")
+
+# The JVMs that tests start in processes of their own live for seconds, which Java's second compiler would take most of.
+os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
 
 MARKED = {"jvm": {"spark", "after_a_kill"}, "torchrun": {"torchrun", "ranks"}}
 """By marker the fixtures that start what it stands for; `make test-fast` leaves these tests out."""
@@ -44,7 +48,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark-warehouse")),
             # The tests go through Spark's planner thousands of times, which pays for Java's second compiler. Together
             # they fill the usual memory for machine code, and what Java drops to make room it must compile again.
-            "spark.driver.extraJavaOptions": f"{COMPILE_ALL} -XX:ReservedCodeCacheSize=384m -XX:+UseSerialGC",
+            "spark.driver.extraJavaOptions": (
+                f"{COMPILE_ALL} -XX:TieredStopAtLevel=4 -XX:ReservedCodeCacheSize=384m -XX:+UseSerialGC"
+            ),
         },
     )
     # One process after the other fetches Delta's jars: Ivy's cache has no lock.

@@ -15,6 +15,8 @@ SPLIT = "__split"
 REASON = "__reason"
 COMPLETE = "__complete"
 """Whether a row has a value in every column that counts, and none is out of range: most have, and one look tells."""
+MALFORMED = "_malformed_record"
+"""Not null where a record of a text file, or a value in it, could not be read."""
 BASE = "__base_"
 """Before a raw column's name: the value that a made row's base row has."""
 

@@ -25,6 +25,11 @@ def _opened(spark: SparkSession, url: str) -> tuple[Any, Any]:
     return path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()), path
 
 
+def hadoop_path(spark: SparkSession, url: str) -> Any:
+    """`url` as Hadoop's own value."""
+    return _opened(spark, url)[1]
+
+
 def exists(spark: SparkSession, url: str) -> bool:
     """Whether there is a file or folder at `url`, which may be a glob."""
     file_system, path = _opened(spark, url)
@@ -41,6 +46,26 @@ def holds_anything(spark: SparkSession, url: str) -> bool:
 def files_below(spark: SparkSession, url: str) -> list[File]:
     """All files at `url` and below it, by their paths; it may be a glob."""
     return sorted(_walk(spark, url))
+
+
+def data_files(spark: SparkSession, url: str) -> list[File]:
+    """The files of the table at `url`, which may be a glob: none that is empty or hidden, or in a hidden folder."""
+    found = []
+    for file in files_below(spark, url):
+        below = file.path.rpartition(url.rstrip("/"))[2] if not is_glob(url) else file.path.rpartition("/")[2]
+        if file.size and not any(_is_hidden(part) for part in below.split("/")):
+            found.append(file)
+    return found
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether Spark passes over a file or folder of that name; one for a value of a partition it reads."""
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
+
+
+def is_glob(url: str) -> bool:
+    """Whether `url` stands for all files that it matches."""
+    return any(character in url for character in "*?[{")
 
 
 def holds_at_most(spark: SparkSession, url: str, size: int) -> bool:
@@ -82,6 +107,21 @@ def lines_of(spark: SparkSession, url: str) -> Iterator[str]:
             yield line
     finally:
         reader.close()
+
+
+def beginning_of(spark: SparkSession, url: str, size: int) -> bytes:
+    """The first `size` bytes of the file at `url`, decompressed where its name says that it is compressed."""
+    jvm = spark._jvm
+    assert jvm is not None
+    file_system, path = _opened(spark, url)
+    codec = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(file_system.getConf()).getCodec(path)
+    stream = file_system.open(path)
+    if codec is not None:
+        stream = codec.createInputStream(stream)
+    try:
+        return bytes(stream.readNBytes(size))
+    finally:
+        stream.close()
 
 
 def size_of(spark: SparkSession, url: str) -> int:

@@ -12,9 +12,9 @@ from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark import tables
-from raresmith.spark.columns import col
+from raresmith.spark.columns import MALFORMED, col
 from raresmith.spark.encoding.decode import decode
-from raresmith.spark.prepare.source import MALFORMED, drift
+from raresmith.spark.source.read import drift
 
 
 def own_rows(config: Config) -> str:

@@ -23,8 +23,8 @@ from raresmith.spark.neighbors.feature_matrix import FeatureColumns, bytes_of_ro
 from raresmith.spark.neighbors.neighbor_search import NeighborSearch
 from raresmith.spark.prepare.label import class_text, fit_label, known_label
 from raresmith.spark.prepare.rules import feature_columns
-from raresmith.spark.prepare.source import read_source
 from raresmith.spark.prepare.windows import window_feature_names
+from raresmith.spark.source.read import read_source
 from raresmith.spark.stages.preflight import check_columns
 
 

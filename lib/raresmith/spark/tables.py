@@ -1,5 +1,6 @@
 """The one place where Spark touches Delta."""
 
+import functools
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructField, StructType, _parse_datatype_string
+from pyspark.sql.types import DataType, StructField, StructType, _parse_datatype_string
 
 from raresmith.errors import DataError
 from raresmith.spark.columns import col, names_within, quoted, sql_type
@@ -104,8 +105,14 @@ def newest_note(spark: SparkSession, location: str, run_id: str = "") -> dict[st
 def schema_of(table: contracts.Table) -> StructType:
     """The Spark schema that `table` promises, with comments and nullability."""
     return StructType(
-        [StructField(c.name, _parse_datatype_string(c.type), c.nullable, {"comment": c.comment}) for c in table.columns]
+        [StructField(c.name, _spark_type(c.type), c.nullable, {"comment": c.comment}) for c in table.columns]
     )
+
+
+@functools.cache
+def _spark_type(text: str) -> DataType:
+    """The type that SQL calls `text`; Spark takes milliseconds to parse it, and wide tables have few types."""
+    return _parse_datatype_string(text)
 
 
 def raw_columns(schema: StructType) -> tuple[contracts.Column, ...]:

@@ -26,7 +26,8 @@ def config(**sections: Any) -> Config:
     [
         ({}, "'y' of /data/raw has no class at all"),
         ({"0": 5}, "'y' of /data/raw has only the class '0'"),
-        ({"0.5": 5, "1.0": 3}, "'y', which holds the fraction 0.5"),
+        ({"0.5": 5, "1.0": 3}, "'y', which holds 0.5"),
+        ({"1.0": 5, "Infinity": 3}, "'y', which holds Infinity"),
         ({str(i): 1 for i in range(200)}, "'y', which has more than 100 different values"),
     ],
 )

@@ -15,7 +15,7 @@ from raresmith.errors import DataError, StorageError
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.prepare.prepare import prepare
 from raresmith.spark.prepare.rules import passed
-from raresmith.spark.prepare.source import is_unreadable, read_source
+from raresmith.spark.source.read import is_unreadable, read_source
 from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.stages.context import Context
 from raresmith.spark.stages.passed import passed_rows, prepared_source
@@ -188,7 +188,11 @@ def test_a_source_that_went_on_is_read_as_prepare_read_it_or_refused(
     rows(spark, 0, 400).write.format("delta").mode("overwrite").save(raw)
     assert 0 < publish("train").rows["original"] < 300
     version = snapshot(spark, augmented).version
-    with spark_conf(spark, {"spark.databricks.delta.retentionDurationCheck.enabled": "false"}):
+    at_once = {
+        "spark.databricks.delta.retentionDurationCheck.enabled": "false",
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",  # else it lists the files in 10,000 tasks
+    }
+    with spark_conf(spark, at_once):
         DeltaTable.forPath(spark, raw).vacuum(0)
     with pytest.raises(DataError, match=r"raw is not there any more as prepare read it: .*; run prepare again"):
         publish("none")

@@ -4,7 +4,10 @@ import warnings
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from raresmith.config.section import Natural, Section
+from raresmith.config.sections.source_options import SourceOptions
 from raresmith.errors import ConfigError
 
 with warnings.catch_warnings():
@@ -37,8 +40,12 @@ with warnings.catch_warnings():
         ignore: tuple[str, ...] = ()
         """Columns that are no features: identifiers, and what gives the label away. Made rows carry those of their
         base row."""
+        options: SourceOptions = Field(default_factory=SourceOptions)
+        """How the files of a CSV table are written."""
 
         def mistakes(self) -> Iterator[ConfigError]:
-            """An empty name."""
+            """An empty name, or options of another format."""
             if not self.label:
                 yield ConfigError("source.label must name the column of the class, got ''")
+            if self.format != "csv" and self.options != SourceOptions():
+                yield ConfigError(f"[source.options] is for text files, but source.format is {self.format!r}")

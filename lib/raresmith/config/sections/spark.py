@@ -14,6 +14,12 @@ OWN = {
     # Spark's own default holds no times before 1677 nor after 2262, and few other readers know it.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.ansi.enabled": "true",
+    # Folders called bank=007 name a bank, not the number 7.
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    # pandas writes nanoseconds, which Spark would not read at all.
+    "spark.sql.legacy.parquet.nanosAsLong": "true",
+    # Without it Spark reads no text in windows-1252, which is what many banks export.
+    "spark.sql.legacy.javaCharsets": "true",
 }
 """Settings of the session that rows depend on, whoever opens it."""
 

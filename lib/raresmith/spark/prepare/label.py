@@ -60,10 +60,9 @@ def fit_label(counts: Mapping[str | None, int], kind: t.DataType, config: Config
         raise DataError(f"column {name!r} of {config.source.path} has {found}; there must be two classes or more")
     if isinstance(kind, t.NumericType):
         numbers = {text: float(text) for text in classes}
-        if fractions := [text for text, number in numbers.items() if number != int(number)]:
+        if others := [text for text, number in numbers.items() if not number.is_integer()]:
             raise DataError(
-                f"source.label names {name!r}, which holds the fraction {fractions[0]}; "
-                "a class must be text, boolean or a whole number"
+                f"source.label names {name!r}, which holds {others[0]}; a class must be text, boolean or a whole number"
             )
         ordered = sorted(classes, key=lambda text: numbers[text])
     else:

@@ -11,7 +11,7 @@ from pyspark.sql import types as t
 from raresmith.config import Config, SplitConfig
 from raresmith.encoding.encoder import Encoder, Label, NumericFeature
 from raresmith.errors import DataError
-from raresmith.spark.columns import COMPLETE, LABEL, REASON, ROW_ID, SPLIT, col
+from raresmith.spark.columns import COMPLETE, LABEL, MALFORMED, REASON, ROW_ID, SPLIT, col
 from raresmith.spark.encoding.encode import encode, is_outlier
 from raresmith.spark.encoding.fit import fit_encoder
 from raresmith.spark.prepare.calendar_features import with_calendar
@@ -19,7 +19,6 @@ from raresmith.spark.prepare.label import MAX_CLASSES, class_text, fit_label, kn
 from raresmith.spark.prepare.label_columns import label_columns
 from raresmith.spark.prepare.row_id import without_known
 from raresmith.spark.prepare.rules import admitted, feature_columns, is_missing, refuse, told
-from raresmith.spark.prepare.source import MALFORMED
 from raresmith.spark.prepare.split import with_split
 from raresmith.spark.prepare.windows import window_feature_names, with_windows
 from raresmith.tables.row_counts import (

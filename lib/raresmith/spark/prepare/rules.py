@@ -8,12 +8,11 @@ from pyspark.sql import types as t
 
 from raresmith.config import Config
 from raresmith.errors import DataError
-from raresmith.spark.columns import COMPLETE, CONTENT, REASON, ROW_ID, col
+from raresmith.spark.columns import COMPLETE, CONTENT, MALFORMED, REASON, ROW_ID, col
 from raresmith.spark.encoding.encode import FLOAT32_MAX, as_number
 from raresmith.spark.encoding.fit import is_categorical
 from raresmith.spark.prepare.label import has_class
 from raresmith.spark.prepare.row_id import is_whole_number, plain_id, with_row_id
-from raresmith.spark.prepare.source import MALFORMED
 from raresmith.tables.row_counts import REASONS, kind_of, reason, told_reason
 
 _SETTINGS = {

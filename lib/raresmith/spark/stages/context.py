@@ -17,7 +17,7 @@ from raresmith.errors import DataError, StorageError
 from raresmith.spark import incremental, tables
 from raresmith.spark.content_hash import content_hash
 from raresmith.spark.java_errors import storage_failure
-from raresmith.spark.prepare.source import is_unreadable, unreadable
+from raresmith.spark.source.read import is_unreadable, unreadable
 from raresmith.spark.stages.small_tables import settings_by_size
 from raresmith.tables.concurrency import despite_others
 from raresmith.tables.contracts import Table

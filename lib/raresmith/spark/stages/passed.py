@@ -4,7 +4,7 @@ from pyspark.sql import DataFrame
 
 from raresmith.errors import DataError
 from raresmith.spark.prepare.rules import passed
-from raresmith.spark.prepare.source import read_source
+from raresmith.spark.source.read import read_source
 from raresmith.spark.stages import ledger
 from raresmith.spark.stages.context import Context
 

@@ -9,10 +9,11 @@ from pyspark.sql import types as t
 from raresmith.config import Config
 from raresmith.errors import ConfigError
 from raresmith.oversampling.registry import oversampler_of
+from raresmith.spark.columns import MALFORMED
 from raresmith.spark.files import exists
-from raresmith.spark.prepare.source import MALFORMED, read_source
 from raresmith.spark.prepare.windows import window_feature_names
 from raresmith.spark.publish.constraints import check_constraints
+from raresmith.spark.source.read import read_source
 from raresmith.tables.contracts import ADDED
 
 
@@ -56,7 +57,7 @@ def _check_names(config: Config, names: Sequence[str]) -> None:
     by_whom = dict.fromkeys(ADDED, "quarantine and augmented add one")
     by_whom |= dict.fromkeys(config.prepare.calendar, "prepare.calendar makes one")
     by_whom |= {name.lower(): "prepare.windows makes one" for name in window_feature_names(config.prepare.windows)}
-    if not (config.source.format == "csv" and config.source.schema):
+    if config.source.format != "csv":
         by_whom[MALFORMED] = "malformed records have one"
     own = "names that begin with two underscores are raresmith's own"
     # Those that end with two as well are indexes of pandas or dask.

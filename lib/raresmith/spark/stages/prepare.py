@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from raresmith.spark import incremental, tables
 from raresmith.spark.prepare.prepare import Prepared, prepare
-from raresmith.spark.prepare.source import check_unchanged, read_source, source_identity
+from raresmith.spark.source.read import check_unchanged, how_read, read_source, source_identity
 from raresmith.spark.stages import ledger
 from raresmith.spark.stages.context import Context, stage
 from raresmith.spark.stages.preflight import check_columns
@@ -40,7 +40,8 @@ def prepare_stage(ctx: Context) -> StageReport:
         prepared.observe()
     prepared.release()
     rows = {"features": written.rows, "quarantine": quarantined}
-    return ledger.finish(ctx, run, written, rows, reasons=prepared.set_aside(), words=prepared.words())
+    words = [*how_read(ctx.spark, ctx.config.source), *filter(None, [prepared.words()])]
+    return ledger.finish(ctx, run, written, rows, reasons=prepared.set_aside(), words="\n".join(words))
 
 
 def _write_others(ctx: Context, run: StageRun, prepared: Prepared, *, is_fitted: bool) -> int:

@@ -1,6 +1,8 @@
 """Read the raw table, and tell whether it is the same as before."""
 
 import hashlib
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -9,17 +11,22 @@ from pyspark.sql import types as t
 
 from raresmith.config import Config, SourceConfig
 from raresmith.errors import ConfigError, DataError
-from raresmith.spark.columns import col
+from raresmith.spark.columns import MALFORMED, col
 from raresmith.spark.files import exists, files_below
 from raresmith.spark.java_errors import causes
+from raresmith.spark.source import csv, parquet
+from raresmith.spark.source.csv import read_csv
+from raresmith.spark.source.parquet import read_parquet
 from raresmith.spark.tables import current_version
 
-MALFORMED = "_malformed_record"
-"""Column that holds the text of a CSV line that does not fit source.schema."""
+T = TypeVar("T")
+
+_LAYOUTS: dict[tuple[str, ...], Any] = {}
+_MOST_LAYOUTS = 16
 
 
 def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -> DataFrame:
-    """The raw table; for CSV with a schema also the column `MALFORMED`.
+    """The raw table; for CSV also the column `MALFORMED`.
 
     Parameters
     ----------
@@ -43,9 +50,9 @@ def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -
         elif config.format == "delta":
             df = spark.read.format("delta").load(config.path)
         elif config.format == "parquet":
-            df = spark.read.parquet(config.path)
+            df, _ = read_parquet(spark, config.path, _parquet_layout(spark, config))
         else:
-            df = _read_csv(spark, config.path, wished)
+            df = read_csv(spark, config, _csv_layout(spark, config))
     except (PySparkException, Py4JJavaError) as error:
         if version is not None:
             raise _lost(error, config) from None
@@ -118,16 +125,35 @@ def _wished_schema(spark: SparkSession, config: SourceConfig) -> t.StructType | 
         ) from None
 
 
-def _read_csv(spark: SparkSession, path: str, wished: t.StructType | None) -> DataFrame:
-    reader = spark.read.option("header", True).option("escape", '"')
-    if wished is None:
-        return reader.option("inferSchema", True).csv(path)
-    header = reader.csv(path).schema
-    if set(header.names) != set(wished.names):
-        return reader.csv(path)  # the check of the columns says what is wrong
-    types = {f.name: f for f in wished.fields}
-    schema = t.StructType([*[types[name] for name in header.names], t.StructField(MALFORMED, t.StringType())])
-    return reader.schema(schema).option("mode", "PERMISSIVE").option("columnNameOfCorruptRecord", MALFORMED).csv(path)
+def how_read(spark: SparkSession, config: SourceConfig) -> tuple[str, ...]:
+    """What a person should know of how the raw table is read."""
+    if config.format == "csv":
+        return _csv_layout(spark, config).words
+    if config.format == "parquet":
+        return tuple(read_parquet(spark, config.path, _parquet_layout(spark, config))[1])
+    return ()
+
+
+def _csv_layout(spark: SparkSession, config: SourceConfig) -> csv.CsvLayout:
+    told = (config.schema, repr(dict(config.options)))
+    return _once(
+        (source_identity(spark, config), config.path, *told),
+        lambda: csv.find_layout(spark, config, _wished_schema(spark, config)),
+    )
+
+
+def _parquet_layout(spark: SparkSession, config: SourceConfig) -> parquet.ParquetLayout:
+    return _once((source_identity(spark, config), config.path), lambda: parquet.find_layout(spark, config.path))
+
+
+def _once(files: tuple[str, ...], find: Callable[[], T]) -> T:
+    """What `find` finds, found out one time for all stages of a process that read the same files."""
+    if files not in _LAYOUTS:
+        _LAYOUTS[files] = find()
+        while len(_LAYOUTS) > _MOST_LAYOUTS:
+            del _LAYOUTS[next(iter(_LAYOUTS))]
+    found: T = _LAYOUTS[files]
+    return found
 
 
 def _check_distinct(schema: t.StructType, path: str) -> None:

@@ -8,7 +8,8 @@ from pyspark.sql import SparkSession
 
 from raresmith.config import SourceConfig
 from raresmith.errors import ConfigError, DataError
-from raresmith.spark.prepare.source import MALFORMED, read_source, source_identity
+from raresmith.spark.columns import MALFORMED
+from raresmith.spark.source.read import read_source, source_identity
 
 SCHEMA = "id BIGINT, amount DOUBLE, y INT"
 
@@ -26,15 +27,15 @@ def csv(tmp_path: Path) -> Path:
 
 def test_a_csv_file_is_read_with_inferred_types(spark: SparkSession, csv: Path) -> None:
     df = read_source(spark, source(csv))
-    assert df.schema.simpleString() == "struct<id:int,amount:double,y:int>"
-    assert [tuple(row) for row in df.collect()] == [(1, 2.5, 0), (2, None, 1)]
+    assert df.schema.simpleString() == "struct<id:bigint,amount:double,y:bigint,_malformed_record:string>"
+    assert [tuple(row) for row in df.collect()] == [(1, 2.5, 0, None), (2, None, 1, None)]
 
 
 def test_a_csv_line_that_does_not_fit_the_schema_is_kept_and_marked(spark: SparkSession, tmp_path: Path) -> None:
     path = tmp_path / "raw.csv"
     path.write_text("id,amount,y\n1,2.5,0\n2,much,1\n")
     rows = read_source(spark, source(path, schema=SCHEMA)).collect()
-    assert [(row["id"], row["amount"], row[MALFORMED]) for row in rows] == [(1, 2.5, None), (2, None, "2,much,1")]
+    assert [(row["id"], row["amount"], row[MALFORMED]) for row in rows] == [(1, 2.5, None), (2, None, "amount")]
 
 
 @pytest.mark.parametrize(
