@@ -66,9 +66,9 @@ def fit_encoder(
 ) -> Encoder:
     """The encoder of the feature `columns`, fitted on `train`.
 
-    One aggregation for the numbers, one for the categories, one over the columns whose values may lie on a grid (two
-    more where some are wide or have a value far beyond all others), and one over a bounded sample by hash of row_id
-    where a column asks for quantiles. Means and deviations are rounded to seven digits, because a sum of floats depends
+    One pass over the numbers, one aggregation for the categories (more passes where columns are wide or have a value
+    far beyond all others), and one over a bounded sample by hash of row_id where a column asks for quantiles. Means and
+    deviations are rounded to seven digits, because a sum of floats depends
     on its order and must not show in the result.
 
     Parameters

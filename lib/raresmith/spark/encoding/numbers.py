@@ -6,21 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
-from typing import Any
 
-import numpy as np
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.config import Normalisation
 from raresmith.encoding.encoder import exactly
+from raresmith.encoding.summary import MOST_DECIMALS, SCHEMA, Asked, Summary, by_place, summaries, together
 from raresmith.spark.columns import LABEL, col
-from raresmith.spark.encoding.encode import as_number, counted, exact_number, power_of_ten, signed_log
+from raresmith.spark.encoding.encode import as_number, counted, power_of_ten
 
-MOST_DECIMALS = 4
-"""Finer grids of floats than this do not count as one."""
 FAR = 2.0**24
 """How many times as large as all others a value is that they are learnt without: a float of 32 bits that holds it
 cannot tell them apart. No natural tail has such a gap."""
@@ -31,6 +29,7 @@ FAR_SHARE_IN_CLASS = 20
 INTEGERS = (t.ByteType, t.ShortType, t.IntegerType, t.LongType)
 INSTANTS = (t.TimestampType, t.TimestampNTZType)
 FLOATS = (t.FloatType, t.DoubleType)
+_MERGING_TASKS = 8
 _CLOCK = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000)
 """Microseconds of a day, an hour, a minute, a second and a millisecond."""
 
@@ -80,6 +79,23 @@ class Numbers:
         """The size of a value in raw units."""
         return F.abs(as_number(col(self.name), self.kind))
 
+    def summed_up(self, found: Summary) -> "Numbers":
+        """The column with what was found of it."""
+        spread = found.logs if self.normalisation == "log" else found.numbers
+        count, ends = found.numbers.count, (found.least, found.greatest)
+        low, high = (found.low, found.high) if self.origin is not None else ends
+        return replace(
+            self,
+            count=count,
+            least=found.least,
+            greatest=found.greatest,
+            low=float(low) if count and low is not None else 0.0,
+            high=float(high) if count and high is not None else 0.0,
+            mean=found.numbers.mean,
+            deviation=spread.deviation,
+            log_mean=found.logs.mean,
+        )
+
     @property
     def size(self) -> float:
         """The largest size of its values, in raw units."""
@@ -89,14 +105,15 @@ class Numbers:
 def learnt(train: DataFrame, columns: Sequence[Numbers]) -> tuple[list[Numbers], int]:
     """`columns` with all that is learnt, and the number of rows.
 
-    One pass for ends and spread, and one over the columns that may lie on a grid or have a value far beyond the others;
-    two more where there is such a value, or a column that 64-bit floats do not hold.
+    One pass for ends, spread and grid; one more where a column may have a value far beyond the others, and two where it
+    has one or 64-bit floats do not hold the column.
     """
-    rows, found = _spread(train, columns)
+    rows, summaries = _summed_up(train, columns)
     if not rows:
-        return found, 0
-    found, suspects = _on_grids(train, found)
-    outliers = _outliers(train, suspects)
+        return [*columns], 0
+    found = [c.summed_up(summary) for c, summary in zip(columns, summaries, strict=True)]
+    found = [replace(c, step=_step(c, summary.grid)) for c, summary in zip(found, summaries, strict=True)]
+    outliers = _outliers(train, _suspects(train, found))
     found = [replace(c, outlier=outliers.get(c.name)) for c in found]
     found = _learnt_again(train, found, [c for c in found if c.outlier is not None])
     return _learnt_again(train, found, [replace(c, origin=_origin(c)) for c in found if _is_wide(c)]), rows
@@ -104,39 +121,29 @@ def learnt(train: DataFrame, columns: Sequence[Numbers]) -> tuple[list[Numbers],
 
 def _learnt_again(train: DataFrame, columns: Sequence[Numbers], changed: Sequence[Numbers]) -> list[Numbers]:
     """`columns` with the ends and spread of those that are `changed`; how many values there are stays."""
-    anew = {c.name: c for c in _spread(train, changed)[1]} if changed else {}
+    if not changed:
+        return [*columns]
+    _, summaries = _summed_up(train, changed)
+    anew = {c.name: c.summed_up(summary) for c, summary in zip(changed, summaries, strict=True)}
     return [replace(anew.get(c.name, c), count=c.count) for c in columns]
 
 
-def _spread(train: DataFrame, columns: Sequence[Numbers]) -> tuple[int, list[Numbers]]:
-    """The number of rows; and count, ends, mean and deviation of each column in one pass."""
-    aggregates: dict[str, Column] = {"rows": F.count(F.lit(1))}
+def _summed_up(train: DataFrame, columns: Sequence[Numbers]) -> tuple[int, list[Summary]]:
+    """The number of rows, and what is found of each column in one pass."""
+    selected: list[Column] = []
+    asked = []
     for i, c in enumerate(columns):
-        x, exact = c.number, exact_number(col(c.name), c.kind)
-        if isinstance(c.kind, FLOATS) or c.outlier is not None:
-            exact = F.when(x.isNotNull(), exact)
-        of_column = {
-            "count": F.count(x),
-            "least": F.min(exact),
-            "greatest": F.max(exact),
-            "mean": F.avg(x),
-            "deviation": F.stddev_pop(signed_log(x) if c.normalisation == "log" else x),
-        }
-        if c.normalisation == "log":
-            of_column["log_mean"] = F.avg(signed_log(x))
-        if c.origin is not None:
-            of_column |= {"low": F.min(x), "high": F.max(x)}
-        aggregates |= {f"{i} {what}": aggregate for what, aggregate in of_column.items()}
-    first = train.agg(*[aggregate.alias(name) for name, aggregate in aggregates.items()]).first()
-    assert first is not None
-    row, found = first.asDict(), []
-    for i, c in enumerate(columns):
-        of: dict[str, Any] = {what: row[f"{i} {what}"] for what in ("count", "least", "greatest")}
-        of |= {what: float(row.get(f"{i} {what}") or 0.0) for what in ("mean", "deviation", "log_mean", "low", "high")}
-        if c.origin is None and of["count"]:
-            of |= {"low": float(of["least"]), "high": float(of["greatest"])}
-        found.append(replace(c, **of))
-    return row["rows"], found
+        selected.append(col(c.name).alias(f"{i}"))
+        has_own = c.origin is not None or c.outlier is not None
+        if has_own:
+            selected.append(c.number.alias(f"{i} number"))
+        asked.append(Asked(f"{i}", f"{i} number" if has_own else "", c.normalisation == "log"))
+    selected = selected or [F.lit(0)]  # batches without columns have no rows
+    parts = train.select(*selected).mapInArrow(partial(summaries, asked=asked), SCHEMA)
+    merged = parts.repartition(_MERGING_TASKS, "place").mapInArrow(together, SCHEMA)
+    found = dict(by_place(row.asDict() for row in merged.collect()))
+    nothing = Summary()
+    return found.get(-1, nothing).numbers.count, [found.get(i, nothing) for i in range(len(columns))]
 
 
 def _is_wide(c: Numbers) -> bool:
@@ -156,27 +163,38 @@ def _origin(c: Numbers) -> int:
     return int(Fraction(c.least) / exactly(c.step))
 
 
-def _on_grids(train: DataFrame, columns: Sequence[Numbers]) -> tuple[list[Numbers], list[Numbers]]:
-    """`columns` with the grid that each one's values lie on, so that made ones can: cents stay cents, midnights
-    midnights; and those of them that may have a value far beyond the others."""
-    aggregates: dict[str, Column] = {}
-    grids = [_grids(c) for c in columns]
+def _suspects(train: DataFrame, columns: Sequence[Numbers]) -> list[Numbers]:
+    """Those of the columns that may have a value far beyond the others."""
     suspects = [c for c in columns if _is_suspect(c)]
-    for i, (c, of_column) in enumerate(zip(columns, grids, strict=True)):
-        place: Column | int = len(of_column)
-        for nth, (_, is_on) in reversed([*enumerate(of_column)]):
-            place = F.when(is_on, nth).otherwise(place)
-        if of_column:
-            aggregates[f"{i} grid"] = F.max(F.when(c.number.isNotNull(), place))
-    for i, c in enumerate(suspects):
-        aggregates[f"{i} far"] = F.count_if(c.magnitude > c.size / FAR)
-    first = train.agg(*[column.alias(name) for name, column in aggregates.items()]).first() if aggregates else None
-    row = first.asDict() if first else {}
-    steps = [
-        [*(step for step, _ in of_column), finest_step(c.kind)] for c, of_column in zip(columns, grids, strict=True)
-    ]
-    found = [replace(c, step=steps[i][row.get(f"{i} grid", -1)]) for i, c in enumerate(columns)]
-    return found, [c for i, c in enumerate(suspects) if row[f"{i} far"] <= c.count // FAR_SHARE]
+    if not suspects:
+        return []
+    row = train.agg(*[F.count_if(c.magnitude > c.size / FAR) for c in suspects]).first()
+    assert row is not None
+    return [c for c, far in zip(suspects, row, strict=True) if far <= c.count // FAR_SHARE]
+
+
+def _step(c: Numbers, grid: int) -> float:
+    """The grid that a column's values lie on, so that made ones can: cents stay cents, midnights midnights.
+
+    Parameters
+    ----------
+    grid
+        What `Summary` says of the values.
+    """
+    if isinstance(c.kind, FLOATS):
+        return 10.0**-grid if c.count and grid <= MOST_DECIMALS else 0.0
+    if c.made or c.least == c.greatest:
+        return finest_step(c.kind)
+    unit = Decimal(1)
+    steps: list[Decimal] = []
+    if isinstance(c.kind, INSTANTS):
+        steps = [Decimal(step) for step in _CLOCK]
+    elif isinstance(c.kind, t.DecimalType):
+        unit = power_of_ten(-c.kind.scale)
+        steps = [power_of_ten(n) for n in reversed(range(1 - c.kind.scale, min(c.kind.precision - c.kind.scale, 18)))]
+    elif isinstance(c.kind, INTEGERS):
+        steps = [power_of_ten(n) for n in reversed(range(1, 19))]
+    return next((float(step) for step in steps if grid % int(step / unit) == 0), finest_step(c.kind))
 
 
 def finest_step(kind: t.DataType) -> float:
@@ -184,51 +202,6 @@ def finest_step(kind: t.DataType) -> float:
     if isinstance(kind, FLOATS):
         return 0.0
     return float(power_of_ten(-kind.scale)) if isinstance(kind, t.DecimalType) else 1.0
-
-
-def _grids(c: Numbers) -> list[tuple[float, Column]]:
-    """The grids that both ends of a column lie on, the coarsest first, and whether a value does; the finest is left
-    out, for all values lie on that."""
-    if c.least is None or c.greatest is None:
-        return []
-    ends, kind = (c.least, c.greatest), c.kind
-    if isinstance(kind, FLOATS):
-        # The two values that are known already rule most columns out.
-        if not all(_is_on_decimals(float(end), MOST_DECIMALS, kind) for end in ends):
-            return []
-        x = as_number(col(c.name), kind)
-        return [(10.0**-d, _on_decimals(x, d, kind)) for d in range(MOST_DECIMALS + 1)]
-    if c.made or c.least == c.greatest:
-        return []
-    steps: list[Decimal] = []
-    if isinstance(kind, INSTANTS):
-        steps = [Decimal(step) for step in _CLOCK]
-    elif isinstance(kind, t.DecimalType):
-        steps = [power_of_ten(n) for n in reversed(range(1 - kind.scale, min(kind.precision - kind.scale, 18)))]
-    elif isinstance(kind, INTEGERS):
-        steps = [power_of_ten(n) for n in reversed(range(1, 19))]
-    x = exact_number(col(c.name), kind)
-    return [
-        (float(step), x % (F.lit(step) if isinstance(kind, t.DecimalType) else int(step)) == 0)
-        for step in steps
-        if all((Fraction(end) / Fraction(step)).denominator == 1 for end in ends)
-    ]
-
-
-def _on_decimals(x: Column, decimals: int, kind: t.DataType) -> Column:
-    """Whether a float is a whole multiple of 10^-decimals, up to its own precision."""
-    scaled = x * 10.0**decimals
-    return F.abs(scaled - F.rint(scaled)) <= F.least(F.abs(scaled) * _precision(kind), F.lit(1e-3))
-
-
-def _is_on_decimals(x: float, decimals: int, kind: t.DataType) -> bool:
-    """The same of one value on the driver."""
-    scaled = x * 10.0**decimals
-    return abs(scaled - float(np.rint(scaled))) <= min(abs(scaled) * _precision(kind), 1e-3)
-
-
-def _precision(kind: t.DataType) -> float:
-    return 1e-6 if isinstance(kind, t.FloatType) else 1e-12
 
 
 def _is_suspect(c: Numbers) -> bool:
