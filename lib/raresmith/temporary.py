@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,10 +18,20 @@ def name_of(kind: str) -> str:
 
 def delete_leftovers() -> None:
     """Delete the temporary files and folders of this user's processes that have ended."""
+    _delete(lambda process: not lives(process))
+
+
+def delete_own() -> None:
+    """Delete the temporary files and folders of this process."""
+    _delete(lambda process: process == os.getpid())
+
+
+def _delete(whose: Callable[[int], bool]) -> None:
+    """Delete what this user's processes left that `whose` says."""
     for path in Path(tempfile.gettempdir()).glob("raresmith-*"):
         found = _OURS.fullmatch(path.name)
         with suppress(OSError):  # another process may delete it at the same time
-            if found is None or _lives(int(found[1])) or path.lstat().st_uid != os.getuid():
+            if found is None or not whose(int(found[1])) or path.lstat().st_uid != os.getuid():
                 continue
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -28,7 +39,8 @@ def delete_leftovers() -> None:
                 path.unlink()
 
 
-def _lives(process: int) -> bool:
+def lives(process: int) -> bool:
+    """Whether there is a process of this number, be it that nobody has asked yet how it ended."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

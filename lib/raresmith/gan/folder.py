@@ -31,6 +31,10 @@ class Folder(Readable, Protocol):
         """Names of the files, sorted."""
         ...
 
+    def times(self, prefix: str) -> dict[str, float]:
+        """By name when each file whose name begins so was written, in seconds by the clock of the file system."""
+        ...
+
     def delete(self, name: str) -> None: ...
 
     def delete_all(self, prefix: str) -> None:
@@ -92,6 +96,10 @@ class Disk:
     def names(self) -> list[str]:
         return sorted(path.name for path in self._path.glob("[!.]*") if path.is_file())
 
+    def times(self, prefix: str) -> dict[str, float]:
+        names = [name for name in self.names() if name.startswith(prefix)]
+        return {name: (self._path / name).stat().st_mtime for name in names}
+
     def delete(self, name: str) -> None:
         (self._path / name).unlink(missing_ok=True)
 
@@ -141,6 +149,9 @@ class Bucket:
     def names(self) -> list[str]:
         return [name for name in self._all_names() if not name.startswith(".")]
 
+    def times(self, prefix: str) -> dict[str, float]:
+        return {file.base_name: file.mtime_ns / 1e9 for file in self._all() if file.base_name.startswith(prefix)}
+
     def delete(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self._files.delete_file(f"{self._path}/{name}")
@@ -151,5 +162,8 @@ class Bucket:
                 self.delete(name)
 
     def _all_names(self) -> list[str]:
+        return sorted(file.base_name for file in self._all())
+
+    def _all(self) -> list[fs.FileInfo]:
         selector = fs.FileSelector(self._path, allow_not_found=True)
-        return sorted(info.base_name for info in self._files.get_file_info(selector) if info.is_file)
+        return [info for info in self._files.get_file_info(selector) if info.is_file]
