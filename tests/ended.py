@@ -39,11 +39,20 @@ def raresmith(folder: Path, *words: str | Path) -> subprocess.Popen[str]:
 
 
 def ended_by(
-    number: signal.Signals, process: subprocess.Popen[str], when: Callable[[dict[int, str]], object], *, group: bool
+    number: signal.Signals,
+    process: subprocess.Popen[str],
+    when: Callable[[dict[int, str]], object],
+    *,
+    to: Callable[[dict[int, str]], int] | None = None,
 ) -> tuple[str, str]:
-    """Send the signal to `process`, or to its whole group, when `when` holds of its family; return what it said.
+    """Send the signal to the whole group of `process` when `when` holds of its family; return what it said.
 
     Within ten seconds none of the family may be left.
+
+    Parameters
+    ----------
+    to
+        Which of the family alone gets it, if not all of the group.
     """
     there: dict[int, str] = {}
     try:
@@ -53,7 +62,7 @@ def ended_by(
             time.sleep(0.05)
             there = family(process.pid)
         deadline = time.monotonic() + 10
-        os.kill(-process.pid if group else process.pid, number)
+        os.kill(to(there) if to else -process.pid, number)
         out, err = process.communicate(timeout=10)
         left = there
         while left := {pid: words for pid, words in left.items() if family(pid).get(pid) == words}:

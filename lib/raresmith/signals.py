@@ -113,7 +113,7 @@ def _listen(reader: socket.socket, heard: set[signal.Signals], ending: threading
 def _end(number: signal.Signals) -> None:
     """Tidy, say so, end all processes, exit."""
     try:
-        for tidy in reversed(_tidying):
+        for tidy in _tidying[::-1]:
             with suppress(Exception):
                 tidy()
         if "TORCHELASTIC_RUN_ID" not in os.environ:  # torchrun tells of its processes itself

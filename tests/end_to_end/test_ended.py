@@ -28,9 +28,7 @@ def test_ctrl_c_among_spark_tasks_ends_all_and_the_same_command_ends_with_the_sa
     temporary.mkdir()
     words = ("oversample", str(path), "--logical-date", DAY)
     process = raresmith(temporary, *words)
-    _, err = ended_by(
-        signal.SIGINT, process, lambda there: any("pyspark.daemon" in words for words in there.values()), group=True
-    )
+    _, err = ended_by(signal.SIGINT, process, lambda there: any("pyspark.daemon" in words for words in there.values()))
     assert err.endswith(SAID.format("SIGINT", "oversample"))
     assert process.returncode == 130
     assert sorted(path.name for path in warehouse.iterdir()) == ["encoder", "features"]
@@ -71,7 +69,7 @@ def test_a_jvm_that_plans_is_ended_with_its_driver(spark: SparkSession, tmp_path
             begins.append(time.monotonic())
         return bool(begins) and time.monotonic() > begins[0] + 5
 
-    out, err = ended_by(signal.SIGTERM, process, plans, group=False)
+    out, err = ended_by(signal.SIGTERM, process, plans, to=lambda _: process.pid)
     assert (out, err) == ("", SAID.format("SIGTERM", "prepare"))
     assert process.returncode == 143
     assert not (tmp_path / "warehouse").exists()

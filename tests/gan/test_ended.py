@@ -32,12 +32,10 @@ def test_signals_end_the_command_with_its_ranks_and_the_same_command_ends_with_t
 ) -> None:
     undisturbed, warehouse = house(tmp_path / "undisturbed"), house(tmp_path / "house")
     tables = Path(warehouse.table("models")).parent
-    for number, code, group in ((signal.SIGTERM, 143, False), (signal.SIGINT, 130, True)):
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         before = set(tables.glob("models/r/checkpoint-*.json"))
         process = raresmith(tmp_path, "refine", warehouse.config_path)
-        out, err = ended_by(
-            number, process, lambda _, old=before: set(tables.glob("models/r/checkpoint-*.json")) - old, group=group
-        )
+        out, err = ended_by(number, process, lambda _, old=before: set(tables.glob("models/r/checkpoint-*.json")) - old)
         assert process.returncode == code and out == ""
         assert err.endswith(f"raresmith: ended by {number.name} in refine; the same command goes on from there\n")
         assert list(tmp_path.glob("raresmith-*")) == list(tables.glob("_*")) == []

@@ -9,6 +9,8 @@ from typing import IO, Protocol
 
 from pyarrow import fs
 
+from raresmith.signals import at_the_end
+
 
 class Readable(Protocol):
     """Files by name, to be read."""
@@ -76,14 +78,12 @@ class Disk:
     def stream(self, name: str) -> Iterator[IO[bytes]]:
         self._path.mkdir(parents=True, exist_ok=True)
         aside = self._path / f".{name}.{os.getpid()}"
-        try:
+        with at_the_end(lambda: aside.unlink(missing_ok=True)):
             with aside.open("wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
             aside.rename(self._path / name)
-        finally:
-            aside.unlink(missing_ok=True)
         descriptor = os.open(self._path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -105,11 +105,13 @@ class _Lease:
         times = self._files.times(_PREFIX)
         # Hosts have clocks that differ, the file system has one.
         now = times.pop(self._name)
-        for name, time in sorted(times.items()):
-            if now - time > _STALE:
+        ages = {name: max(0.0, now - time) for name, time in sorted(times.items())}
+        for name, age in ages.items():
+            if age <= _STALE:
+                self._tell(_Holder(**json.loads(self._files.read(name))), age)
+        for name, age in ages.items():
+            if age > _STALE:
                 self._files.delete_all(name)
-            else:
-                self._tell(_Holder(**json.loads(self._files.read(name))), now - time)
 
     def _tell(self, other: _Holder, age: float) -> None:
         twice = ", which is safe and does the work twice" if other.run_id == self._holder.run_id else ""

@@ -86,7 +86,7 @@ def test_two_that_do_the_same_stages_at_once_end_as_one(
         assert agree(ours.rows, json.loads(theirs))
         assert other.wait(60) == 0
         said = caplog.text + (tmp_path / "other.log").read_text()
-        assert re.search(r"run r is under way on \S+, process \d+, in prepare since .* safe and does the work twice", said)
+        assert re.search(r"run r is under way on \S+, process \d+, in prepare since .* and does the work twice", said)
         assert not list((tmp_path / "warehouse").glob("*_under_way-*"))
     finally:
         other.kill()
