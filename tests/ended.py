@@ -59,7 +59,7 @@ def ended_by(
         deadline = time.monotonic() + 240
         while not when(there):
             assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-            time.sleep(0.05)
+            time.sleep(0.1)
             there = family(process.pid)
         deadline = time.monotonic() + 10
         os.kill(to(there) if to else -process.pid, number)

@@ -61,7 +61,7 @@ def end_driver(process: int) -> None:
 def ended_by_signals() -> Iterator[None]:
     """Within the block a signal ends this process and those that it started, with 128 + its number as exit code.
 
-    First what is tidied `at_the_end`, then a sentence, then the others, which are asked and after seconds killed. A
+    First comes a sentence, then what is tidied `at_the_end`, then the others, which are asked and after seconds killed. A
     second signal kills them at once. Signals that are ignored stay so, as under nohup. Does nothing outside the main
     thread, from where Python does not let a handler be set.
     """
@@ -111,14 +111,15 @@ def _listen(reader: socket.socket, heard: set[signal.Signals], ending: threading
 
 
 def _end(number: signal.Signals) -> None:
-    """Tidy, say so, end all processes, exit."""
+    """Say so, tidy, end all processes, exit."""
     try:
-        for tidy in _tidying[::-1]:
-            with suppress(Exception):
-                tidy()
         if "TORCHELASTIC_RUN_ID" not in os.environ:  # torchrun tells of its processes itself
             where = f" in {_stages[-1]}; the same command goes on from there" if _stages else ""
             logger.error("ended by %s%s", number.name, where)
+        logging.disable()  # the traces of whoever asks the JVM when it is gone
+        for tidy in _tidying[::-1]:
+            with suppress(Exception):
+                tidy()
         started = _started()
         for process in started:
             process.terminate()

@@ -1,5 +1,6 @@
 """A signal ends a run with its JVM and Python workers in ten seconds, and the same command goes on from there."""
 
+import os
 import shutil
 import signal
 import time
@@ -55,9 +56,11 @@ driver_memory = "2g"
 """
 
 
-@pytest.mark.jvm
-def test_a_jvm_that_plans_is_ended_with_its_driver(spark: SparkSession, tmp_path: Path) -> None:
-    columns = [f"sin(id * {i}) c{i}" for i in range(1000)]
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_jvm_that_plans_is_ended_with_its_driver_and_so_is_one_that_does_not_answer(
+    spark: SparkSession, tmp_path: Path, answers: bool
+) -> None:
+    columns = [f"sin(id * {i}) c{i}" for i in range(400)]
     rows = spark.range(300).selectExpr(*columns, "int(id % 5 = 0) y")
     rows.coalesce(1).write.parquet(str(tmp_path / "raw"))
     (tmp_path / "wide.toml").write_text(WIDE + SHORT_LIVED)
@@ -67,9 +70,16 @@ def test_a_jvm_that_plans_is_ended_with_its_driver(spark: SparkSession, tmp_path
     def plans(_: dict[int, str]) -> bool:
         if not begins and list(tmp_path.glob("warehouse/_under_way-*.json")):
             begins.append(time.monotonic())
-        return bool(begins) and time.monotonic() > begins[0] + 5
+        return bool(begins) and time.monotonic() > begins[0] + 3
 
-    out, err = ended_by(signal.SIGTERM, process, plans, to=lambda _: process.pid)
+    def command(there: dict[int, str]) -> int:
+        (jvm,) = (pid for pid, words in there.items() if "org.apache.spark" in words)
+        if not answers:
+            os.kill(jvm, signal.SIGSTOP)
+        return process.pid
+
+    out, err = ended_by(signal.SIGTERM, process, plans, to=command)
     assert (out, err) == ("", SAID.format("SIGTERM", "prepare"))
     assert process.returncode == 143
-    assert not (tmp_path / "warehouse").exists()
+    assert (tmp_path / "warehouse").exists() is not answers  # through the JVM the lease is deleted
+    assert list(tmp_path.glob("raresmith-*")) == []
