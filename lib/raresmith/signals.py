@@ -61,8 +61,8 @@ def end_driver(process: int) -> None:
 def ended_by_signals() -> Iterator[None]:
     """Within the block a signal ends this process and those that it started, with 128 + its number as exit code.
 
-    First comes a sentence, then what is tidied `at_the_end`, then the others, which are asked and after seconds killed. A
-    second signal kills them at once. Signals that are ignored stay so, as under nohup. Does nothing outside the main
+    First comes a sentence, then what is tidied `at_the_end`, then the others, which are asked and after seconds killed.
+    A second signal kills them at once. Signals that are ignored stay so, as under nohup. Does nothing outside the main
     thread, from where Python does not let a handler be set.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -75,7 +75,7 @@ def ended_by_signals() -> Iterator[None]:
     # Python writes the number of each signal there as it comes, whatever the main thread is in.
     wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     for number in heard:
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _heard)
     ending = threading.Event()
     threading.Thread(target=_listen, args=(reader, set(heard), ending), daemon=True).start()
     try:
@@ -87,6 +87,22 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
         signal.set_wakeup_fd(wakeup)
         writer.close()
+
+
+@contextmanager
+def heard_here() -> Iterator[None]:
+    """Within `ended_by_signals`, take back SIGINT from who takes it in this block.
+
+    PySpark does. It would ask the JVM to cancel all jobs, within another question, to which py4j answers with a page.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    if before is _heard is not signal.getsignal(signal.SIGINT):
+        signal.signal(signal.SIGINT, _heard)
+
+
+def _heard(*_: object) -> None:
+    """The other thread does it all."""
 
 
 def _listen(reader: socket.socket, heard: set[signal.Signals], ending: threading.Event) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +28,22 @@ def weights(warehouse: Warehouse) -> dict[str, np.ndarray]:
     return dict(load_file(f"{warehouse.table('models')}/r/model.safetensors"))
 
 
+def checkpoints(tables: Path) -> set[Path]:
+    return set(tables.glob("models/r/checkpoint-*.json"))
+
+
+def have_saved(tables: Path, before: set[Path], _: dict[int, str]) -> bool:
+    return bool(checkpoints(tables) - before)
+
+
 def test_signals_end_the_command_with_its_ranks_and_the_same_command_ends_with_the_same_weights(
     ranks: Callable[[int], Ranks], tmp_path: Path
 ) -> None:
     undisturbed, warehouse = house(tmp_path / "undisturbed"), house(tmp_path / "house")
     tables = Path(warehouse.table("models")).parent
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
-        before = set(tables.glob("models/r/checkpoint-*.json"))
         process = raresmith(tmp_path, "refine", warehouse.config_path)
-        out, err = ended_by(number, process, lambda _, old=before: set(tables.glob("models/r/checkpoint-*.json")) - old)
+        out, err = ended_by(number, process, partial(have_saved, tables, checkpoints(tables)))
         assert process.returncode == code and out == ""
         assert err.endswith(f"raresmith: ended by {number.name} in refine; the same command goes on from there\n")
         assert list(tmp_path.glob("raresmith-*")) == list(tables.glob("_*")) == []

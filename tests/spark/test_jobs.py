@@ -38,12 +38,9 @@ def test_a_signal_to_the_group_or_to_python_ends_the_job_and_its_jvm(
     jars = spark.conf.get("spark.jars")
     assert jars is not None
     settings = [word for key, value in SETTINGS.items() for word in ("--conf", f"{key}={value}")]
-    process = begun(
-        tmp_path,
-        *(SPARK_HOME / "bin" / "spark-submit", "--master", "local[2]", "--jars", jars, *settings),
-        *(ROOT / "jobs" / "prepare.py", "--config", tmp_path / "run.toml"),
-        PYSPARK_PYTHON=sys.executable,
-    )
+    submit = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", "local[2]", "--jars", jars, *settings]
+    job = [str(ROOT / "jobs" / "prepare.py"), "--config", str(tmp_path / "run.toml")]
+    process = begun(tmp_path, *submit, *job, PYSPARK_PYTHON=sys.executable)
     begins: list[float] = []
 
     def works(_: dict[int, str]) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,7 @@ def test_a_folder_that_the_lease_made_goes_with_it_and_one_that_holds_more_stays
     for name, more in (("empty", False), ("full", True)):
         folder = tmp_path / name
         with under_way(files.Folder(spark, str(folder)), "cards", "prepare"):
-            until(lambda at=folder: leases(at))
+            until(partial(leases, folder))
             if more:
                 (folder / "features").mkdir()
         assert folder.exists() is more and leases(folder) == []

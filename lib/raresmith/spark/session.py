@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from raresmith.config import SparkConfig
 from raresmith.config.sections.spark import OWN
 from raresmith.errors import ConfigError
-from raresmith.signals import end_driver
+from raresmith.signals import end_driver, heard_here
 
 JAVA_HINT = (
     "Install Java 17 (Debian and Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) "
@@ -105,6 +105,7 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         settings = {key: value for key, value in settings.items() if not told.contains(key)}
     for key, value in {**settings, **OWN}.items():
         builder = builder.config(key, value)
-    spark = builder.getOrCreate()
+    with heard_here():
+        spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
