@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from raresmith.signals import ended_by_signals
-from raresmith.temporary import lives
 
 PROGRAM = """
 import hashlib, logging, signal, subprocess, sys, time
@@ -37,6 +36,10 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 ASLEEP = "time.sleep(60)"
 IN_C = 'hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)'
 """Minutes of a call that no signal interrupts."""
+
+
+def lives(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 from raresmith.config import Config, load_config
@@ -45,15 +45,14 @@ SPARK_LOG = Path(tempfile.gettempdir()) / f"{name_of('spark')}.log"
 def stderr_to(path: Path) -> Iterator[None]:
     """Processes started meanwhile write their errors to `path`: a page of Spark's own start hides our few lines."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    with path.open("ab") as log:
-        os.dup2(log.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
+    with os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as kept:
+        with path.open("ab") as log:
+            os.dup2(log.fileno(), 2)
+        try:
+            with redirect_stderr(kept):  # for what we say ourselves
+                yield
+        finally:
+            os.dup2(kept.fileno(), 2)
 
 
 def parser() -> argparse.ArgumentParser:

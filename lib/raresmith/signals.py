@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
-from raresmith.temporary import delete_own, lives
+from raresmith.temporary import delete_own
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _ECHO = 0.5
 
 _tidying: list[Callable[[], object]] = []
 _stages: list[str] = []
-_driver: list[int] = []
+_drivers: set[int] = set()
 
 
 @contextmanager
@@ -53,8 +53,8 @@ def at_the_end(tidy: Callable[[], object]) -> Iterator[None]:
 
 
 def end_driver(process: int) -> None:
-    """Count the JVM that started this process, as spark-submit does, with what is ended."""
-    _driver[:] = [process]
+    """Count the JVM with what is ended if it is the parent of this process, as that of spark-submit is."""
+    _drivers.add(process)
 
 
 @contextmanager
@@ -95,9 +95,9 @@ def heard_here() -> Iterator[None]:
 
     PySpark does. It would ask the JVM to cancel all jobs, within another question, to which py4j answers with a page.
     """
-    before = signal.getsignal(signal.SIGINT)
+    is_ours = signal.getsignal(signal.SIGINT) is _heard
     yield
-    if before is _heard is not signal.getsignal(signal.SIGINT):
+    if is_ours and signal.getsignal(signal.SIGINT) is not _heard:
         signal.signal(signal.SIGINT, _heard)
 
 
@@ -139,11 +139,11 @@ def _end(number: signal.Signals) -> None:
         started = _started()
         for process in started:
             process.terminate()
-        for driver in _driver:
+        if (driver := os.getppid()) in _drivers:
             os.kill(driver, number)
         for process in started:
             process.wait()
-        while any(lives(driver) for driver in _driver):
+        while os.getppid() in _drivers:
             time.sleep(0.05)
     finally:
         _exit(number)
@@ -156,9 +156,8 @@ def _exit(number: signal.Signals) -> NoReturn:
     for process in left:
         with suppress(subprocess.TimeoutExpired):
             process.wait(1)
-    for driver in _driver:
-        with suppress(ProcessLookupError):
-            os.kill(driver, signal.SIGKILL)
+    if (driver := os.getppid()) in _drivers:
+        os.kill(driver, signal.SIGKILL)
     delete_own()
     os._exit(128 + number)
 

@@ -18,7 +18,7 @@ def name_of(kind: str) -> str:
 
 def delete_leftovers() -> None:
     """Delete the temporary files and folders of this user's processes that have ended."""
-    _delete(lambda process: not lives(process))
+    _delete(lambda process: not _lives(process))
 
 
 def delete_own() -> None:
@@ -39,8 +39,7 @@ def _delete(whose: Callable[[int], bool]) -> None:
                 path.unlink()
 
 
-def lives(process: int) -> bool:
-    """Whether there is a process of this number, be it that nobody has asked yet how it ended."""
+def _lives(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

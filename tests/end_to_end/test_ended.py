@@ -41,6 +41,15 @@ def test_ctrl_c_among_spark_tasks_ends_all_and_the_same_command_ends_with_the_sa
     )
 
 
+def test_a_jvm_that_has_not_answered_yet_is_ended_too(tmp_path: Path) -> None:
+    process = raresmith(tmp_path, "plan", write_config(tmp_path))
+    out, err = ended_by(
+        signal.SIGTERM, process, lambda there: any("org.apache.spark" in words for words in there.values())
+    )
+    assert (out, err, process.returncode) == ("", "raresmith: ended by SIGTERM\n", 143)
+    assert list(tmp_path.glob("raresmith-*")) == []
+
+
 WIDE = """
 [run]
 name = "wide"

@@ -98,9 +98,7 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
     }
     if submitted:
         SparkContext._ensure_initialized()  # lets SparkConf see the options of spark-submit
-        jvm = int(SparkContext._jvm.java.lang.ProcessHandle.current().pid())  # type: ignore[union-attr]
-        if jvm == os.getppid():  # and not one that serves others too
-            end_driver(jvm)
+        end_driver(int(SparkContext._jvm.java.lang.ProcessHandle.current().pid()))  # type: ignore[union-attr]
         told = SparkConf()
         settings = {key: value for key, value in settings.items() if not told.contains(key)}
     for key, value in {**settings, **OWN}.items():
