@@ -22,6 +22,7 @@ from raresmith.gan.generation.generate import BLOCK
 from raresmith.gan.generation.sampler import Sampler, make_blocks
 from raresmith.generators.sample_request import add_arguments, request_of
 from raresmith.log import RESULT, show
+from raresmith.signals import ended_by_signals
 from raresmith.spark.generate import rows_of_blocks
 from raresmith.spark.publish.publish import raw_schema
 from raresmith.spark.session import get_spark
@@ -40,13 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         show()
         request = request_of(arguments)
-        saved = load_model(arguments.model, torch.device("cpu"))
-        Sampler(saved, request)  # what cannot be made is refused here, and not by the tasks
-        folder = open_folder(arguments.model)
-        make = partial(make_blocks, {name: folder.read(name) for name in FILES}, request)
-        spark = get_spark("generate", SparkConfig())
-        rows = rows_of_blocks(spark, make, -(-request.num_samples // BLOCK), raw_schema(saved.encoder))
-        overwrite(rows, arguments.output)
+        with ended_by_signals():
+            saved = load_model(arguments.model, torch.device("cpu"))
+            Sampler(saved, request)  # what cannot be made is refused here, and not by the tasks
+            folder = open_folder(arguments.model)
+            make = partial(make_blocks, {name: folder.read(name) for name in FILES}, request)
+            spark = get_spark("generate", SparkConfig())
+            rows = rows_of_blocks(spark, make, -(-request.num_samples // BLOCK), raw_schema(saved.encoder))
+            overwrite(rows, arguments.output)
     except RaresmithError as error:
         logger.error("%s", error)
         return 2

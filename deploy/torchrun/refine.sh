@@ -20,6 +20,8 @@ export PYTHONPATH="$package${PYTHONPATH:+:$PYTHONPATH}"
 # After a rank died, agents that share one store number the next attempt differently and never meet again
 # (pytorch issue 135712).
 export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+# Seconds until torchrun kills processes that it has asked to end; else half a minute.
+export TORCH_ELASTIC_SHUTDOWN_TIMEOUT="${TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-4}"
 # One thread a process: more of them than cores make every step slower.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 exec "${PYTHON:-python3}" -m torch.distributed.run "$@" \

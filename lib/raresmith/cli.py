@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 from raresmith.config import Config, load_config
@@ -15,6 +15,7 @@ from raresmith.config.reference import json_schema
 from raresmith.errors import RaresmithError
 from raresmith.generators.sample_request import add_arguments, request_of
 from raresmith.log import RESULT, show
+from raresmith.signals import during, ended_by_signals
 from raresmith.tables.contracts import TABLES
 from raresmith.tables.stage_report import MARGIN, ONLY_GENERATE, STAGES, StageReport
 from raresmith.temporary import delete_leftovers, name_of
@@ -44,15 +45,14 @@ SPARK_LOG = Path(tempfile.gettempdir()) / f"{name_of('spark')}.log"
 def stderr_to(path: Path) -> Iterator[None]:
     """Processes started meanwhile write their errors to `path`: a page of Spark's own start hides our few lines."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    with path.open("ab") as log:
-        os.dup2(log.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
+    with os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as kept:
+        with path.open("ab") as log:
+            os.dup2(log.fileno(), 2)
+        try:
+            with redirect_stderr(kept):  # for what we say ourselves
+                yield
+        finally:
+            os.dup2(kept.fileno(), 2)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -92,17 +92,18 @@ def run_stages(config: Config, stages: Sequence[str], *, only_generate: bool = F
     for stage in stages:
         if sys.stdout.isatty():
             print(f"{stage:<{MARGIN}}…", end="\r", flush=True)
-        if stage == "refine":
-            reports.append(launch(config, only_generate=only_generate))
-        else:
-            assert spark is not None
-            reports.append(SPARK_STAGES[stage](spark, config))
+        with during(stage):
+            if stage == "refine":
+                reports.append(launch(config, only_generate=only_generate))
+            else:
+                assert spark is not None
+                reports.append(SPARK_STAGES[stage](spark, config))
         RESULT.info(reports[-1])
     return reports
 
 
-def generate(arguments: argparse.Namespace) -> int:
-    """Make rows by a saved model, as one of torchrun's processes or alone; return 0."""
+def generate(arguments: argparse.Namespace) -> None:
+    """Make rows by a saved model, as one of torchrun's processes or alone."""
     from raresmith.gan.generation.sample import sample
     from raresmith.gan.ranks import start
 
@@ -118,7 +119,32 @@ def generate(arguments: argparse.Namespace) -> int:
     )
     if ranks.is_main:
         RESULT.info(report)
-    return 0
+
+
+def obey(arguments: argparse.Namespace) -> None:
+    """Do what the command line says."""
+    if arguments.command == "generate":
+        return generate(arguments)
+    if arguments.command == "schema":
+        return print(json.dumps(json_schema(), indent=2))
+    config = load_config(arguments.config, arguments.logical_date)
+    if arguments.command == "plan":
+        from raresmith.spark.plan import plan
+        from raresmith.spark.session import get_spark
+
+        with stderr_to(SPARK_LOG):
+            spark = get_spark(config.run_id, config.spark)
+        RESULT.info(plan(spark, config))
+    elif arguments.command == "run":
+        stages = [stage for stage in STAGES if stage != "simulate" or config.simulate is not None]
+        reports = run_stages(config, stages)
+        opening = next(report.verdict.split("\n")[0] for report in reports if report.verdict)
+        RESULT.info("Verdict: %s", opening)
+        tables = [name for name in TABLES if name != "removed" or config.oversample.removes]
+        RESULT.info("Tables in %s: %s", config.run.warehouse, ", ".join(tables))
+    else:
+        run_stages(config, [arguments.command], only_generate=getattr(arguments, "only_generate", False))
+    return None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -127,28 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         show()
         delete_leftovers()
-        if arguments.command == "generate":
-            return generate(arguments)
-        if arguments.command == "schema":
-            print(json.dumps(json_schema(), indent=2))
-            return 0
-        config = load_config(arguments.config, arguments.logical_date)
-        if arguments.command == "plan":
-            from raresmith.spark.plan import plan
-            from raresmith.spark.session import get_spark
-
-            with stderr_to(SPARK_LOG):
-                spark = get_spark(config.run_id, config.spark)
-            RESULT.info(plan(spark, config))
-        elif arguments.command == "run":
-            stages = [stage for stage in STAGES if stage != "simulate" or config.simulate is not None]
-            reports = run_stages(config, stages)
-            opening = next(report.verdict.split("\n")[0] for report in reports if report.verdict)
-            RESULT.info("Verdict: %s", opening)
-            tables = [name for name in TABLES if name != "removed" or config.oversample.removes]
-            RESULT.info("Tables in %s: %s", config.run.warehouse, ", ".join(tables))
-        else:
-            run_stages(config, [arguments.command], only_generate=getattr(arguments, "only_generate", False))
+        with ended_by_signals():
+            obey(arguments)
     except RaresmithError as error:
         logger.error("%s", error)
         code = 2

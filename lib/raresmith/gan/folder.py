@@ -9,6 +9,8 @@ from typing import IO, Protocol
 
 from pyarrow import fs
 
+from raresmith.signals import at_the_end
+
 
 class Readable(Protocol):
     """Files by name, to be read."""
@@ -29,6 +31,10 @@ class Folder(Readable, Protocol):
 
     def names(self) -> list[str]:
         """Names of the files, sorted."""
+        ...
+
+    def times(self, prefix: str) -> dict[str, float]:
+        """By name when each file whose name begins so was written, in seconds by the clock of the file system."""
         ...
 
     def delete(self, name: str) -> None: ...
@@ -72,14 +78,12 @@ class Disk:
     def stream(self, name: str) -> Iterator[IO[bytes]]:
         self._path.mkdir(parents=True, exist_ok=True)
         aside = self._path / f".{name}.{os.getpid()}"
-        try:
+        with at_the_end(lambda: aside.unlink(missing_ok=True)):
             with aside.open("wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
             aside.rename(self._path / name)
-        finally:
-            aside.unlink(missing_ok=True)
         descriptor = os.open(self._path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -91,6 +95,10 @@ class Disk:
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self._path.glob("[!.]*") if path.is_file())
+
+    def times(self, prefix: str) -> dict[str, float]:
+        names = [name for name in self.names() if name.startswith(prefix)]
+        return {name: (self._path / name).stat().st_mtime for name in names}
 
     def delete(self, name: str) -> None:
         (self._path / name).unlink(missing_ok=True)
@@ -141,6 +149,9 @@ class Bucket:
     def names(self) -> list[str]:
         return [name for name in self._all_names() if not name.startswith(".")]
 
+    def times(self, prefix: str) -> dict[str, float]:
+        return {file.base_name: file.mtime_ns / 1e9 for file in self._all() if file.base_name.startswith(prefix)}
+
     def delete(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self._files.delete_file(f"{self._path}/{name}")
@@ -151,5 +162,8 @@ class Bucket:
                 self.delete(name)
 
     def _all_names(self) -> list[str]:
+        return sorted(file.base_name for file in self._all())
+
+    def _all(self) -> list[fs.FileInfo]:
         selector = fs.FileSelector(self._path, allow_not_found=True)
-        return sorted(info.base_name for info in self._files.get_file_info(selector) if info.is_file)
+        return [info for info in self._files.get_file_info(selector) if info.is_file]

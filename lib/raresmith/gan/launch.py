@@ -41,6 +41,8 @@ def environment() -> dict[str, str]:
         # After a rank died, agents that share one store number the next attempt differently and never meet again
         # (pytorch issue 135712).
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+        # Seconds until torchrun kills processes that it has asked to end; else half a minute.
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "4",
         **os.environ,
     }
 
@@ -86,6 +88,8 @@ def _watched(words: list[str], folder: Path) -> tuple[RaresmithError | None, int
         stderr=subprocess.PIPE,
         text=True,
         bufsize=1,
+        # Who presses Ctrl-C sends SIGINT to all of a group, on which ranks that wait for each other do not end.
+        start_new_session=True,
     ) as torchrun:
         assert torchrun.stderr is not None
         try:

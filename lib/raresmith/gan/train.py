@@ -11,6 +11,7 @@ models/<run_id> of the warehouse. Ranks on several machines need a warehouse tha
 import argparse
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from raresmith.gan.data import tables
 from raresmith.gan.data.batches import BatchLoader, RowIndex, read_row_index, read_rows, read_spread, without_features
 from raresmith.gan.data.representation import Representation
 from raresmith.gan.data.tables import RowSource
+from raresmith.gan.folder import open_folder
 from raresmith.gan.generation.only_generate import only_generate
 from raresmith.gan.generation.refined_table import write_refined
 from raresmith.gan.models.base import Model, Setting
@@ -36,6 +38,8 @@ from raresmith.gan.training.compiler import can_compile
 from raresmith.gan.training.early_stopping import EarlyStopping, make_early_stopping
 from raresmith.gan.training.progress import Progress
 from raresmith.log import RESULT, show
+from raresmith.signals import during, ended_by_signals
+from raresmith.tables.lease import under_way
 from raresmith.tables.stage_report import ONLY_GENERATE, StageReport
 
 NOT_FINITE = (
@@ -192,8 +196,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         show()
         config = load_config(arguments.config, arguments.logical_date)
-        ranks = start(config.refine.device)
-        report = only_generate(config, ranks) if arguments.only_generate else refine(config, ranks)
+        with ended_by_signals(), during("refine"):
+            ranks = start(config.refine.device)
+            lease = under_way(open_folder(config.run.warehouse), config.run_id, "refine")
+            with lease if ranks.is_main else nullcontext():
+                report = only_generate(config, ranks) if arguments.only_generate else refine(config, ranks)
     except Exception as error:
         if (refused := refusal.of(error)) is None:
             raise

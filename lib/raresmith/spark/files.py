@@ -150,6 +150,41 @@ def move_where_nothing_is(spark: SparkSession, source: str, target: str) -> bool
     return True
 
 
+class Folder:
+    """The files of the folder at `url`, which is made by the first and goes with the last."""
+
+    def __init__(self, spark: SparkSession, url: str) -> None:
+        self._spark, self._url = spark, url
+        self._made = False
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write the file `name`, in place of one that is there."""
+        file_system, path = _opened(self._spark, self._url)
+        self._made = self._made or not file_system.exists(path)
+        write_text(self._spark, f"{self._url}/{name}", data.decode())
+
+    def read(self, name: str) -> bytes:
+        """What the text file `name` says."""
+        return "\n".join(lines_of(self._spark, f"{self._url}/{name}")).encode()
+
+    def times(self, prefix: str) -> dict[str, float]:
+        """By name when each file whose name begins so was written, in seconds by the clock of the file system."""
+        return {name: status.getModificationTime() / 1000 for name, status in self._found(prefix)}
+
+    def delete_all(self, prefix: str) -> None:
+        """Delete the files whose names begin so, and the folder if there was none before."""
+        file_system, path = _opened(self._spark, self._url)
+        for _, status in self._found(prefix):
+            file_system.delete(status.getPath(), False)
+        if self._made and not self._found(""):
+            file_system.delete(path, False)  # not what another process has put there since
+
+    def _found(self, prefix: str) -> list[tuple[str, Any]]:
+        file_system, path = _opened(self._spark, self._url)
+        found = [(status.getPath().getName(), status) for status in file_system.listStatus(path)]
+        return [(name, status) for name, status in found if name.startswith(prefix)]
+
+
 def write_text(spark: SparkSession, url: str, text: str) -> None:
     """Write one file."""
     file_system, path = _opened(spark, url)

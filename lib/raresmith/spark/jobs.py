@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from raresmith.config import Config, load_config
 from raresmith.errors import RaresmithError
 from raresmith.log import RESULT, show
+from raresmith.signals import during, ended_by_signals
 from raresmith.spark.session import get_spark
 from raresmith.tables.stage_report import StageReport
 
@@ -25,7 +26,8 @@ def run_job(name: str, stage: Callable[[SparkSession, Config], StageReport], arg
     try:
         show()
         config = load_config(arguments.config, arguments.logical_date)
-        RESULT.info(stage(get_spark(f"{name} {config.run_id}", config.spark), config))
+        with ended_by_signals(), during(name):
+            RESULT.info(stage(get_spark(f"{name} {config.run_id}", config.spark), config))
     except RaresmithError as error:
         logger.error("%s", error)
         sys.exit(2)

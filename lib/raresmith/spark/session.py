@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from raresmith.config import SparkConfig
 from raresmith.config.sections.spark import OWN
 from raresmith.errors import ConfigError
+from raresmith.signals import end_driver, heard_here
 
 JAVA_HINT = (
     "Install Java 17 (Debian and Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) "
@@ -97,10 +98,12 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
     }
     if submitted:
         SparkContext._ensure_initialized()  # lets SparkConf see the options of spark-submit
+        end_driver(int(SparkContext._jvm.java.lang.ProcessHandle.current().pid()))  # type: ignore[union-attr]
         told = SparkConf()
         settings = {key: value for key, value in settings.items() if not told.contains(key)}
     for key, value in {**settings, **OWN}.items():
         builder = builder.config(key, value)
-    spark = builder.getOrCreate()
+    with heard_here():
+        spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark

@@ -1,11 +1,13 @@
 """Two that do the same at the same moment end as one."""
 
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
@@ -63,7 +65,9 @@ def agree(ours: dict[str, int], theirs: dict[str, int]) -> bool:
     return ours.items() >= theirs.items() or theirs.items() >= ours.items()  # what was found done tells less
 
 
-def test_two_that_do_the_same_stages_at_once_end_as_one(spark: SparkSession, tmp_path: Path) -> None:
+def test_two_that_do_the_same_stages_at_once_end_as_one(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Two processes where there is no table yet; then two sessions, whose Java is warm already."""
     rows = spark.range(300).selectExpr("id", "IF(id % 50 = 3, NULL, sin(id)) x", "int(id % 5 = 0) y")
     rows.coalesce(1).write.parquet(str(tmp_path / "raw"))
@@ -81,6 +85,9 @@ def test_two_that_do_the_same_stages_at_once_end_as_one(spark: SparkSession, tmp
         assert theirs, (tmp_path / "other.log").read_text()
         assert agree(ours.rows, json.loads(theirs))
         assert other.wait(60) == 0
+        said = caplog.text + (tmp_path / "other.log").read_text()
+        assert re.search(r"run r is under way on \S+, process \d+, in prepare since .* and does the work twice", said)
+        assert not list((tmp_path / "warehouse").glob("*_under_way-*"))
     finally:
         other.kill()
         other.wait()

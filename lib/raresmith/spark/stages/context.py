@@ -16,11 +16,13 @@ from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError, StorageError
 from raresmith.spark import incremental, tables
 from raresmith.spark.content_hash import content_hash
+from raresmith.spark.files import Folder
 from raresmith.spark.java_errors import storage_failure
 from raresmith.spark.source.read import is_unreadable, unreadable
 from raresmith.spark.stages.small_tables import settings_by_size
 from raresmith.tables.concurrency import despite_others
 from raresmith.tables.contracts import Table
+from raresmith.tables.lease import under_way
 from raresmith.tables.stage_report import StageReport
 from raresmith.tables.stage_run import StageRun, refuse_other_encoder, refuse_others
 
@@ -127,16 +129,19 @@ def stage(work: Callable[[Context], StageReport]) -> Callable[[SparkSession, Con
     Where another process changed a table in the meantime, it begins again with the tables as they are then.
     """
 
+    name = work.__name__.removesuffix("_stage")
+
     @functools.wraps(work)
     def begun(spark: SparkSession, config: Config) -> StageReport:
+        warehouse = Folder(spark, config.run.warehouse)
         try:
-            with settings_by_size(spark, config):
+            with settings_by_size(spark, config), under_way(warehouse, config.run_id, name):
                 return despite_others(lambda: work(Context(spark=spark, config=config)))
         except (PySparkException, Py4JJavaError) as error:
             if is_unreadable(error, config):  # a file that is broken or gone shows only when a task comes to it
                 raise unreadable(error, config.source) from None
             if cause := storage_failure(error):
-                raise StorageError.of(work.__name__.removesuffix("_stage"), cause) from error
+                raise StorageError.of(name, cause) from error
             raise
 
     return begun
