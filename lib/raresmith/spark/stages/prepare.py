@@ -41,7 +41,8 @@ def prepare_stage(ctx: Context) -> StageReport:
         prepared.observe()
     prepared.release()
     rows = {"features": written.rows, "quarantine": quarantined}
-    return ledger.finish(ctx, run, written, rows, reasons=prepared.set_aside(), words=prepared.words())
+    reasons, measures = prepared.set_aside(), prepared.measures
+    return ledger.finish(ctx, run, written, rows, reasons=reasons, measures=measures, words=prepared.words())
 
 
 def _write_others(ctx: Context, run: StageRun, prepared: Prepared, *, is_fitted: bool) -> int:
