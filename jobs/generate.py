@@ -14,6 +14,7 @@ from functools import partial
 import torch
 
 from raresmith.config import SparkConfig
+from raresmith.config.sections.run import local_path
 from raresmith.errors import RaresmithError
 from raresmith.gan.artifacts.model_reader import load_model
 from raresmith.gan.artifacts.saved_model import FILES
@@ -34,9 +35,9 @@ logger = logging.getLogger("raresmith.jobs.generate")
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the rows; return the exit code: 0, or 2 after one sentence that says what is wrong."""
     parser = argparse.ArgumentParser(prog="jobs/generate.py")
-    parser.add_argument("model", metavar="MODEL_FOLDER", help="the folder of a saved model")
+    parser.add_argument("model", type=local_path, metavar="MODEL_FOLDER", help="the folder of a saved model")
     add_arguments(parser)
-    parser.add_argument("--output", required=True, metavar="PATH", help="the folder of a Delta table")
+    parser.add_argument("--output", type=local_path, required=True, metavar="PATH", help="the folder of a Delta table")
     arguments = parser.parse_args(argv)
     try:
         show()

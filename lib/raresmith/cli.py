@@ -12,6 +12,7 @@ from pathlib import Path
 
 from raresmith.config import Config, load_config
 from raresmith.config.reference import json_schema
+from raresmith.config.sections.run import local_path
 from raresmith.errors import RaresmithError
 from raresmith.generators.sample_request import add_arguments, request_of
 from raresmith.log import RESULT, show
@@ -66,9 +67,10 @@ def parser() -> argparse.ArgumentParser:
         if name == "refine":
             command.add_argument("--only-generate", action="store_true", help=ONLY_GENERATE)
     generate = commands.add_parser("generate", help=GENERATE, description=GENERATE)
-    generate.add_argument("source", metavar="CONFIG|MODEL_FOLDER", help="a run, or the folder of its saved model")
+    model, output = "a run, or the folder of its saved model", "a .csv or .parquet file, or a Delta folder"
+    generate.add_argument("source", type=local_path, metavar="CONFIG|MODEL_FOLDER", help=model)
     add_arguments(generate)
-    generate.add_argument("--output", required=True, metavar="PATH", help="a .csv or .parquet file, or a Delta folder")
+    generate.add_argument("--output", type=local_path, required=True, metavar="PATH", help=output)
     generate.add_argument("--escape-formulas", action="store_true", help=FORMULAS)
     generate.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that the run was for")
     commands.add_parser("schema", help=SCHEMA, description=SCHEMA)

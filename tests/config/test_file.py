@@ -172,6 +172,9 @@ def test_every_shipped_configuration_loads(name: str) -> None:
         ({"run": {"name": "a"}}, r"\[run\] lacks 'warehouse'"),
         ({"run": {"name": "a", "warehouse": "b[c]"}}, r"run.warehouse has '\[' in its path, .* another folder, got"),
         ({"run": {"name": "a", "warehouse": "b%41"}}, "run.warehouse has '%41' in its path"),
+        ({"run": {"name": "a", "warehouse": "file:/b%2541"}}, "run.warehouse has '%41' in its path"),
+        ({"run": {"name": "a", "warehouse": "s3a://b/c#d"}}, "run.warehouse has '#' in its path"),
+        ({"run": {"name": "a", "warehouse": "s3a://b/c%20d"}}, "run.warehouse has '%20' in its path"),
         ({"simulate": {"rows": 0}}, r"simulate.rows must be at least 1, got 0"),
         ({"simulate": {"rows": 1, "start": "soon"}}, r"simulate.start must be an ISO date, got 'soon'"),
         ({"source": {"path": "${RARESMITH_NOWHERE}/x", "label": "y"}}, r"environment variable RARESMITH_NOWHERE"),
@@ -242,6 +245,13 @@ def test_one_delay_is_one_run_whoever_names_it() -> None:
 def test_a_relative_path_counts_from_the_configuration_file_and_a_url_stays() -> None:
     assert parsed().run.warehouse == "/conf/w"
     assert parsed(run={"name": "r", "warehouse": "s3a://bucket/w/"}).run.warehouse == "s3a://bucket/w"
+
+
+@pytest.mark.parametrize("scheme", ["file:", "file://", "file://localhost"])
+def test_a_file_url_is_the_path_that_it_names(scheme: str) -> None:
+    run, source = {"name": "r", "warehouse": f"{scheme}/a%20b/c#d?/"}, {"path": f"{scheme}/%C3%BC/*.csv", "label": "y"}
+    found = parsed(run=run, source=source)
+    assert (found.run.warehouse, found.source.path) == ("/a b/c#d?", "/ü/*.csv")
 
 
 def test_paths_take_defaults_and_values_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,8 @@ from pyspark.sql import SparkSession
 from tests.deploy.small_run import TABLES
 
 from raresmith.config import Config
+from raresmith.spark.columns import raw_columns
 from raresmith.spark.stages.context import Context
-from raresmith.spark.tables import raw_columns
 from raresmith.tables import contracts
 from raresmith.tables.contracts import Table
 

@@ -55,7 +55,7 @@ EXPECTED = {
     "evaluate.classifiers.random_forest": {
         "evaluate": "num_trees max_depth max_bins min_instances_per_node subsampling_rate feature_subset_strategy"
     },
-    "publish": {"publish": "originals source min_distance"},
+    "publish": {"publish": "originals source min_distance names"},
     "publish.constraints": {"publish": "not_null ranges combinations orders sums"},
     "spark": {NONE: "master driver_memory shuffle_partitions conf"},
     "simulate": {NONE: "rows customers terminals start days fraud_share"},

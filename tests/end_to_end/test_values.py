@@ -3,13 +3,18 @@
 import datetime as dt
 import json
 import math
+import shutil
+from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from tests.readers import misread
 
 from raresmith.config import Config, parse_config
 from raresmith.spark.stages import SPARK_STAGES
@@ -23,7 +28,7 @@ MOMENTS = (
     dt.datetime(1677, 1, 1, tzinfo=dt.UTC),
     dt.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=dt.UTC),
 )
-ODD = "named_struct('a-b', id, 'c.d', map('x', array(named_struct('e`f', string(id)))))"
+ODD = "named_struct('a b', id, 'c.d', map('x', array(named_struct('e`f', string(id)))))"
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +44,13 @@ def finished(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> t
         "10000000000000000 * 100 + id * 7 AS account",
         "CAST(id * 1.37 AS DECIMAL(38, 18)) AS fee",
         f"element_at(array({', '.join(seen)}), int(id % 3) + 1) AS seen",
-        f"{ODD} AS `odd-one.x`",
+        f"{ODD} AS `odd one; (x)`",
+        "concat('k', id % 3) AS `kind, of x`",
         "int(id % 9 = 0) AS y",
     ).write.parquet(str(folder / "raw"))
     document: dict[str, Any] = {
         "run": {"name": "values", "warehouse": str(folder / "warehouse")},
-        "source": {"path": str(folder / "raw"), "label": "y", "key": ["id"], "ignore": ["odd-one.x", "seen"]},
+        "source": {"path": str(folder / "raw"), "label": "y", "key": ["id"], "ignore": ["odd one; (x)", "seen"]},
         "oversample": {"sampling_strategy": 1.0},
         "publish": {"source": "smote"},
     }
@@ -92,7 +98,40 @@ def test_what_is_ignored_comes_along_whatever_its_fields_are_called(
 ) -> None:
     augmented = read_table(spark, f"{finished[0].run.warehouse}/augmented")
     of_parent = ODD.replace("id", "coalesce(id, parent_row_id)")
-    assert augmented.where(f"to_json(`odd-one.x`) <> to_json({of_parent}) OR `odd-one.x` IS NULL").isEmpty()
+    assert augmented.where(f"to_json(`odd one; (x)`) <> to_json({of_parent}) OR `odd one; (x)` IS NULL").isEmpty()
+
+
+def test_every_reader_finds_what_is_under_odd_names(
+    spark: SparkSession, finished: tuple[Config, dict[str, str]]
+) -> None:
+    config, words = finished
+    odd = ["odd one; (x)", "kind, of x"]
+    assert f"Delta has to map the names of {odd[0]!r}, {odd[1]!r}: read_delta of polars refuses" in words["publish"]
+    augmented = f"{config.run.warehouse}/augmented"
+    wanted = read_table(spark, augmented).select(odd[1], "origin").toArrow().to_pylist()
+    assert {row["kind, of x"] for row in wanted} == {"k0", "k1", "k2"}
+    assert misread(augmented, wanted) == {}
+    (set_aside,) = read_table(spark, f"{config.run.warehouse}/quarantine").select("id", odd[1]).toArrow().to_pylist()
+    assert set_aside["kind, of x"] == "k2"
+    assert misread(f"{config.run.warehouse}/quarantine", [set_aside]) == {}
+
+
+def test_safe_names_make_a_plain_table_of_the_same_rows(
+    spark: SparkSession, finished: tuple[Config, dict[str, str]], tmp_path: Path
+) -> None:
+    config, _ = finished
+    warehouse = shutil.copytree(config.run.warehouse, tmp_path / "warehouse")
+    run, publish = config.run.replaced(warehouse=str(warehouse)), config.publish.replaced(names="safe")
+    report = SPARK_STAGES["publish"](spark, config.model_copy(update={"run": run, "publish": publish}))
+    assert not report.unchanged and "map the names" not in report.words
+    location = f"{warehouse}/augmented"
+    plain, odd = (read_table(spark, place) for place in (location, f"{config.run.warehouse}/augmented"))
+    assert plain.columns[6:9] == ["odd_one___x_", "kind__of_x", "y"]
+    assert plain.schema["kind__of_x"].metadata["comment"] == "called 'kind, of x' in the raw table"
+    kept = odd.select("account", F.col("`odd one; (x)`.`a b`").alias("a_b"), F.col("`kind, of x`").alias("kind__of_x"))
+    renamed = plain.select("account", "odd_one___x_.a_b", "kind__of_x")
+    assert kept.exceptAll(renamed).isEmpty() and renamed.exceptAll(kept).isEmpty()
+    assert pl.read_delta(location)["kind__of_x"].null_count() == 0
 
 
 def test_moments_that_nanoseconds_do_not_reach_are_read_by_delta_rs_and_duckdb(

@@ -142,6 +142,7 @@ def data(
         library_versions={"pyspark": "4.2.0"},
         training=training or {},
         set_aside={"quarantined": {"amount is infinite": 1234}},
+        split=("one <card> has most rows",),
     )
 
 
@@ -244,6 +245,7 @@ def test_the_words_name_the_one_classifier_and_its_settings() -> None:
         "One random forest of Spark MLlib for each strategy and seed (0, 1), with the same settings; at most 128 bins",
         "seeds of the forests",
         "Bins &amp; cuts.",
+        "<li>One &lt;card&gt; has most rows.</li>",
     ):
         assert words in text
     assert "<h3>" not in text

@@ -20,7 +20,7 @@ from raresmith.config.sections.oversample import OversampleConfig
 from raresmith.config.sections.prepare import PrepareConfig
 from raresmith.config.sections.publish import PublishConfig
 from raresmith.config.sections.refine import RefineConfig
-from raresmith.config.sections.run import RunConfig
+from raresmith.config.sections.run import RunConfig, local_path
 from raresmith.config.sections.simulate import SimulateConfig
 from raresmith.config.sections.source import SourceConfig
 from raresmith.config.sections.spark import SparkConfig
@@ -205,7 +205,7 @@ def _expand(text: str) -> str:
 
 def _located(path: str, base: Path) -> str:
     """An absolute path or URL; a relative path counts from `base`."""
-    expanded = _expand(path)
+    expanded = local_path(_expand(path))
     return expanded if "://" in expanded else str((base / Path(expanded).expanduser()).resolve())
 
 

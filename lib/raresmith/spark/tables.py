@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -16,8 +16,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DataType, StructField, StructType, _parse_datatype_string
 
 from raresmith.errors import DataError
-from raresmith.spark.columns import col, names_within, quoted, sql_type
-from raresmith.spark.commits import newest_first
+from raresmith.spark.columns import (
+    MAPPING,
+    col,
+    is_mapped_to_itself,
+    mapped_columns,
+    mapped_to_itself,
+    quoted,
+    raw_columns,
+)
+from raresmith.spark.commits import logged_schema, newest_first, properties_of
 from raresmith.spark.content_hash import content_hash
 from raresmith.spark.files import holds_anything, names_in
 from raresmith.spark.java_errors import causes
@@ -104,28 +112,18 @@ def newest_note(spark: SparkSession, location: str, run_id: str = "") -> dict[st
 
 def schema_of(table: contracts.Table) -> StructType:
     """The Spark schema that `table` promises, with comments and nullability."""
-    return StructType(
-        [StructField(c.name, _spark_type(c.type), c.nullable, {"comment": c.comment}) for c in table.columns]
-    )
+    return _schema(table.columns)
+
+
+def _schema(columns: Iterable[contracts.Column]) -> StructType:
+    schema = StructType([StructField(c.name, _spark_type(c.type), c.nullable, {"comment": c.comment}) for c in columns])
+    return mapped_to_itself(schema) if mapped_columns(schema) else schema
 
 
 @functools.cache
 def _spark_type(text: str) -> DataType:
     """The type that SQL calls `text`; Spark takes milliseconds to parse it, and wide tables have few types."""
     return _parse_datatype_string(text)
-
-
-def raw_columns(schema: StructType) -> tuple[contracts.Column, ...]:
-    """The raw table's columns as contract columns; all may be null."""
-    return tuple(
-        contracts.Column(
-            name=f.name,
-            type=sql_type(f.dataType),
-            comment=f.metadata.get("comment") or "as in the raw table",
-            nullable=True,
-        )
-        for f in schema.fields
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,10 +227,14 @@ def _write(
     }
     found = spark.read.format("delta").load(location).schema
     changed = [(f.name, f.dataType) for f in found] != [(f.name, f.dataType) for f in df.schema]
-    properties = _properties(table, run) if created else _properties_of(spark, location)
+    if mapped_columns(df.schema) and not changed:
+        changed = not is_mapped_to_itself(logged_schema(spark, location))  # an earlier version made it
+    properties = _properties(table, run) if created else properties_of(spark, location)
     # What an earlier version made.
     stale = {k: check for k, check in table.checks.items() if properties.get(f"delta.constraints.{k}") != check}
-    with _no_dictionary(spark, [c.name for c in table.columns if not c.repeats]):
+    # The values of other columns go into the files as they are.
+    without_dictionary = [c.name for c in table.columns if not c.repeats]
+    with _set(spark, {f"parquet.enable.dictionary#{name}": "false" for name in without_dictionary}):
         if (changed or stale) and not (replace_where and _holds_others(spark, location, replace_where)):
             _replace(df, table, location, run, options)
             return
@@ -264,10 +266,16 @@ def overwrite(df: DataFrame, location: str) -> None:
             f"{location!r} is, or holds, something else than a Delta table; name a folder that is empty, not there "
             "yet, or such a table"
         )
-    writer = df.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-    if _needs_mapping(df.schema):
-        writer = writer.option("delta.columnMapping.mode", "name")
-    writer.save(location)
+    is_there = table_exists(spark, location)
+    schema = _schema(raw_columns(df.schema))
+    mode = {MAPPING: "name"} if mapped_columns(schema) else {}
+    if not mode and not (is_there and MAPPING in properties_of(spark, location)):
+        df.write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(location)
+        return
+    if not is_there:
+        # Delta takes names for the files from the schema of a table, but not from that of rows which it makes one of.
+        DeltaTable.createIfNotExists(spark).location(location).addColumns(schema).property(MAPPING, "name").execute()
+    _replace_all(df, schema, location, mode, {})
 
 
 def read_back(spark: SparkSession, location: str, run: StageRun, condition: str = "", metadata: str = "") -> Written:
@@ -294,15 +302,14 @@ def read_back(spark: SparkSession, location: str, run: StageRun, condition: str 
 
 
 @contextmanager
-def _no_dictionary(spark: SparkSession, columns: Iterable[str]) -> Iterator[None]:
-    """Write the values of `columns` to Parquet as they are; Delta passes no such option on, so the session says it."""
-    keys = [f"parquet.enable.dictionary#{name}" for name in columns]
-    for key in keys:
-        spark.conf.set(key, "false")
+def _set(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    """The session with `settings` that it does not have of itself: what Delta takes as no option of a write."""
+    for key, value in settings.items():
+        spark.conf.set(key, value)
     try:
         yield
     finally:
-        for key in keys:
+        for key in settings:
             spark.conf.unset(key)
 
 
@@ -315,14 +322,9 @@ def _properties(table: contracts.Table, run: StageRun) -> dict[str, str]:
     properties = {f"delta.constraints.{name}": condition for name, condition in table.checks.items()}
     properties.update({"raresmith.table": table.name, "raresmith.run_id": run.run_id})
     properties["delta.dataSkippingNumIndexedCols"] = str(table.ranged_columns)
-    if _needs_mapping(schema_of(table)):
-        properties["delta.columnMapping.mode"] = "name"
+    if mapped_columns(schema_of(table)):
+        properties[MAPPING] = "name"
     return properties
-
-
-def _needs_mapping(schema: StructType) -> bool:
-    """Whether a column, or a field within one, has a name that Delta takes only where it maps names."""
-    return any(contracts.MAPPED & set(name) for name in names_within(schema))
 
 
 def _create_if_missing(spark: SparkSession, table: contracts.Table, location: str, run: StageRun) -> bool:
@@ -352,10 +354,7 @@ def _appears(spark: SparkSession, location: str) -> bool:
 
 def _create(spark: SparkSession, table: contracts.Table, location: str, run: StageRun) -> None:
     builder = DeltaTable.createIfNotExists(spark).location(location).comment(table.comment)
-    for column in schema_of(table).fields:
-        builder = builder.addColumn(
-            column.name, column.dataType, nullable=column.nullable, comment=column.metadata["comment"]
-        )
+    builder = builder.addColumns(schema_of(table))
     for key, value in _properties(table, run).items():
         builder = builder.property(key, value)
     builder.execute()
@@ -366,27 +365,25 @@ def _replace(df: DataFrame, table: contracts.Table, location: str, run: StageRun
 
     Delta drops NOT NULL here, so it comes back as CHECK: an empty table between two commits would be worse.
     """
-    schema = schema_of(table)
-    commented = df.select(*[col(f.name).alias(f.name, metadata=f.metadata) for f in schema.fields])
-    writer = commented.writeTo(f"delta.{quoted(location)}").using("delta").options(**options)
-    for key, value in _properties(table, run).items():
+    not_null = {
+        f"delta.constraints.{column.name.lower()}_not_null": f"{quoted(column.name)} IS NOT NULL"
+        for column in table.columns
+        if not column.nullable
+    }
+    properties = {**_properties(table, run), **not_null, "comment": table.comment}
+    _replace_all(df, schema_of(table), location, properties, options)
+
+
+def _replace_all(
+    df: DataFrame, schema: StructType, location: str, properties: dict[str, str], options: dict[str, str]
+) -> None:
+    """Rows, columns and properties of a table that is there, in one commit."""
+    spark = df.sparkSession
+    described = df.select(*[col(f.name).cast(f.dataType).alias(f.name, metadata=f.metadata) for f in schema.fields])
+    writer = described.writeTo(f"delta.{quoted(location)}").using("delta").options(**options)
+    for key, value in properties.items():
         writer = writer.tableProperty(key, value)
-    for column in table.columns:
-        if not column.nullable:
-            writer = writer.tableProperty(
-                f"delta.constraints.{column.name.lower()}_not_null", f"{quoted(column.name)} IS NOT NULL"
-            )
-    writer.tableProperty("comment", table.comment).createOrReplace()
-
-
-def _properties_of(spark: SparkSession, location: str) -> dict[str, str]:
-    """The table's own properties, from the catalog: `DESCRIBE DETAIL` is a query."""
-    jvm, gateway = spark._jvm, spark.sparkContext._gateway
-    assert jvm is not None and gateway is not None
-    # Delta's catalog asks this of the thread, and a thread that Python began has none.
-    jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(spark._jsparkSession)
-    namespace = gateway.new_array(jvm.java.lang.String, 1)
-    namespace[0] = "delta"
-    catalog = spark._jsparkSession.sessionState().catalogManager().catalog("spark_catalog")
-    table = catalog.loadTable(jvm.org.apache.spark.sql.connector.catalog.Identifier.of(namespace, location))
-    return dict(table.properties())
+    # Where names are mapped no longer, the protocol has to forget it too, for the readers that do not know how.
+    plain_again = MAPPING not in properties and MAPPING in properties_of(spark, location)
+    with _set(spark, {"spark.databricks.delta.replace.protocolDowngradeAllowed": "true"} if plain_again else {}):
+        writer.createOrReplace()

@@ -4,7 +4,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.spark.prepare.split import NAMES
+from raresmith.tables.split_counts import SPLITS
 
 
 def swappable(features: DataFrame, random_state: int, split: str) -> list[int]:
@@ -15,9 +15,9 @@ def swappable(features: DataFrame, random_state: int, split: str) -> list[int]:
     of_row = F.xxhash64(F.lit(random_state), F.lit("row"), F.col("row_id")).alias("hash")
     rows: pd.DataFrame = features.select("row_id", "split", "label", of_row).orderBy("row_id").toPandas()
     last = rows.groupby(["split", "label"])["hash"].max()
-    before = NAMES[NAMES.index(split) - 1]
+    before = SPLITS[SPLITS.index(split) - 1]
     within = (rows["split"] == split) & (rows["hash"] > last[before].max())
-    if split != NAMES[-1]:
+    if split != SPLITS[-1]:
         within &= rows["hash"] < last[split].min()
     by_class = [of_class["row_id"] for _, of_class in rows[within].groupby("label")]
     return [int(row_id) for ids in by_class for row_id in ids.head(min(map(len, by_class)))]

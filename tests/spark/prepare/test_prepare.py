@@ -1,6 +1,7 @@
 """Each bad value has a stated way to go and a count, and nothing disappears without a word."""
 
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,58 @@ def transactions(spark: SparkSession, rows: int = 600) -> DataFrame:
         "id * 1.5D AS x",
         "int(pmod(xxhash64(id, 3), 5) = 0) AS y",
     )
+
+
+DAYS = {"train": ["2025-01-01", "2025-01-30"], "validation": ["2025-01-31", "2025-02-09"]}
+DAYS["test"] = ["2025-02-10", "2025-03-01"]
+
+
+def test_shares_that_cannot_be_had_are_said_and_counts_are_those_of_the_rows(spark: SparkSession) -> None:
+    df = transactions(spark).withColumn("card", F.expr("IF(id % 5 < 3, -1, card)"))
+    df = df.withColumn("device", F.expr("IF(id % 10 = 0, 'known', string(id))"))
+    for split in (
+        {"strategy": "hash"},
+        {"strategy": "entity", "entity": "card"},
+        {"strategy": "time", **DAYS},
+        {"strategy": "time", **DAYS, "known_entity": "device"},
+    ):
+        source = {"key": ["id"], "timestamp": "t", "ignore": ["card", "shop", "device"]}
+        done = prepared(df, source=source, split=split)
+        rows = done.features.groupBy("split", "label").count().collect()
+        found = {(row["split"], str(row["label"])): row["count"] for row in rows}
+        assert done.split is not None
+        assert {(name, c): n for name, of in done.split.rows.items() for c, n in of.items()} == found
+        said = done.words()
+        if split["strategy"] == "entity":
+            assert re.search(r"asks for 60 / 20 / 20 %, .* whole values of 'card' .*: one has up to 6\d(\.\d)? %", said)
+            assert min(sum(of.values()) for of in done.split.rows.values()) > 40
+            assert done.measures["split"]["rows"] == done.split.rows
+        else:
+            assert "split" not in said and "card" not in said
+        done.release()
+
+
+@pytest.mark.parametrize(
+    ("positive", "split", "lacking"),
+    [
+        ("id IN (7, 8)", {"strategy": "hash"}, "train|validation|test"),
+        ("card = 3", {"strategy": "entity", "entity": "card"}, "train|validation|test"),
+        ("t < '2025-01-31' AND y = 1 OR t >= '2025-02-10' AND y = 1", {"strategy": "time", **DAYS}, "validation"),
+        ("id % 20 = 3 OR shop = 3", {"strategy": "time", **DAYS, "known_entity": "one"}, "test"),
+    ],
+)
+def test_a_split_that_leaves_nothing_to_judge_is_refused(
+    spark: SparkSession, positive: str, split: dict[str, Any], lacking: str
+) -> None:
+    df = transactions(spark).withColumn("one", F.lit("all")).withColumn("y", F.expr(f"int({positive})"))
+    source = {"key": ["id"], "timestamp": "t", "ignore": ["card", "shop", "one"]}
+    with pytest.raises(DataError, match=rf"the ({lacking}) split has no positive rows .* so nothing can be judged"):
+        prepared(df, source=source, split=split, evaluate={"positive": "1"})
+
+
+def test_a_class_that_a_split_lacks_is_named(spark: SparkSession) -> None:
+    done = prepared(table(spark).withColumn("y", F.expr("IF(id < 2, 2, y)")), evaluate={"positive": "1"})
+    assert re.search(r"^class '2' has no row in \w+, so that it cannot be judged$", done.words(), re.M)
 
 
 def with_back(df: DataFrame) -> DataFrame:

@@ -1,6 +1,7 @@
 """The split comes first, by identity alone, and no label of the future slips in."""
 
 import datetime as dt
+import itertools
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +15,11 @@ from tests.real_data import published
 from raresmith.config import SplitConfig, load_config
 from raresmith.spark.columns import CONTENT, LABEL, ROW_ID, SPLIT
 from raresmith.spark.prepare.split import cut_points, with_split
+from raresmith.tables.split_counts import is_far
 
 
 def split(df: DataFrame, config: SplitConfig, random_state: int = 0) -> DataFrame:
-    return with_split(df, config, timestamp="t", positive=F.col(LABEL) == 1, random_state=random_state)
+    return with_split(df, config, timestamp="t", positive=F.col(LABEL) == 1, random_state=random_state).rows
 
 
 def counts(df: DataFrame, *by: str) -> dict[Any, int]:
@@ -51,7 +53,7 @@ def test_fixed_cuts_give_a_row_its_side_whatever_the_other_rows_are(
     config = SplitConfig(strategy=strategy, entity="entity", fractions=(0.5, 0.2, 0.3))
     df = rows(spark, 20_000, 20).withColumn("entity", F.col(ROW_ID) % 10_000)
     whole, part = (
-        with_split(some, config, timestamp="t", positive=F.col(LABEL) == 1, random_state=0, fixed=True)
+        with_split(some, config, timestamp="t", positive=F.col(LABEL) == 1, random_state=0, fixed=True).rows
         for some in (df, df.where(f"{LABEL} = 1 OR {ROW_ID} % 3 = 0"))
     )
     assert part.count() > 6000
@@ -139,7 +141,9 @@ def test_cut_points_leave_no_part_empty_and_are_near_the_shares(
 
 @pytest.mark.parametrize(("entities", "parts"), [(3, (1, 1, 1)), (5, (3, 1, 1)), (10, (6, 2, 2))])
 def test_few_entities_reach_every_split(spark: SparkSession, entities: int, parts: tuple[int, ...]) -> None:
-    df = spark.range(entities * 10).selectExpr(f"id AS {ROW_ID}", f"concat('e', id % {entities}) AS card")
+    df = spark.range(entities * 10).selectExpr(
+        f"id AS {ROW_ID}", f"concat('e', id % {entities}) AS card", f"0 AS {LABEL}"
+    )
     done = split(df, SplitConfig(strategy="entity", entity="card"))
     found = {row[SPLIT]: row["n"] for row in done.groupBy(SPLIT).agg(F.countDistinct("card").alias("n")).collect()}
     assert tuple(found[name] for name in ("train", "validation", "test")) == parts
@@ -153,6 +157,44 @@ def test_rows_of_an_entity_stay_together_and_those_without_one_do_not(spark: Spa
     assert per_card.where("n > 1").count() == 0
     alone = counts(done.where("card IS NULL"), SPLIT)
     assert alone[("train",)] == pytest.approx(600, abs=60)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "together"), [("hash", 0), ("repeated", 0), ("entity", 600)], ids=["hash", "repeated", "entity"]
+)
+def test_what_is_counted_to_cut_is_what_lies_on_each_side(spark: SparkSession, strategy: str, together: int) -> None:
+    # Of 1000 rows 600 are of one card, or repeat each other, and class 2 is of two rows.
+    df = spark.range(1000).selectExpr(
+        f"id AS {ROW_ID}", f"CASE WHEN id < 2 THEN 2 ELSE int(id % 10 = 3) END AS {LABEL}", "greatest(id, 599) AS card"
+    )
+    if strategy == "repeated":
+        df = df.withColumn(CONTENT, F.col("card"))
+    config = SplitConfig(strategy="entity" if strategy == "entity" else "hash", entity="card")
+    done = with_split(df, config, timestamp="t", positive=F.col(LABEL) == 1, random_state=3)
+    assert done.counts is not None
+    counted = {(name, label): n for name, found in done.counts.items() for label, n in found.items() if n}
+    assert counted == counts(done.rows, SPLIT, LABEL)
+    assert done.together == pytest.approx(together, abs=5)
+
+
+@given(one=st.integers(30, 300), before=st.integers(2, 60), after=st.integers(2, 60), train=st.sampled_from([0.5, 0.6]))
+def test_where_one_step_has_many_rows_the_other_shares_bear_alike_what_it_takes(
+    one: int, before: int, after: int, train: float
+) -> None:
+    """A card with 60 % of the rows left 0.3 % of them for validation."""
+    fractions = (train, 0.2, 0.8 - train)
+    ends = [*range(before + 1), *range(before + one, before + one + after + 1)]
+    cuts = cut_points([(rows, i) for i, rows in enumerate(ends)], fractions)
+    total, (first, second) = ends[-1], (ends[cut] for cut in cuts)
+
+    def shares(first: int, second: int) -> list[float]:
+        return [rows / total for rows in (first, second - first, total - second)]
+
+    def lack(*cuts: int) -> float:
+        return sum((share - of) ** 2 / of for share, of in zip(shares(*cuts), fractions, strict=True))
+
+    best = min(lack(*pair) for pair in itertools.combinations(ends[1:-1], 2))
+    assert lack(first, second) == pytest.approx(best) or not is_far(shares(first, second), fractions)
 
 
 def day(text: str) -> dt.datetime:
@@ -208,7 +250,8 @@ def test_the_handbook_weeks_have_the_published_counts(spark: SparkSession) -> No
     config = load_config(Path(__file__).parent.parent.parent.parent / "conf" / "handbook.toml")
     raw = spark.read.parquet(str(published("handbook")))
     df = raw.withColumn(ROW_ID, F.col("TRANSACTION_ID").cast("bigint")).withColumn(LABEL, F.col("TX_FRAUD").cast("int"))
-    done = with_split(df, config.split, timestamp=config.source.timestamp, positive=F.col(LABEL) == 1, random_state=0)
+    positive, time = F.col(LABEL) == 1, config.source.timestamp
+    done = with_split(df, config.split, timestamp=time, positive=positive, random_state=0).rows
     found = counts(done.where(F.col(SPLIT).isNotNull()), SPLIT, LABEL)
     assert found[("train", 0)] + found[("train", 1)] == 67_240
     assert found[("train", 1)] == 598

@@ -19,6 +19,9 @@ class PublishConfig(Section):
     to copy: then a view unites them)."""
     source: str = "refined"
     """Which made rows are published: refined, or those of oversample.method, which an incremental run takes."""
+    names: Literal["raw", "safe"] = "raw"
+    """What the columns of `augmented` are called: as in the raw table, or, for readers that open no table whose names
+    Delta has to map (docs/publish.md), with '_' for each space, tab, line break and each of ,;{}()= in a name."""
     min_distance: Annotated[Finite, Ge(0)] = 0.0
     """Made rows nearer than this to the nearest train row of their class are left out; at least 0. In units of the
     median distance from a train row of the class to its own nearest one, distances as `oversample` measures them

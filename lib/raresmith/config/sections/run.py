@@ -3,12 +3,27 @@
 import re
 from collections.abc import Iterator
 from typing import ClassVar
+from urllib.parse import unquote
 
 from raresmith.config.section import Section, Seed
 from raresmith.errors import ConfigError
 
-UNFIT_FOR_TABLES = re.compile(r"[\x00-\x1f\x7f\[\]\\^|]|%[0-9A-Fa-f]{2}")
+_UNFIT_IN_PATHS = r"[\x00-\x1f\x7f\[\]\\^|]|%[0-9A-Fa-f]{2}"
 """What delta-rs refuses in a path, or takes for something else (seen with 1.6.6)."""
+_UNFIT_IN_URLS = f"{_UNFIT_IN_PATHS}|[#?]"
+"""It takes the rest of a URL for no part of the path; Spark takes all for one."""
+
+
+def unfit_for_tables(place: str) -> str:
+    """What a path or URL has in it that the engines do not all take for the same; or ""."""
+    found = re.search(_UNFIT_IN_URLS if "://" in place else _UNFIT_IN_PATHS, place)
+    return found[0] if found else ""
+
+
+def local_path(place: str) -> str:
+    """The path that a file: URL names, for engines differ on what it is; another `place` as it is."""
+    scheme = re.match(r"file:(//(localhost)?)?(?=/)", place)
+    return unquote(place[scheme.end() :]) if scheme else place
 
 
 class RunConfig(Section):
@@ -29,8 +44,8 @@ class RunConfig(Section):
         """A name that is no part of a path, or a folder that one of the engines cannot open."""
         if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
             yield ConfigError(f"run.name must hold only letters, digits, '-' and '_', got {self.name!r}")
-        if "://" not in self.warehouse and (unfit := UNFIT_FOR_TABLES.search(self.warehouse)):
+        if unfit := unfit_for_tables(local_path(self.warehouse)):
             yield ConfigError(
-                f"run.warehouse has {unfit[0]!r} in its path, in which no Delta table can be made; name another "
+                f"run.warehouse has {unfit!r} in its path, in which no Delta table can be made; name another "
                 f"folder, got {self.warehouse!r}"
             )

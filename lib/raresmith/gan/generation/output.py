@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from raresmith.config.sections.run import UNFIT_FOR_TABLES
+from raresmith.config.sections.run import unfit_for_tables
 from raresmith.errors import ConfigError, DataError
 from raresmith.gan.data import tables
 from raresmith.gan.folder import Folder, first_line, open_folder
@@ -56,10 +56,9 @@ def _check_file(output: str) -> None:
 
 
 def _check_table(output: str) -> None:
-    place = output if "://" in output else str(Path(output).resolve())
-    if unfit := UNFIT_FOR_TABLES.search(place):
+    if unfit := unfit_for_tables(output if "://" in output else str(Path(output).resolve())):
         raise DataError(
-            f"--output {output!r} has {unfit[0]!r} in its path, in which no Delta table can be made; name another "
+            f"--output {output!r} has {unfit!r} in its path, in which no Delta table can be made; name another "
             "folder, or let it end in .parquet or .csv"
         )
     path = Path(output)

@@ -20,8 +20,8 @@ from raresmith.spark.evaluate.near_duplicates import near_duplicates
 from raresmith.spark.evaluate.scores import card_figures, count_pairs, count_scores
 from raresmith.spark.evaluate.strategies import strategy_of
 from raresmith.spark.evaluate.train_rows import ClassRows, TrainRows
+from raresmith.tables.split_counts import SPLITS, require_judged
 
-SPLITS = ("train", "validation", "test")
 SAMPLE_ROWS = 2000
 """Rows of each origin in the report's scatter, at most."""
 
@@ -154,17 +154,8 @@ def _require_classes(judged: Sequence[int], class_rows: ClassRows, encoder: Enco
             f"column {encoder.label.name!r} has the class {MACRO!r}, which is what the mean over the classes is called "
             "in the table metrics; call the class by another name"
         )
-    positive = judged[0]
-    for split in SPLITS:
-        rows = class_rows.get(split, {})
-        total, positives = sum(rows.values()), rows.get(positive, 0)
-        for name, count in (("positive", positives), ("negative", total - positives)):
-            if count == 0:
-                raise DataError(
-                    f"the {split} split has no {name} rows (class {encoder.label.classes[positive]!r} of column "
-                    f"{encoder.label.name!r} is positive) among its {total}, so nothing can be judged; choose other "
-                    "days or fractions in [split], or another evaluate.positive"
-                )
+    rows = {split: _named(class_rows.get(split, {}), encoder.label.classes) for split in SPLITS}
+    require_judged(rows, encoder.label.name, encoder.label.classes[judged[0]])
 
 
 def _train(

@@ -1,8 +1,9 @@
 """From raw rows to features: contract, row ids, past of each entity, split, encoding."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
@@ -19,7 +20,7 @@ from raresmith.spark.prepare.label import MAX_CLASSES, class_text, fit_label, kn
 from raresmith.spark.prepare.label_columns import label_columns
 from raresmith.spark.prepare.row_id import without_known
 from raresmith.spark.prepare.rules import admitted, feature_columns, is_missing, refuse, told
-from raresmith.spark.prepare.split import with_split
+from raresmith.spark.prepare.split import Split, side_by_day, with_split
 from raresmith.spark.prepare.windows import window_feature_names, with_windows
 from raresmith.tables.row_counts import (
     IMPUTED,
@@ -30,6 +31,7 @@ from raresmith.tables.row_counts import (
     told_reason,
     told_reasons,
 )
+from raresmith.tables.split_counts import SPLITS, SplitCounts, require_judged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class Prepared:
     raw_schema: t.StructType
     reasons: dict[str, int]
     """Rows in quarantine by reason."""
+    split: SplitCounts | None
+    """How the rows fell to the splits; None where they were not counted, as under fixed cuts."""
     observed: Observation | None
     """Nulls and outliers of each column, known once the features are written; None where there are none."""
     cached: list[DataFrame] = field(default_factory=list)
@@ -50,6 +54,11 @@ class Prepared:
     def notes(self) -> dict[str, Any]:
         """What the commit of the features remembers."""
         return {QUARANTINED: self.reasons}
+
+    @property
+    def measures(self) -> dict[str, Any]:
+        """For the note of the run."""
+        return {"split": asdict(self.split)} if self.split else {}
 
     def release(self) -> None:
         """Let go of the rows kept in memory."""
@@ -73,12 +82,12 @@ class Prepared:
         return {what: counts for what, counts in found.items() if counts}
 
     def words(self) -> str:
-        """One line on what was set aside or filled in, or ""."""
+        """Lines on the split, and one on what was set aside or filled in, or ""."""
         parts = [
             f"{what}: " + ", ".join(f"{name} ({count:,})" for name, count in counts.items())
             for what, counts in told_reasons(self.set_aside()).items()
         ]
-        return "; ".join(parts)
+        return "\n".join([*(self.split.words() if self.split else []), *filter(None, ["; ".join(parts)])])
 
 
 def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: DataFrame | None = None) -> Prepared:
@@ -98,7 +107,7 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
     ------
     DataError
         If the table is empty, has no two classes, or one that `kept` does not know, or breaks a rule that the
-        configuration refuses.
+        configuration refuses; or if a split lacks rows of the class to judge, or of all others.
     """
     raw_schema = t.StructType([f for f in raw.schema.fields if f.name != MALFORMED])
     made_names = [*config.prepare.calendar, *window_feature_names(config.prepare.windows)]
@@ -107,7 +116,8 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         judged = without_known(judged, known)
     label_column = raw_schema[config.source.label]
     used = feature_columns(raw_schema, config)
-    counts, reasons, has_nulls = _audit(judged, label_column)
+    audit = _audit(judged, label_column, config)
+    counts, reasons = audit.classes, audit.reasons
     if not counts and not reasons:
         raise DataError(f"{config.source.path} has no rows")
     refuse(reasons, config)
@@ -115,7 +125,7 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
 
     # Telling the reason takes all columns of a row; where there is none, a job reads those alone that it needs.
     passed = (judged.where(col(REASON).isNull()) if reasons else judged).drop(REASON, COMPLETE, MALFORMED)
-    rows = _in_splits(passed, label, config)
+    rows, cut = _in_splits(passed, label, config)
     made = [rows.schema[name] for name in made_names]
     slim = rows.select(col(ROW_ID), col(SPLIT), col(LABEL), *[col(f.name) for f in (*used, *made)])
     cached = []
@@ -123,10 +133,13 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         # The windows cost two sorts of the whole table; fitting and encoding read the few rows of the splits again.
         slim = slim.persist()
         cached.append(slim)
+    split = _split_counts(cut, audit.by_day, slim, label, config)
+    if split is not None:
+        require_judged(split.rows, label.name, label.positive)
     train = slim.where(col(SPLIT) == "train")
     encoder = kept or fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare)
     outlying = [f for f in encoder.features if f.kind == "numeric" and f.outlier is not None]
-    observed = Observation() if has_nulls or outlying else None
+    observed = Observation() if audit.has_nulls or outlying else None
     features = encode(_observed(slim, used, outlying, observed) if observed else slim, encoder)
     quarantine = judged.where(col(REASON).isNotNull()).select(
         *[col(name) for name in raw_schema.names], told(col(REASON)).alias("reason")
@@ -137,19 +150,20 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         encoder=encoder,
         raw_schema=raw_schema,
         reasons=reasons,
+        split=split,
         observed=observed,
         cached=cached,
     )
 
 
-def _in_splits(passed: DataFrame, label: Label, config: Config) -> DataFrame:
-    """The rows that belong to a split, with LABEL, SPLIT and the columns that are made."""
+def _in_splits(passed: DataFrame, label: Label, config: Config) -> tuple[DataFrame, Split]:
+    """The rows that belong to a split, with LABEL, SPLIT and the columns that are made; and how they were cut."""
     kind, timestamp = passed.schema[label.name].dataType, config.source.timestamp
     is_class = {text: col(label.name) == F.lit(text).cast(kind) for text in label.classes}
     is_positive = is_class[label.positive]
     code = F.coalesce(*[F.when(condition, code) for code, condition in enumerate(is_class.values())])
     rows = with_calendar(passed.withColumn(LABEL, code), config.prepare.calendar, timestamp)
-    rows = with_split(
+    cut = with_split(
         rows,
         config.split,
         timestamp=timestamp,
@@ -157,13 +171,35 @@ def _in_splits(passed: DataFrame, label: Label, config: Config) -> DataFrame:
         random_state=config.run.random_state,
         fixed=config.run.incremental,
     )
+    rows = cut.rows
     if windows := config.prepare.windows:
         told = label_columns(rows.where(col(SPLIT) == "train"), label, config)
         rows = with_windows(
             rows, windows, timestamp, is_positive, labels=told, labelled=lambda entity: _labelled(entity, config.split)
         )
     # The other strategies leave no row out.
-    return rows.where(col(SPLIT).isNotNull()) if config.split.strategy == "time" else rows
+    return (rows.where(col(SPLIT).isNotNull()) if config.split.strategy == "time" else rows), cut
+
+
+def _split_counts(
+    cut: Split, by_day: Mapping[str, Mapping[str, int]], slim: DataFrame, label: Label, config: Config
+) -> SplitCounts | None:
+    """How the rows fell to the splits, as they were counted on the way; None for one day of many."""
+    by_time, counts = config.split.strategy == "time", cut.counts
+    if by_time and not config.split.known_entity:
+        return SplitCounts(rows=by_day)
+    if by_time:
+        # These rows are kept, and two columns of them are looked at.
+        found = slim.groupBy(col(SPLIT).alias("side"), col(LABEL).alias("label")).count().collect()
+        counts = {name: {row["label"]: row["count"] for row in found if row["side"] == name} for name in SPLITS}
+    if counts is None:
+        return None
+    return SplitCounts(
+        rows={name: {label.classes[code]: rows for code, rows in of.items()} for name, of in counts.items()},
+        fractions=() if by_time else config.split.fractions,
+        entity=config.split.entity if config.split.strategy == "entity" else "",
+        together=cut.together,
+    )
 
 
 def _labelled(entity: str, split: SplitConfig) -> Column:
@@ -177,25 +213,43 @@ def _labelled(entity: str, split: SplitConfig) -> Column:
     return col(SPLIT) == "train"
 
 
-def _audit(judged: DataFrame, label: t.StructField) -> tuple[dict[str | None, int], dict[str, int], bool]:
-    """In one pass the rows that passed by class, the others by reason, and whether one that passed lacks a value."""
-    text = class_text(label).alias("class")
+class _Audit(NamedTuple):
+    """What one look at all rows tells."""
+
+    classes: dict[str | None, int]
+    """Rows that passed, by class."""
+    reasons: dict[str, int]
+    """The others, by reason."""
+    has_nulls: bool
+    """Whether a row that passed lacks a value."""
+    by_day: dict[str, dict[str, int]]
+    """Rows that passed, by the side that their day has and class; empty where days do not decide."""
+
+
+def _audit(judged: DataFrame, label: t.StructField, config: Config) -> _Audit:
+    split = config.split
+    side = side_by_day(split, config.source.timestamp) if split.strategy == "time" else F.lit(None).cast("string")
     # The class of a row with a reason does not count, but to leave it out at once would be to tell the reason twice.
-    groups = judged.groupBy(col(REASON), text).agg(F.count(F.lit(1)).alias("rows"), F.min(COMPLETE).alias("complete"))
-    counted = groups.groupBy(col(REASON), F.when(col(REASON).isNull(), F.col("class")).alias("class")).agg(
+    groups = judged.groupBy(col(REASON), class_text(label).alias("class"), side.alias("side")).agg(
+        F.count(F.lit(1)).alias("rows"), F.min(COMPLETE).alias("complete")
+    )
+    of_passed = [F.when(col(REASON).isNull(), F.col(name)).alias(name) for name in ("class", "side")]
+    counted = groups.groupBy(col(REASON), *of_passed).agg(
         F.sum("rows").alias("rows"), F.min("complete").alias("complete")
     )
-    classes: dict[str | None, int] = {}
-    reasons: dict[str, int] = {}
+    classes, reasons = Counter[str | None](), dict[str, int]()
+    by_day: dict[str, dict[str, int]] = {}
     has_nulls = False
     # Classes are few or an error: past the limit there is no need to know them all.
     for row in counted.limit(20 * MAX_CLASSES).collect():
-        if row[REASON] is None:
-            classes[row["class"]] = row["rows"]
-            has_nulls |= not row["complete"]
-        else:
+        if row[REASON] is not None:
             reasons[row[REASON]] = row["rows"]
-    return classes, dict(sorted(reasons.items(), key=lambda found: told_reason(found[0]))), has_nulls
+            continue
+        classes[row["class"]] += row["rows"]
+        has_nulls |= not row["complete"]
+        if row["side"] is not None:
+            by_day.setdefault(row["side"], {})[row["class"]] = row["rows"]
+    return _Audit(classes, dict(sorted(reasons.items(), key=lambda found: told_reason(found[0]))), has_nulls, by_day)
 
 
 def _observed(

@@ -14,17 +14,35 @@ from pyspark.sql import types as t
 from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.spark import incremental
-from raresmith.spark.columns import BASE, LABEL, ROW_ID, col, quoted
+from raresmith.spark.columns import BASE, LABEL, ROW_ID, col, mapped_columns, plainly_named, quoted
 from raresmith.spark.encoding.decode import decode
 from raresmith.spark.publish.constraints import Constraint, constraints_of
 from raresmith.spark.publish.min_distance import too_close
 from raresmith.spark.publish.repair import Counts, counted, is_left_out, repaired
+from raresmith.tables.contracts import ADDED
 from raresmith.tables.row_counts import TOO_CLOSE, UNREPAIRED
 
 
 def raw_schema(encoder: Encoder) -> t.StructType:
     """The columns of the raw table that `encoder` was fitted on."""
     return t.StructType.fromJson(json.loads(encoder.raw_schema))
+
+
+def published_schema(encoder: Encoder, config: Config) -> t.StructType:
+    """The raw columns, in their order, as `augmented` calls them."""
+    raw = raw_schema(encoder)
+    return plainly_named(raw, ADDED) if config.publish.names == "safe" else raw
+
+
+def told_names(schema: t.StructType) -> str:
+    """A line where a table with the columns of `schema` is none for every reader, or ""."""
+    if not (odd := mapped_columns(schema)):
+        return ""
+    named = ", ".join(map(repr, odd[:5])) + (f" and {len(odd) - 5} more" if len(odd) > 5 else "")
+    return (
+        f"Delta has to map the names of {named}: read_delta of polars refuses such a table; "
+        'publish.names = "safe" gives plain names'
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

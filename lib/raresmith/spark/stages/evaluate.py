@@ -17,6 +17,7 @@ from raresmith.spark.stages.passed import passed_rows, prepared_source
 from raresmith.tables import contracts
 from raresmith.tables.concurrency import despite_others
 from raresmith.tables.row_counts import told_reasons
+from raresmith.tables.split_counts import SplitCounts
 from raresmith.tables.stage_report import StageReport
 from raresmith.tables.stage_run import StageRun, library_versions
 
@@ -83,6 +84,7 @@ def _write_report(
         library_versions=library_versions(),
         training=ledger.measures_of(ctx, run.run_id, "refine"),
         set_aside=told_reasons(ledger.reasons_so_far(ctx, run.run_id)),
+        split=SplitCounts.of(ledger.measures_of(ctx, run.run_id, "prepare")).far_shares(),
     )
     if "://" in page:
         write_text(ctx.spark, page, render_report(data))

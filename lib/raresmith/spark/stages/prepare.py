@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pyspark.sql import functions as F
 
 from raresmith.spark import incremental, tables
+from raresmith.spark.columns import raw_columns
 from raresmith.spark.prepare.prepare import Prepared, prepare
 from raresmith.spark.source.read import check_unchanged, how_read, read_source, source_identity
 from raresmith.spark.stages import ledger
@@ -40,13 +41,14 @@ def prepare_stage(ctx: Context) -> StageReport:
         prepared.observe()
     prepared.release()
     rows = {"features": written.rows, "quarantine": quarantined}
+    reasons, measures = prepared.set_aside(), prepared.measures
     words = [*how_read(ctx.spark, ctx.config.source), *filter(None, [prepared.words()])]
-    return ledger.finish(ctx, run, written, rows, reasons=prepared.set_aside(), words="\n".join(words))
+    return ledger.finish(ctx, run, written, rows, reasons=reasons, measures=measures, words="\n".join(words))
 
 
 def _write_others(ctx: Context, run: StageRun, prepared: Prepared, *, is_fitted: bool) -> int:
     """Write quarantine, and the encoder where it was fitted; return the rows in quarantine."""
-    columns = tables.raw_columns(prepared.raw_schema)
+    columns = raw_columns(prepared.raw_schema)
     quarantine = prepared.quarantine.select("*", F.lit(run.run_id).alias("run_id"))
     settings = json.dumps(incremental.settings(ctx.config))  # all are read before the first table names the run
     # Each takes Delta a second of waiting, which two at once share.

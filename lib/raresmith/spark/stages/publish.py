@@ -2,11 +2,12 @@
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
-from raresmith.spark import tables
-from raresmith.spark.columns import ROW_ID
+from raresmith.errors import ConfigError, Key
+from raresmith.spark.columns import ROW_ID, raw_columns
 from raresmith.spark.evaluate.strategies import made_table
-from raresmith.spark.publish.publish import as_originals, raw_schema, valid_rows
+from raresmith.spark.publish.publish import as_originals, published_schema, raw_schema, told_names, valid_rows
 from raresmith.spark.stages import ledger
 from raresmith.spark.stages.context import Context, stage
 from raresmith.spark.stages.passed import passed_rows, prepared_source
@@ -39,7 +40,10 @@ def publish_stage(ctx: Context) -> StageReport:
     out = valid.rows
     if originals is not None:
         out = as_originals(originals, encoder, run.run_id).unionByName(out)
-    contract = contracts.augmented(tables.raw_columns(raw_schema(encoder)))
+    schema = published_schema(encoder, ctx.config)
+    _check_names(ctx, schema)
+    contract = contracts.augmented(raw_columns(schema))
+    out = out.withColumnsRenamed(dict(zip(raw_schema(encoder).names, schema.names, strict=True)))
     written = ctx.write(out, contract, run, measures=valid.measures)
     valid.release()
     by_origin = {
@@ -47,7 +51,24 @@ def publish_stage(ctx: Context) -> StageReport:
     }
     copies = valid.n_made - sum(valid.left_out.values()) - by_origin.get(origin, 0)
     rows = {"augmented": written.rows, **by_origin, COPIES: copies, **valid.left_out, **counts}
-    return ledger.finish(ctx, run, written, rows, measures=valid.measures, words=valid.words())
+    words = "\n".join(filter(None, [valid.words(), told_names(schema)]))
+    return ledger.finish(ctx, run, written, rows, measures=valid.measures, words=words)
+
+
+def _check_names(ctx: Context, schema: StructType) -> None:
+    """Refuse to call columns otherwise than the days before did, whose rows stay."""
+    if not ctx.own or not ctx.exists("augmented"):
+        return
+    others = ctx.read("augmented").where(f"NOT ({ctx.own})")
+    if (lacking := sorted(set(schema.names) - set(others.columns))) and not others.isEmpty():
+        raise ConfigError(
+            "{key} is {names!r}, but earlier runs published without the columns {lacking} that come of it; set it "
+            "back, or take another {warehouse}",
+            key=Key("publish.names"),
+            names=ctx.config.publish.names,
+            lacking=lacking,
+            warehouse=Key("run.warehouse"),
+        )
 
 
 def _originals(ctx: Context, passed: DataFrame, features: DataFrame) -> tuple[DataFrame | None, dict[str, int]]:
