@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
@@ -46,11 +45,6 @@ class Prepared:
     observed: Observation | None
     """Nulls and outliers of each column, known once the features are written; None where there are none."""
     cached: list[DataFrame] = field(default_factory=list)
-
-    @property
-    def notes(self) -> dict[str, Any]:
-        """What the commit of the features remembers."""
-        return {QUARANTINED: self.reasons}
 
     def release(self) -> None:
         """Let go of the rows kept in memory."""

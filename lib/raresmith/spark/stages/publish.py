@@ -40,11 +40,10 @@ def publish_stage(ctx: Context) -> StageReport:
     if originals is not None:
         out = as_originals(originals, encoder, run.run_id).unionByName(out)
     contract = contracts.augmented(tables.raw_columns(raw_schema(encoder)))
-    written = ctx.write(out, contract, run, measures=valid.measures)
+    written = ctx.write(out, contract, run)
     valid.release()
-    by_origin = {
-        row["origin"]: int(row["count"]) for row in ctx.read_own("augmented").groupBy("origin").count().collect()
-    }
+    counted = ctx.read_own("augmented").groupBy("origin").count().collect()
+    by_origin = {row["origin"]: int(row["count"]) for row in sorted(counted)}
     copies = valid.n_made - sum(valid.left_out.values()) - by_origin.get(origin, 0)
     rows = {"augmented": written.rows, **by_origin, COPIES: copies, **valid.left_out, **counts}
     return ledger.finish(ctx, run, written, rows, measures=valid.measures, words=valid.words())
