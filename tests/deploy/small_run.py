@@ -1,6 +1,5 @@
 """The small run on a simulated table that the tests of deployment share."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 
 from raresmith.config import Config
-from raresmith.tables.stage_run import StageRun, trace_of
+from raresmith.tables.stage_run import StageRun, read_note
 
 DAY = "2025-03-01"
 TABLES = ("features", "quarantine", "encoder", "synthetic", "refined", "metrics", "augmented", "runs")
@@ -92,10 +91,10 @@ def versions(warehouse: Path) -> dict[str, int]:
 
 
 def noted_stages(warehouse: Path) -> dict[str, dict[str, Any]]:
-    """The rows of `runs` by stage."""
+    """The rows of `runs` by stage, their documents read."""
     # Not by to_pyarrow_table: one in ten processes that called it aborts at its end.
     runs = QueryBuilder().register("runs", DeltaTable(warehouse / "runs")).execute("SELECT * FROM runs")
-    return {row["stage"]: row for row in pa.table(runs).to_pylist()}
+    return {row["stage"]: read_note(row) for row in pa.table(runs).to_pylist()}
 
 
 def stale_stages(notes: dict[str, dict[str, Any]], config: Config) -> set[str]:
@@ -103,5 +102,5 @@ def stale_stages(notes: dict[str, dict[str, Any]], config: Config) -> set[str]:
     return {
         stage
         for stage, note in notes.items()
-        if not StageRun(config=config, stage=stage, inputs=json.loads(note["inputs"])).made(trace_of(note))
+        if not StageRun(config=config, stage=stage, inputs=note["inputs"]).made(note)
     }

@@ -47,7 +47,7 @@ def test_what_spark_submit_was_told_stands(cluster: Cluster, shipped: dict[str, 
 def test_every_stage_runs_on_the_cluster_with_torchrun_beside_it(finished: Path) -> None:
     noted = noted_stages(finished.parent / "warehouse")
     assert set(noted) == {"prepare", "oversample", "refine", "evaluate", "publish"}
-    rows = {stage: json.loads(row["row_counts"]) for stage, row in noted.items()}
+    rows = {stage: note["row_counts"] for stage, note in noted.items()}
     assert rows["oversample"]["synthetic"] == rows["refine"]["refined"] > 0
     assert rows["publish"]["refined"] > 0
 
@@ -60,11 +60,11 @@ METHODS = {
 
 
 def oversampling_by(method: str, finished: Path, folder: Path) -> Path:
-    """A configuration that oversamples by a method, in a warehouse that has the features already."""
+    """A configuration that oversamples by a method, in a warehouse in which prepare is done."""
     config = write_config(folder, transactions=finished.parent / "transactions")
     settings = f'[oversample]\nmethod = "{method}"\n{METHODS[method]}\n'
     config.write_text(config.read_text().replace("[oversample]\n", settings).replace('"smote"', f'"{method}"'))
-    for table in ("features", "encoder"):
+    for table in ("features", "encoder", "runs"):
         shutil.copytree(finished.parent / "warehouse" / table, folder / "warehouse" / table)
     return config
 
@@ -95,4 +95,4 @@ def test_a_worker_that_dies_during_oversample_changes_no_row(
     run_stages(load_config(undisturbed, DAY), ["oversample"])
     there, here = (noted_stages(folder)["oversample"] for folder in (disturbed[method], tmp_path / "warehouse"))
     assert there["content_hash"] == here["content_hash"]
-    assert json.loads(there["row_counts"]) == json.loads(here["row_counts"])
+    assert there["row_counts"] == here["row_counts"]

@@ -20,7 +20,7 @@ from tests.gan.ranks import Ranks
 
 from raresmith.errors import ConfigError
 from raresmith.gan.artifacts import checkpoint
-from raresmith.gan.data.tables import RowSource, newest_note
+from raresmith.gan.data.tables import RowSource, newest_note, table_version
 from raresmith.gan.ranks import start
 from raresmith.gan.train import main
 from raresmith.generators.registry import GENERATORS
@@ -307,18 +307,27 @@ def test_a_table_of_other_features_gets_the_new_columns_in_the_same_commit(wareh
     assert "delta.constraints.label_is_a_class" in table.metadata().configuration
 
 
-def test_a_run_that_died_before_it_noted_itself_only_notes_itself(
+def test_a_run_that_died_before_it_noted_itself_notes_the_same_and_makes_no_row_again(
     warehouse: Callable[..., Warehouse], capsys: pytest.CaptureFixture[str]
 ) -> None:
     house = warehouse()
     assert main([str(house.config_path)]) == 0
-    hashed = delta_rows(house.table("runs")).to_pandas()["content_hash"][0]
+    said = capsys.readouterr().out.split("\n")[1:]
+    assert "numbers lay outside" in said[0]
+    noted = delta_rows(house.table("runs")).drop(["seconds", "outputs"]).to_pylist()
     DeltaTable(house.table("runs")).delete()
-    version = DeltaTable(house.table("refined")).version()
+    DeltaTable(house.table("refined")).alter.set_table_properties({"raresmith.run_id": "before"})
+    staging = Path(house.table("models")) / "r" / "staging"
+    (staging / "rows-000000000000.parquet").touch()
+    version = table_version(DeltaTable(house.table("refined")))
     assert main([str(house.config_path)]) == 0
-    assert "nothing changed" in capsys.readouterr().out
-    assert DeltaTable(house.table("refined")).version() == version
-    assert delta_rows(house.table("runs")).to_pandas()["content_hash"].tolist() == [hashed]
+    first, *others = capsys.readouterr().out.split("\n")
+    assert "nothing changed" in first and others == said
+    refined_table = DeltaTable(house.table("refined"))
+    assert table_version(refined_table) == version
+    assert refined_table.metadata().configuration["raresmith.run_id"] == "r"
+    assert list(staging.iterdir()) == []
+    assert delta_rows(house.table("runs")).drop(["seconds", "outputs"]).to_pylist() == noted
 
 
 def test_rows_that_the_saved_model_makes_name_the_settings_that_it_was_trained_by(
@@ -344,9 +353,20 @@ def test_rows_that_the_saved_model_makes_name_the_settings_that_it_was_trained_b
     house.configure("steps = 5\nmax_restarts = 0")
     assert main([str(house.config_path)]) == 0
     assert "nothing changed" in capsys.readouterr().out and trained() == at
+    shutil.copytree(house.folder / "tables", house.folder / "before", ignore=shutil.ignore_patterns("models"))
     house.configure("steps = 6")
     assert main([str(house.config_path)]) == 0
     assert "nothing changed" not in capsys.readouterr().out and trained() > at
+    # As after a crash between that model and its rows: those that are there were made by another one.
+    for name in ("refined", "runs"):
+        shutil.rmtree(house.table(name))
+        shutil.move(house.folder / "before" / name, house.table(name))
+    house.configure("steps = 5")
+    at = trained()
+    assert main([str(house.config_path)]) == 0
+    assert "nothing changed" not in capsys.readouterr().out and trained() > at
+    assert main([str(house.config_path)]) == 0
+    assert "nothing changed" in capsys.readouterr().out
 
 
 def test_noise_makes_rows_without_a_parent(warehouse: Callable[..., Warehouse]) -> None:

@@ -110,6 +110,12 @@ def test_a_table_keeps_its_comments_constraints_and_the_name_of_its_run(spark: S
     newest = next(row for row in DeltaTable.forPath(spark, location).history().collect() if row["userMetadata"])
     assert json.loads(newest["userMetadata"])["stage"] == "s"
     assert run().made(newest_note(spark, location))
+    # As where the process was ended between the rows and the name.
+    spark.sql(f"ALTER TABLE delta.`{location}` SET TBLPROPERTIES ('raresmith.run_id' = 'before')")
+    write_table(spark.range(3).selectExpr("id", "0.5D gap"), TABLE, location, run())
+    assert operations(spark, location).count("WRITE") == 1
+    detail = DeltaTable.forPath(spark, location).detail().first()
+    assert detail is not None and detail["properties"]["raresmith.run_id"] == "r"
 
 
 @pytest.mark.parametrize("row", ["id, 1.0D gap", "CAST(NULL AS BIGINT) id, 0.5D gap"])

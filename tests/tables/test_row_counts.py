@@ -1,5 +1,7 @@
 """What is noted by key is told in words, here and nowhere else."""
 
+from dataclasses import replace
+
 from raresmith.tables import row_counts
 from raresmith.tables.row_counts import kind_of, reason, told, told_reason, told_reasons
 from raresmith.tables.stage_report import StageReport
@@ -34,6 +36,19 @@ def test_a_report_stands_beside_the_stage_and_its_verdict_at_the_margin() -> Non
         "No gain: x",
     ]
     assert str(StageReport(stage="refine", words="left out")) == "refine     no rows · 0.0 s\n           left out"
+
+
+def test_a_stage_tells_of_its_note_the_same_when_it_is_done_and_later() -> None:
+    note = {
+        "stage": "prepare", "row_counts": {"features": 3, "imputed": {"null:x": 2}}, "seconds": 2.5, "words": "w",
+        "verdict": None,
+    }  # fmt: skip
+    report = StageReport.of(note)
+    assert report == StageReport(stage="prepare", rows={"features": 3}, seconds=2.5, words="w")
+    assert StageReport.of(note, unchanged=True) == replace(report, seconds=0.0, unchanged=True)
+    assert (
+        StageReport.of({name: note[name] for name in ("stage", "row_counts", "seconds")}).words == ""
+    )  # as once noted
 
 
 def test_what_earlier_versions_noted_is_told_as_it_stands() -> None:

@@ -8,10 +8,11 @@ import pytest
 from tests.config.test_file import MINIMAL
 
 from raresmith.config import Config, parse_config
+from raresmith.errors import DataError
 from raresmith.generators.registry import GENERATORS
 from raresmith.oversampling.registry import OVERSAMPLERS
 from raresmith.spark.evaluate.classifiers.registry import CLASSIFIERS
-from raresmith.tables.stage_run import StageRun, note_of, trace_of
+from raresmith.tables.stage_run import StageRun, note_of, read_note, refuse_unnoted
 
 REQUIRED = {"imblearn": {"sampler": "BorderlineSMOTE"}}
 """Keys that have no default, by oversampler."""
@@ -55,10 +56,21 @@ def test_the_note_of_an_earlier_version_or_of_a_key_that_is_gone_makes_the_stage
     asking = run(config())
     note = noted(config(), "split.fractions")
     assert not asking.made({}) and not asking.made({"fingerprint": note["fingerprint"]})
-    assert not asking.made(trace_of({"fingerprint": note["fingerprint"], "settings": None}))
+    assert not asking.made(read_note({"fingerprint": note["fingerprint"], "settings": None}))
     gone = {**note, "settings": [*note["settings"], "split.shares"]}
     assert not asking.made(gone)
     assert note_of('{"by": "another"}') == note_of("no JSON") == note_of("[]") == note_of(None) == {}
+
+
+def test_rows_are_refused_where_the_stage_that_wrote_them_noted_others_or_none() -> None:
+    commit = {"stage": "prepare", "run_id": "r", "fingerprint": "f"}
+    for noted in ({}, {"prepare": {"fingerprint": "g"}}, {"oversample": {"fingerprint": "f"}}):
+        with pytest.raises(
+            DataError, match=r"^prepare was ended between its rows in features of .* runs .*; run prepare"
+        ):
+            refuse_unnoted(config(), "features", commit, noted)
+    refuse_unnoted(config(), "features", commit, {"prepare": {"fingerprint": "f"}})
+    refuse_unnoted(config(), "features", {}, {})  # no run of ours wrote them
 
 
 def test_who_goes_on_from_what_was_made_before_has_read_what_that_had() -> None:

@@ -105,9 +105,9 @@ def current_version(spark: SparkSession, location: str) -> int:
     return int(row["version"])
 
 
-def newest_note(spark: SparkSession, location: str, run_id: str = "") -> dict[str, Any]:
-    """What the newest stage run, or that called `run_id`, left in the commit of its rows at `location`; or nothing."""
-    return commits.newest_note(newest_first(spark, location), run_id) if table_exists(spark, location) else {}
+def newest_note(spark: SparkSession, location: str) -> dict[str, Any]:
+    """What the newest stage run left in the commit of its rows at `location`; or nothing."""
+    return commits.newest_note(newest_first(spark, location)) if table_exists(spark, location) else {}
 
 
 def schema_of(table: contracts.Table) -> StructType:
@@ -146,7 +146,7 @@ def hash_of(spark: SparkSession, location: str, condition: str = "") -> str:
 
 
 def write_table(
-    df: DataFrame, table: contracts.Table, location: str, run: StageRun, *, replace_where: str = "", **notes: Any
+    df: DataFrame, table: contracts.Table, location: str, run: StageRun, *, replace_where: str = ""
 ) -> Written:
     """Replace rows as `replace_rows` does, and read back those that lie there.
 
@@ -157,12 +157,12 @@ def write_table(
     DataError
         If what is read back is not what was written.
     """
-    metadata = replace_rows(df, table, location, run, replace_where=replace_where, **notes)
+    metadata = replace_rows(df, table, location, run, replace_where=replace_where)
     return read_back(df.sparkSession, location, run, replace_where, metadata)
 
 
 def replace_rows(
-    df: DataFrame, table: contracts.Table, location: str, run: StageRun, *, replace_where: str = "", **notes: Any
+    df: DataFrame, table: contracts.Table, location: str, run: StageRun, *, replace_where: str = ""
 ) -> str:
     """Replace the rows of `table` at `location` in one commit that names `run`; return the commit's user metadata.
 
@@ -182,7 +182,7 @@ def replace_rows(
     """
     spark = df.sparkSession
     df = df.select(*[col(c.name).cast(c.type).alias(c.name) for c in table.columns])
-    metadata = run.commit_metadata(**notes)
+    metadata = run.commit_metadata()
     try:
         _write(df, table, location, run, metadata, replace_where)
     except (PySparkException, Py4JJavaError) as error:
@@ -215,9 +215,11 @@ def _write(
     """Make the commit, or leave the table as it is where an equal run made the newest."""
     spark = df.sparkSession
     created = _create_if_missing(spark, table, location, run)
+    properties = _properties(table, run) if created else properties_of(spark, location)
     log = newest_first(spark, location)
     newest = next(log)
     if commits.made_last(chain([newest], log), run):
+        _name(spark, location, run, properties)  # it may have been ended before it came to this
         return
     options = {
         "userMetadata": metadata,
@@ -229,7 +231,6 @@ def _write(
     changed = [(f.name, f.dataType) for f in found] != [(f.name, f.dataType) for f in df.schema]
     if mapped_columns(df.schema) and not changed:
         changed = not is_mapped_to_itself(logged_schema(spark, location))  # an earlier version made it
-    properties = _properties(table, run) if created else properties_of(spark, location)
     # What an earlier version made.
     stale = {k: check for k, check in table.checks.items() if properties.get(f"delta.constraints.{k}") != check}
     # The values of other columns go into the files as they are.
@@ -246,6 +247,11 @@ def _write(
             # Rows that stay keep their columns, and are null in new ones.
             writer = writer.option("replaceWhere", replace_where).option("mergeSchema", changed)
         writer.save(location)
+    _name(spark, location, run, properties)
+
+
+def _name(spark: SparkSession, location: str, run: StageRun, properties: dict[str, str]) -> None:
+    """Let the table, which has `properties`, name the run whose rows are the newest."""
     if properties.get("raresmith.run_id") != run.run_id:
         named = f"'raresmith.run_id' = '{run.run_id}'"
         with _unless_overtaken():  # another process names its run, whose rows are newer

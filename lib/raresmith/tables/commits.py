@@ -51,10 +51,9 @@ def last_change(newest_first: Iterable[Commit]) -> Commit | None:
     return next((commit for commit in newest_first if commit.changes_rows), None)
 
 
-def newest_note(newest_first: Iterable[Commit], run_id: str = "") -> dict[str, Any]:
-    """What the newest stage run, or that called `run_id`, left in the commit of its rows; or nothing."""
-    notes = (commit.note for commit in newest_first)
-    return next((note for note in notes if note and (not run_id or note.get("run_id") == run_id)), {})
+def newest_note(newest_first: Iterable[Commit]) -> dict[str, Any]:
+    """What the newest stage run left in the commit of its rows; or nothing."""
+    return next((commit.note for commit in newest_first if commit.note), {})
 
 
 def made_last(newest_first: Iterable[Commit], run: StageRun) -> bool:

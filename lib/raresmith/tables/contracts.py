@@ -256,5 +256,7 @@ def runs() -> Table:
                 comment="JSON: the keys of the configuration that the stage read",
                 nullable=True,
             ),
+            Column(name="words", type="string", comment="what the stage said beside its counts", nullable=True),
+            Column(name="verdict", type="string", comment="what evaluate found, in words", nullable=True),
         ),
     )

@@ -1,8 +1,9 @@
 """The stages of a run by name, and what each reports when it is done."""
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from raresmith.tables.row_counts import told
 
@@ -28,6 +29,18 @@ class StageReport:
     """Anything more that the user should read, in plain lines."""
     verdict: str = ""
     """What the run comes to, in its first line, and the grounds."""
+
+    @classmethod
+    def of(cls, note: Mapping[str, Any], *, unchanged: bool = False) -> Self:
+        """What the row `note` of `runs`, its documents read, tells of the stage: the same when it is done and later."""
+        return cls(
+            stage=note["stage"],
+            rows={key: count for key, count in note["row_counts"].items() if isinstance(count, int)},
+            seconds=0.0 if unchanged else note["seconds"],
+            unchanged=unchanged,
+            words=note.get("words") or "",
+            verdict=note.get("verdict") or "",
+        )
 
     def fields(self) -> dict[str, Any]:
         """The report for a machine."""

@@ -96,6 +96,8 @@ class StageRun:
         seconds: float,
         content_hash: str,
         measures: dict[str, Any] | None = None,
+        words: str = "",
+        verdict: str = "",
     ) -> dict[str, Any]:
         """The row of `runs` for this stage, done in `seconds`, whose main `table` is at `version`."""
         trace = self.trace()
@@ -113,12 +115,17 @@ class StageRun:
             "seconds": seconds,
             "content_hash": content_hash,
             "settings": json.dumps(trace["settings"]),
+            "words": words,
+            "verdict": verdict,
         }
 
 
-def trace_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The trace that a row of `runs` has."""
-    return {"fingerprint": row["fingerprint"], "settings": json.loads(row.get("settings") or "null")}
+_DOCUMENTS = ("versions", "inputs", "outputs", "row_counts", "measures", "settings")
+
+
+def read_note(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `runs` with its documents read; what an earlier version did not note is None, or not there."""
+    return {**row, **{name: json.loads(row[name] or "null") for name in _DOCUMENTS if name in row}}
 
 
 def note_of(metadata: str | None) -> dict[str, Any]:
@@ -150,6 +157,23 @@ def refuse_others(config: "Config", table: str, note: Mapping[str, Any]) -> None
             own=config.run_id,
             warehouse_key=Key("run.warehouse"),
             name_key=Key("run.name"),
+        )
+
+
+def refuse_unnoted(config: "Config", table: str, note: Mapping[str, Any], noted: Mapping[str, Any]) -> None:
+    """Stop where `noted`, by stage what `runs` has of the run, is not about the newest rows of `table`, with `note`.
+
+    What was counted of others, or nothing, would be told of them.
+
+    Raises
+    ------
+    DataError
+        If the stage that wrote them was ended before it noted itself.
+    """
+    if note and noted.get(note["stage"], {}).get("fingerprint") != note["fingerprint"]:
+        raise DataError(
+            f"{note['stage']} was ended between its rows in {table} of {config.run.warehouse} and its note in runs of "
+            f"what it counted; run {note['stage']} again"
         )
 
 

@@ -135,21 +135,6 @@ def test_a_place_that_takes_no_table_is_told_in_a_sentence(spark: SparkSession, 
         SPARK_STAGES["prepare"](spark, config(folder))
 
 
-def test_a_stage_whose_note_was_lost_is_noted_and_not_done_again(spark: SparkSession, folder: Path) -> None:
-    settings = config(folder)
-    ctx = Context(spark=spark, config=settings)
-    SPARK_STAGES["prepare"](spark, settings)
-
-    def noted() -> list[tuple[str, str]]:
-        return [(row["fingerprint"], row["content_hash"]) for row in ctx.read("runs").collect()]
-
-    before, version = noted(), snapshot(spark, ctx.location("features")).version
-    DeltaTable.forPath(spark, ctx.location("runs")).delete()
-    assert SPARK_STAGES["prepare"](spark, settings).rows == {"features": 300}
-    assert noted() == before and snapshot(spark, ctx.location("features")).version == version
-    assert SPARK_STAGES["prepare"](spark, settings).unchanged
-
-
 def test_another_positive_class_makes_the_features_again(spark: SparkSession, folder: Path) -> None:
     settings = config(folder, evaluate={"positive": "1"})
     ctx = Context(spark=spark, config=settings)

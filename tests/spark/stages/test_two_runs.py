@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from raresmith.config import Config, parse_config
 from raresmith.errors import DataError
-from raresmith.spark.stages import SPARK_STAGES
+from raresmith.spark.stages import SPARK_STAGES, ledger
 from raresmith.spark.stages.context import Context
 from raresmith.spark.tables import write_table
 from raresmith.tables.contracts import Column, Table
@@ -37,12 +37,14 @@ def config(folder: Path, name: str = "p", day: str = "", **sections: Any) -> Con
 
 
 def write(spark: SparkSession, of: Config, table: str) -> None:
-    """One row of `of` in `table`, instead of what was there."""
+    """One row of `of` in `table`, instead of what was there, and the note of its stage."""
     columns = tuple(Column(name=name, type="string", comment="c") for name in ("run_id", "x"))
     contract = Table(name=table, comment="c", columns=columns)
     stage = next(stage for stage, written in WRITES.items() if written == table)
     row = spark.range(1).selectExpr(f"'{of.run_id}' run_id", "'1' x")
-    write_table(row, contract, f"{of.run.warehouse}/{table}", StageRun(config=of.recording(), stage=stage))
+    run = StageRun(config=of.recording(), stage=stage, inputs={"source": "s"})
+    written = write_table(row, contract, f"{of.run.warehouse}/{table}", run)
+    ledger.finish(Context(spark=spark, config=of), run, written, {table: 1})
 
 
 def test_of_all_interleavings_of_two_runs_those_end_well_that_do_not_mix(spark: SparkSession, tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_of_all_interleavings_of_two_runs_those_end_well_that_do_not_mix(spark: 
     folders = {}
     for features, synthetic in itertools.product("pq", repeat=2):
         folder = folders[features, synthetic] = tmp_path / f"{features}-{synthetic}"
-        for table, name in (("features", features), ("synthetic", synthetic)):
+        for table, name in (("features", features), ("synthetic", synthetic), ("runs", "p")):
             shutil.copytree(tmp_path / name / "warehouse" / table, folder / "warehouse" / table)
 
     @functools.cache

@@ -19,7 +19,7 @@ from raresmith.tables import commits, contracts
 from raresmith.tables.commits import Commit
 from raresmith.tables.concurrency import Overtaken, despite_others
 from raresmith.tables.contracts import Table
-from raresmith.tables.stage_run import StageRun, refuse_other_encoder, refuse_others, trace_of
+from raresmith.tables.stage_run import StageRun, read_note, refuse_other_encoder, refuse_others
 
 if TYPE_CHECKING:
     from raresmith.config import Config
@@ -263,10 +263,15 @@ def write_table(
     rows_there = query(table, counting).read_all()["n"][0].as_py()
     if rows_there != written:
         raise DataError(f"{path} holds {rows_there} rows but {written} were written; run {run.stage} again")
+    name_run(table, run)
+    return written
+
+
+def name_run(table: DeltaTable, run: StageRun) -> None:
+    """Let the table name the run whose rows are the newest."""
     if table.metadata().configuration.get("raresmith.run_id") != run.run_id:
         with suppress(CommitFailedError):  # another process names its run, whose rows are newer
             table.alter.set_table_properties({"raresmith.run_id": run.run_id}, raise_if_not_exists=False)
-    return written
 
 
 def is_table(path: str) -> bool:
@@ -279,34 +284,23 @@ def overwrite(path: str, rows: pa.RecordBatchReader) -> None:
     write_deltalake(path, rows, mode="overwrite", schema_mode="overwrite")
 
 
-def note_run(
-    config: "Config",
-    run: StageRun,
-    rows: dict[str, int],
-    table: str,
-    content_hash: str,
-    seconds: float,
-    measures: dict[str, Any],
-) -> None:
-    """Note in `runs` that the stage is done; `table` is the one that it wrote."""
+def note_run(config: "Config", run: StageRun, table: str, **told: Any) -> None:
+    """Note in `runs` that the stage is done; `table` is the one that it wrote, `told` what `StageRun.note` takes."""
     contract = contracts.runs()
-    version = table_version(read_table(location(config, table)))
-    row = run.note(
-        table=table, version=version, row_counts=rows, seconds=seconds, content_hash=content_hash, measures=measures
-    )
+    row = run.note(table=table, version=table_version(read_table(location(config, table))), **told)
     note = pa.Table.from_pylist([row], schema_of(contract))
     path = location(config, "runs")
     despite_others(lambda: write_table(contract, path, note.to_reader(), run, predicate=_of(run)))
 
 
 def recorded(config: "Config", run: StageRun) -> dict[str, Any] | None:
-    """The note of `run` in `runs`, or None."""
+    """The note of `run` in `runs`, its documents read; or None."""
     try:
         table = DeltaTable(location(config, "runs"))
     except TableNotFoundError:
         return None
-    found = query(table, f"SELECT * FROM t WHERE {_of(run)}").read_all().to_pylist()
-    return found[0] if found and run.made(trace_of(found[0])) else None
+    found = map(read_note, query(table, f"SELECT * FROM t WHERE {_of(run)}").read_all().to_pylist())
+    return next((note for note in found if run.made(note)), None)
 
 
 def _of(run: StageRun) -> str:

@@ -9,7 +9,6 @@ import torch
 from raresmith.gan.data import tables
 from raresmith.gan.data.external_sort import read_pieces
 from raresmith.gan.data.tables import schema_of
-from raresmith.gan.folder import open_folder
 from raresmith.gan.generation.copies import read_train_rows
 from raresmith.gan.generation.generate import pieces, write_shard
 from raresmith.gan.generation.output import read_parts
@@ -34,7 +33,6 @@ def write_refined(stage: Stage, model: Model, called: str, *, private: bool) -> 
     """
     ranks, run, index = stage.ranks, stage.run, stage.synthetic_index
     contract = contracts.refined(stage.encoder)
-    staging = open_folder(f"{tables.model_location(stage.config)}/staging")
     places = torch.tensor([model.classes.index(label) for label in index.counts()], dtype=torch.int64)
     known = None if private else read_train_rows(tables.train_rows(stage.features, model.classes), stage.encoder)
     start = start_of(model, stage.synthetic, stage.features)
@@ -47,7 +45,7 @@ def write_refined(stage: Stage, model: Model, called: str, *, private: bool) -> 
     for (_, _, name), (rows, row_ids) in zip(mine, read, strict=True):
         rows = replace(rows, classes=places[rows.classes]).to(ranks.device)
         found = write_shard(
-            staging, f"{stem}-{name}", contract, model, rows, row_ids, known, called=called, run_id=run.run_id
+            stage.staging, f"{stem}-{name}", contract, model, rows, row_ids, known, called=called, run_id=run.run_id
         )
         counts += torch.tensor(found, device=ranks.device)
     clamped, copies = ranks.all_reduce(counts).tolist()  # after this every shard is there
@@ -55,6 +53,5 @@ def write_refined(stage: Stage, model: Model, called: str, *, private: bool) -> 
         names = [f"{stem}-{name}" for of_rank in of_ranks for _, _, name in of_rank]
         numbers = len(index) * len(model.representation.numeric)
         notes: dict[str, Any] = {"clamped": clamped, "numbers": numbers, "copies": copies}
-        refined = pa.RecordBatchReader.from_batches(schema_of(contract), read_parts(staging, names))
+        refined = pa.RecordBatchReader.from_batches(schema_of(contract), read_parts(stage.staging, names))
         tables.write_table(contract, tables.location(stage.config, "refined"), refined, run, **notes)
-        staging.delete_all("")

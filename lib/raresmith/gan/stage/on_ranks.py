@@ -56,7 +56,7 @@ class Stage:
         if not self.ranks.agree(self.ranks.is_main and ledger.is_done(self.config, self.run)):
             return None
         if self.ranks.is_main and tables.recorded(self.config, self.run) is None:
-            # The process ended between the table's commit and the note of it: only the note is missing.
+            # The process ended between the table's commit and the note of it: only what comes after is missing.
             self._note()
         self.ranks.barrier()
         return ledger.report(self.config, self.run, unchanged=True)
@@ -69,8 +69,11 @@ class Stage:
         return ledger.report(self.config, self.run)
 
     def _note(self) -> None:
+        """Do all that comes after the commit of the rows."""
+        self.staging.delete_all("")
         self.run.goes_on_from(tables.newest_note(tables.location(self.config, "refined")))
         refined = tables.read_table(tables.location(self.config, "refined"))
+        tables.name_run(refined, self.run)
         ledger.note_done(self.config, self.run, content_hash(tables.query(refined, "SELECT * FROM t")), self.started)
 
     @property
@@ -87,6 +90,11 @@ class Stage:
     def model_folder(self) -> Folder:
         """Where the run's model and its checkpoints lie."""
         return open_folder(tables.model_location(self.config))
+
+    @cached_property
+    def staging(self) -> Folder:
+        """Where made rows wait until those of all ranks are there."""
+        return open_folder(f"{tables.model_location(self.config)}/staging")
 
     @cached_property
     def encoder(self) -> Encoder:

@@ -51,11 +51,6 @@ class Prepared:
     cached: list[DataFrame] = field(default_factory=list)
 
     @property
-    def notes(self) -> dict[str, Any]:
-        """What the commit of the features remembers."""
-        return {QUARANTINED: self.reasons}
-
-    @property
     def measures(self) -> dict[str, Any]:
         """For the note of the run."""
         return {"split": asdict(self.split)} if self.split else {}

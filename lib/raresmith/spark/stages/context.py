@@ -4,6 +4,7 @@ import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -24,7 +25,7 @@ from raresmith.tables.concurrency import despite_others
 from raresmith.tables.contracts import Table
 from raresmith.tables.lease import under_way
 from raresmith.tables.stage_report import StageReport
-from raresmith.tables.stage_run import StageRun, refuse_other_encoder, refuse_others
+from raresmith.tables.stage_run import StageRun, read_note, refuse_other_encoder, refuse_others, refuse_unnoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,17 @@ class Context:
         """The rows of this run and of earlier days."""
         return incremental.so_far(self.read(table), self.config)
 
+    @cached_property
+    def notes(self) -> dict[str, dict[str, Any]]:
+        """By stage what `runs` has of this run, as it was when it was first asked for.
+
+        It may be of other inputs or settings.
+        """
+        if not self.exists("runs"):
+            return {}
+        rows = self.read("runs").where(F.col("run_id") == self.unrecorded.run_id).collect()
+        return {row["stage"]: read_note(row.asDict()) for row in rows}
+
     def encoder(self) -> Encoder:
         """The fitted encoder of the warehouse; DataError where it is not that of the features taken."""
         if "features" in self.taken and not self.config.run.incremental:
@@ -80,12 +92,10 @@ class Context:
             raise DataError(f"the encoder table at {self.location('encoder')} is empty; run prepare again")
         return Encoder.from_json(row["document"])
 
-    def write(
-        self, rows: DataFrame, contract: Table, run: StageRun, condition: str | None = None, **notes: Any
-    ) -> tables.Written:
+    def write(self, rows: DataFrame, contract: Table, run: StageRun, condition: str | None = None) -> tables.Written:
         """Replace the rows of `contract` that meet `condition`, by default the run's own; empty means all."""
         replaced = self.own if condition is None else condition
-        return tables.write_table(rows, contract, self.location(contract.name), run, replace_where=replaced, **notes)
+        return tables.write_table(rows, contract, self.location(contract.name), run, replace_where=replaced)
 
     def inputs(self, *read: str) -> dict[str, str | int]:
         """By table what changes when the rows that are `read` do; from here on they are read as they are now.
@@ -93,7 +103,7 @@ class Context:
         Raises
         ------
         DataError
-            If the rows there are not this run's.
+            If the rows there are not this run's, or not those that `runs` tells of.
         """
         return {table: self._take(table) for table in read}
 
@@ -102,6 +112,7 @@ class Context:
         self.taken[table] = taken = tables.snapshot(self.spark, self.location(table))
         if not self.config.run.incremental:
             refuse_others(self.unrecorded, table, taken.note)
+            refuse_unnoted(self.unrecorded, table, taken.note, self.notes)
             return taken.version
         stage = {"features": "prepare", "synthetic": "oversample"}[table]
         hashes = incremental.hashes_so_far(self.read("runs"), stage, self.config)

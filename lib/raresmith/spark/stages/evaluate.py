@@ -1,5 +1,7 @@
 """evaluate: features, synthetic, refined → metrics and the report."""
 
+from dataclasses import replace
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -32,10 +34,9 @@ def evaluate_stage(ctx: Context) -> StageReport:
     raw = {"source": prepared_source(ctx)} if settings.entity and ctx.config.source.timestamp else {}
     run = ctx.run("evaluate", **inputs, **raw)
     page = f"{ctx.config.run.warehouse}/report/{run.run_id}.html"
-    # The rows of other runs lie beside these, so the newest commit of metrics says nothing of this one.
-    if note := ledger.recorded(ctx, run):
-        said = tables.newest_note(ctx.spark, ctx.location("metrics"), run.run_id).get("notes", {})
-        return ledger.unchanged(note, verdict=f"{said.get('verdict', '')}\nReport: {page}")
+    condition = f"run_id = '{run.run_id}'"  # figures of other runs lie beside these
+    if report := ledger.done(ctx, run, condition=condition):
+        return _with_page(report, page)
     encoder = ctx.encoder()
     read = {name: ctx.read_so_far(name) for name in names}
     evaluation = evaluate(
@@ -51,13 +52,18 @@ def evaluate_stage(ctx: Context) -> StageReport:
     )
     contract = contracts.metrics()
     rows = ctx.spark.createDataFrame(evaluation.metrics, tables.schema_of(contract))
-    condition = f"run_id = '{run.run_id}'"
-    written = despite_others(lambda: ctx.write(rows, contract, run, condition, verdict=evaluation.verdict))
+    written = despite_others(lambda: ctx.write(rows, contract, run, condition))
     # The page comes before the note that the stage is done, so that a crash between the two makes it again.
     _write_report(ctx, run, names, encoder, evaluation, page)
-    verdict = f"{evaluation.verdict}\nReport: {page}"
     measures = {"near_duplicates": evaluation.near_duplicates._asdict()}
-    return ledger.finish(ctx, run, written, {"metrics": written.rows}, measures=measures, verdict=verdict)
+    counts = {"metrics": written.rows}
+    report = ledger.finish(ctx, run, written, counts, measures=measures, verdict=evaluation.verdict)
+    return _with_page(report, page)
+
+
+def _with_page(report: StageReport, page: str) -> StageReport:
+    # Not noted with the verdict: a warehouse may be moved.
+    return replace(report, verdict=f"{report.verdict}\nReport: {page}")
 
 
 def _cards(ctx: Context, source: str) -> DataFrame:
@@ -82,9 +88,9 @@ def _write_report(
         bootstrap=ctx.config.evaluate.bootstrap,
         table_versions={name: run.inputs[name] for name in read},
         library_versions=library_versions(),
-        training=ledger.measures_of(ctx, run.run_id, "refine"),
-        set_aside=told_reasons(ledger.reasons_so_far(ctx, run.run_id)),
-        split=SplitCounts.of(ledger.measures_of(ctx, run.run_id, "prepare")).far_shares(),
+        training=ctx.notes.get("refine", {}).get("measures") or {},
+        set_aside=told_reasons(ledger.reasons_so_far(ctx)),
+        split=SplitCounts.of(ctx.notes.get("prepare", {}).get("measures") or {}).far_shares(),
     )
     if "://" in page:
         write_text(ctx.spark, page, render_report(data))

@@ -1,67 +1,46 @@
-"""What the table `runs` knows: which stages are done, on what, and what they counted and measured."""
+"""What the table `runs` knows: which stages are done, on what, and what they counted, measured and said.
 
-import json
+A stage that `runs` does not tell of is gone through from its beginning. Where it was ended after some of its tables
+were written, it comes to the same rows, leaves those that are there as they are, and counts the same on its way. So
+there is one way to all that is noted, whether a process was ended on it or not.
+"""
+
 import time
 from typing import Any
-
-from pyspark.sql import functions as F
 
 from raresmith.spark import tables
 from raresmith.spark.stages.context import Context
 from raresmith.tables import contracts
 from raresmith.tables.concurrency import despite_others
 from raresmith.tables.stage_report import StageReport
-from raresmith.tables.stage_run import StageRun, trace_of
+from raresmith.tables.stage_run import StageRun, read_note
 
 MAIN_TABLE = {"prepare": "features", "oversample": "synthetic", "evaluate": "metrics", "publish": "augmented"}
-"""The table that a stage writes last: where it names a run, the others are there as well."""
-
-
-def noted(ctx: Context, stage: str) -> dict[str, Any] | None:
-    """The note that `stage` is done in this run, its documents read; or None. It may be of other inputs or settings."""
-    if not ctx.exists("runs"):
-        return None
-    row = ctx.read("runs").where((F.col("run_id") == ctx.config.run_id) & (F.col("stage") == stage)).first()
-    if row is None:
-        return None
-    documents = {name: json.loads(row[name]) for name in ("inputs", "row_counts")}
-    return {**row.asDict(), **documents, **trace_of(row.asDict())}
+"""The table that a stage writes last."""
 
 
 def recorded(ctx: Context, run: StageRun) -> dict[str, Any] | None:
     """The note that `run` is done, or None."""
-    note = noted(ctx, run.stage)
+    note = ctx.notes.get(run.stage)
     return note if note is not None and run.made(note) else None
 
 
-def unchanged(note: dict[str, Any], verdict: str = "") -> StageReport:
-    """The report of a stage that was done before."""
-    rows = {key: count for key, count in note["row_counts"].items() if isinstance(count, int)}
-    return StageReport(stage=note["stage"], rows=rows, unchanged=True, verdict=verdict)
+def done(ctx: Context, run: StageRun, *beside: str, condition: str = "") -> StageReport | None:
+    """The report of a stage that an equal run has noted, whose main table it made, and the tables `beside`; or None.
 
-
-def done(ctx: Context, run: StageRun, *beside: str) -> StageReport | None:
-    """The report of a stage whose main table was made by an equal run, and the tables `beside` it with it; or None."""
-    table = MAIN_TABLE[run.stage]
-    location = ctx.location(table)
-    if ctx.own:
-        # The newest commit may be another day's, so the rows themselves are held against the note of them.
-        note = recorded(ctx, run)
-        if note is None or not ctx.exists(table):
-            return None
-        return unchanged(note) if tables.hash_of(ctx.spark, location, ctx.own) == note["content_hash"] else None
-    commit = tables.newest_note(ctx.spark, location)
-    # Who changed a setting, and back again after the stage was ended in between, has the others of another setting.
-    others = (tables.newest_note(ctx.spark, ctx.location(other)).get("fingerprint") for other in beside)
-    if not run.made(commit) or any(fingerprint != commit["fingerprint"] for fingerprint in others):
+    `condition` is that of the run's rows in the main table, by default its own where they lie beside those of others.
+    """
+    note, main, condition = recorded(ctx, run), MAIN_TABLE[run.stage], condition or ctx.own
+    if note is None or not ctx.exists(main):
         return None
-    if note := recorded(ctx, run):
-        return unchanged(note)
-    # The process ended between the table's commit and the note of it: only the note is missing.
-    run.goes_on_from(commit)
-    written = tables.read_back(ctx.spark, location, run)
-    measures = commit.get("notes", {}).get("measures")
-    return finish(ctx, run, written, {table: written.rows}, measures=measures)
+    if condition:
+        # The newest commit may be another run's, so the rows themselves are held against the note of them.
+        is_there = tables.hash_of(ctx.spark, ctx.location(main), condition) == note["content_hash"]
+    else:
+        # One that was ended since, under other settings, may have left some of its own.
+        commits = (tables.newest_note(ctx.spark, ctx.location(table)) for table in (main, *beside))
+        is_there = all(commit.get("fingerprint") == note["fingerprint"] for commit in commits)
+    return StageReport.of(note, unchanged=True) if is_there else None
 
 
 def finish(
@@ -86,32 +65,25 @@ def finish(
     words, verdict
         As in `StageReport`.
     """
-    seconds = time.monotonic() - ctx.started
     contract = contracts.runs()
     row = run.note(
         table=MAIN_TABLE[run.stage],
         version=written.version,
         row_counts={**rows, **(reasons or {})},
-        seconds=seconds,
+        seconds=time.monotonic() - ctx.started,
         content_hash=written.content_hash,
         measures=measures,
+        words=words,
+        verdict=verdict,
     )
     note = ctx.spark.createDataFrame([tuple(row[c.name] for c in contract.columns)], tables.schema_of(contract))
     condition = f"run_id = '{run.run_id}' AND stage = '{run.stage}'"
     location = ctx.location(contract.name)
     despite_others(lambda: tables.replace_rows(note, contract, location, run, replace_where=condition))
-    return StageReport(stage=run.stage, rows=rows, seconds=seconds, words=words, verdict=verdict)
+    return StageReport.of(read_note(row))
 
 
-def reasons_so_far(ctx: Context, run_id: str) -> dict[str, dict[str, int]]:
+def reasons_so_far(ctx: Context) -> dict[str, dict[str, int]]:
     """What the stages so far noted of rows and values that were not clean."""
-    notes = ctx.read("runs").where(F.col("run_id") == run_id).orderBy("stage").select("row_counts").collect()
-    counts = [json.loads(note["row_counts"]) for note in notes]
+    counts = [note["row_counts"] for _, note in sorted(ctx.notes.items())]
     return {key: found for each in counts for key, found in each.items() if isinstance(found, dict)}
-
-
-def measures_of(ctx: Context, run_id: str, stage: str) -> dict[str, Any]:
-    """What `stage` noted of itself, or nothing."""
-    of_stage = (F.col("run_id") == run_id) & (F.col("stage") == stage)
-    row = ctx.read("runs").where(of_stage).select("measures").first()
-    return dict(json.loads(row["measures"])) if row and row["measures"] else {}

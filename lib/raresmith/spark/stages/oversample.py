@@ -25,8 +25,7 @@ def oversample_stage(ctx: Context) -> StageReport:
     rows = {}
     if made.removed is not None:
         rows["removed"] = ctx.write(made.removed, contracts.removed(encoder), run).rows
-    # In the commit as well, so that they are not lost where the process ends before the note of them.
-    written = ctx.write(made.rows, contracts.synthetic(encoder), run, measures=made.measures)
+    written = ctx.write(made.rows, contracts.synthetic(encoder), run)
     made.release()
     _check_parents(ctx)
     words = [

@@ -11,7 +11,7 @@ from raresmith.spark.stages.context import Context
 
 def prepared_source(ctx: Context) -> str:
     """The identity of the raw table that prepare read in this run; DataError where it is not done."""
-    note = ledger.noted(ctx, "prepare")
+    note = ctx.notes.get("prepare")
     if note is None:
         raise DataError(f"prepare of the run {ctx.config.run_id} is not done; run prepare first")
     return str(note["inputs"]["source"])

@@ -35,7 +35,6 @@ def prepare_stage(ctx: Context) -> StageReport:
         prepared.features.select("*", F.lit(run.run_id).alias("run_id")),
         contracts.features(prepared.encoder),
         run,
-        **prepared.notes,
     )
     if written.made_before:
         prepared.observe()

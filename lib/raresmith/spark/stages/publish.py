@@ -44,11 +44,10 @@ def publish_stage(ctx: Context) -> StageReport:
     _check_names(ctx, schema)
     contract = contracts.augmented(raw_columns(schema))
     out = out.withColumnsRenamed(dict(zip(raw_schema(encoder).names, schema.names, strict=True)))
-    written = ctx.write(out, contract, run, measures=valid.measures)
+    written = ctx.write(out, contract, run)
     valid.release()
-    by_origin = {
-        row["origin"]: int(row["count"]) for row in ctx.read_own("augmented").groupBy("origin").count().collect()
-    }
+    counted = ctx.read_own("augmented").groupBy("origin").count().collect()
+    by_origin = {row["origin"]: int(row["count"]) for row in sorted(counted)}
     copies = valid.n_made - sum(valid.left_out.values()) - by_origin.get(origin, 0)
     rows = {"augmented": written.rows, **by_origin, COPIES: copies, **valid.left_out, **counts}
     words = "\n".join(filter(None, [valid.words(), told_names(schema)]))

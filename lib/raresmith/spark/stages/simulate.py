@@ -28,5 +28,6 @@ def simulate_stage(spark: SparkSession, config: Config) -> StageReport:
     (writer.option("header", True) if config.source.format == "csv" else writer).save(aside)
     if not move_where_nothing_is(spark, aside, path):
         return StageReport(stage="simulate", rows=there, unchanged=True)
-    rows = spark.read.format(config.source.format).load(path).count()
+    reader = spark.read.format(config.source.format)
+    rows = (reader.option("header", True) if config.source.format == "csv" else reader).load(path).count()
     return StageReport(stage="simulate", rows={path: rows}, seconds=time.monotonic() - started)
