@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,7 +12,7 @@ from pyspark.sql.types import _parse_datatype_string
 from pyspark.testing import assertDataFrameEqual
 from tests.spark.conf import spark_conf
 
-from raresmith.config import SimulateConfig
+from raresmith.config import SimulateConfig, parse_config
 from raresmith.spark.simulate.entities import IN_PERSON, ONLINE
 from raresmith.spark.simulate.transactions import (
     COUNTRIES,
@@ -21,6 +22,7 @@ from raresmith.spark.simulate.transactions import (
     simulate,
     transactions,
 )
+from raresmith.spark.stages.simulate import simulate_stage
 
 CONFIG = SimulateConfig(rows=120_000, customers=1000, terminals=2000, start="2025-01-01", days=60, fraud_share=0.02)
 SMALL = SimulateConfig(rows=3000, customers=50, terminals=80, days=30, fraud_share=0.1)
@@ -46,6 +48,16 @@ def test_the_columns_and_their_types_are_those_of_a_raw_table(spark: SparkSessio
             "is_fraud int, fraud_scenario tinyint"
         ).simpleString()
     )
+
+
+def test_as_many_rows_are_told_as_a_csv_file_has(spark: SparkSession, tmp_path: Path) -> None:
+    document = {
+        "run": {"name": "r", "warehouse": "w"},
+        "source": {"path": "raw", "format": "csv", "label": "is_fraud"},
+        "simulate": {"rows": 200, "customers": 5, "terminals": 8, "days": 5},
+    }
+    report = simulate_stage(spark, parse_config(document, tmp_path / "r.toml"))
+    assert report.rows == {str(tmp_path / "raw"): 200}
 
 
 @pytest.mark.parametrize("partitions", [1, 3, 8])

@@ -90,8 +90,8 @@ def test_two_that_do_the_same_stages_at_once_end_as_one(
     with ThreadPoolExecutor(2) as pool:
         for stage in STAGES[1:]:
             begun = [pool.submit(SPARK_STAGES[stage], session, config) for session in (spark, spark.newSession())]
-            ours, theirs = (report.result() for report in begun)
-            assert (ours.rows, ours.words, ours.verdict) == (theirs.rows, theirs.words, theirs.verdict), stage
+            first, second = (report.result() for report in begun)
+            assert (first.rows, first.words, first.verdict) == (second.rows, second.words, second.verdict), stage
     for table in ("quarantine", "encoder", "features", "synthetic", "metrics", "augmented"):
         history = DeltaTable.forPath(spark, f"{config.run.warehouse}/{table}").history().collect()
         changes = [row["operation"] for row in history if row["operation"] not in ROWS_STAY]
