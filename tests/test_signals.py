@@ -15,9 +15,9 @@ import pytest
 from raresmith.signals import ended_by_signals
 
 PROGRAM = """
-import hashlib, logging, signal, subprocess, sys, time
+import hashlib, logging, os, signal, subprocess, sys, time
 from pathlib import Path
-from raresmith.signals import at_the_end, during, ended_by_signals
+from raresmith.signals import at_the_end, during, end_driver, ended_by_signals
 from raresmith.temporary import name_of
 logging.basicConfig(format="%(message)s")
 Path(sys.argv[1], f"{name_of('spark')}.log").touch()
@@ -101,6 +101,16 @@ def test_a_second_signal_ends_all_at_once(tmp_path: Path) -> None:
         assert process.returncode == 130
         assert not lives(child)
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("trap", "code"), [("", -signal.SIGTERM), ("trap : TERM; ", -signal.SIGKILL)])
+def test_the_parent_is_ended_with_its_child_where_it_is_the_driver(tmp_path: Path, trap: str, code: int) -> None:
+    work = f"end_driver(os.getppid()); os.kill(os.getpid(), signal.SIGTERM); {ASLEEP}"
+    with begun(tmp_path, WILLING, work, "sh", "-c", f'{trap}"$@"; true', "sh") as (driver, child):
+        _, err = driver.communicate(timeout=10)
+        assert err.startswith("ended by SIGTERM in prepare")
+        assert driver.returncode == code
+        assert not lives(child)
 
 
 def test_what_is_ignored_stays_ignored(tmp_path: Path) -> None:
