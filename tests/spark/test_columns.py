@@ -17,6 +17,7 @@ from raresmith.spark.tables import overwrite, write_table
 from raresmith.tables.contracts import Table
 
 NAMES = ["a b", "c;d,e", "f=g", "h(i){j}", "k\tl", "m\nn", "o.p`q", "ü 😀", "col-1"]
+NAMED = "SET TBLPROPERTIES"
 INNER = "named_struct('r s', id, 't', array(named_struct('u,v', string(id))))"
 
 
@@ -50,6 +51,7 @@ def test_every_reader_finds_the_values_of_columns_of_any_name_however_they_came_
     one = rows(spark, 4).where("id = 3")
     assert write_table(one, table(one), location, run("day"), replace_where="id = 3").rows == 1
     assert misread(location, expected(5)) == {}
+    assert {commit["operation"] for commit in DeltaTable(location).history()} == {"CREATE TABLE", "WRITE", NAMED}
     wider = rows(spark, 2, "'x' AS `late r`")
     assert write_table(wider, table(wider), location, run("wider")).rows == 2
     assert misread(location, expected(2, **{"late r": "x"})) == {}

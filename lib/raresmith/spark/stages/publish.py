@@ -41,7 +41,7 @@ def publish_stage(ctx: Context) -> StageReport:
     if originals is not None:
         out = as_originals(originals, encoder, run.run_id).unionByName(out)
     schema = published_schema(encoder, ctx.config)
-    _check_names(ctx, schema)
+    check_names(ctx, schema)
     contract = contracts.augmented(raw_columns(schema))
     out = out.withColumnsRenamed(dict(zip(raw_schema(encoder).names, schema.names, strict=True)))
     written = ctx.write(out, contract, run)
@@ -54,7 +54,7 @@ def publish_stage(ctx: Context) -> StageReport:
     return ledger.finish(ctx, run, written, rows, measures=valid.measures, words=words)
 
 
-def _check_names(ctx: Context, schema: StructType) -> None:
+def check_names(ctx: Context, schema: StructType) -> None:
     """Refuse to call columns otherwise than the days before did, whose rows stay."""
     if not ctx.own or not ctx.exists("augmented"):
         return
