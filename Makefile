@@ -16,7 +16,8 @@ export OMP_NUM_THREADS ?= 1
 demo: $(READY)
 	@$(BIN)/raresmith run conf/local.toml
 
-test: check $(AIRFLOW_READY)
+test: $(READY)
+	@$(MAKE) --jobs 2 check $(AIRFLOW_READY)  # one waits for downloads, the other computes
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 # The tests that start neither Spark nor torchrun.

@@ -1,10 +1,11 @@
-"""Prepare against the pipeline that pyspark.ml offers for the same work, turn about in one warm session.
+"""Prepare against the pipeline that pyspark.ml offers for the same work, and polars, turn about in one warm session.
 
-python benchmarks/prepare.py [--rows 5_000_000] [--turns 3]
+python benchmarks/prepare.py [--rows 5_000_000] [--columns 28] [--turns 3]
 
-The table has 28 float columns and 2 text columns of 400 categories, as Parquet. The peer indexes, assembles and scales
-them and writes Parquet; ours is the whole stage: contract, row ids, split, fit on the train rows, encode, Delta table
-with its checks, count and content hash. "scan" reads the table and writes it again: what no way of doing it saves.
+The table has float columns and 2 text columns of 400 categories, as Parquet. The peers index and scale them and write
+Parquet, that of pyspark.ml as one vector; ours is the whole stage: contract, row ids, split, fit on the train rows,
+encode, Delta table with its checks, count and content hash. "scan" reads the table and writes it again: what no way of
+doing it saves.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from measuring import folder_bytes, measure, open_spark, print_table, write_results
 from pyspark.ml import Pipeline
 from pyspark.ml.feature import StandardScaler, StringIndexer, VectorAssembler
@@ -25,7 +27,6 @@ from pyspark.sql import functions as F
 from raresmith.config import load_config
 from raresmith.spark.stages.prepare import prepare_stage
 
-NUMBERS = [f"v{i}" for i in range(1, 29)]
 TEXTS = ["merchant", "city"]
 CATEGORIES = 400
 FRAUD_PER_MILLE = 2
@@ -42,8 +43,13 @@ key = ["id"]
 """
 
 
-def wide_table(spark: SparkSession, rows: int) -> DataFrame:
-    """`rows` rows of an id, a class, 28 floats about normal and 2 texts; the same every time."""
+def numbers(columns: int) -> list[str]:
+    """The names of the float columns."""
+    return [f"v{i}" for i in range(1, columns + 1)]
+
+
+def wide_table(spark: SparkSession, rows: int, columns: int) -> DataFrame:
+    """`rows` rows of an id, a class, floats about normal and 2 texts; the same every time."""
 
     def bits(name: str) -> Any:
         return F.xxhash64(F.lit(name), "id")
@@ -59,23 +65,35 @@ def wide_table(spark: SparkSession, rows: int) -> DataFrame:
     return spark.range(0, rows, 1, 8).select(
         "id",
         (F.pmod(bits("class"), F.lit(1000)) < FRAUD_PER_MILLE).cast("int").alias("class"),
-        *[normal(name).alias(name) for name in NUMBERS],
+        *[normal(name).alias(name) for name in numbers(columns)],
         *[text(name).alias(name) for name in TEXTS],
     )
 
 
-def peer(spark: SparkSession, source: Path, target: Path) -> None:
+def peer(spark: SparkSession, source: Path, target: Path, columns: int) -> None:
     """StringIndexer, VectorAssembler and StandardScaler, fitted on the table and written as Parquet."""
     df = spark.read.parquet(str(source))
     indexed = [f"{name}_index" for name in TEXTS]
     pipeline = Pipeline(
         stages=[
             StringIndexer(inputCols=TEXTS, outputCols=indexed, handleInvalid="keep"),
-            VectorAssembler(inputCols=[*NUMBERS, *indexed], outputCol="assembled"),
+            VectorAssembler(inputCols=[*numbers(columns), *indexed], outputCol="assembled"),
             StandardScaler(inputCol="assembled", outputCol="features", withMean=True, withStd=True),
         ]
     )
     pipeline.fit(df).transform(df).select("id", "class", "features").write.parquet(str(target))
+
+
+def in_polars(_: SparkSession, source: Path, target: Path, columns: int) -> None:
+    """The same by polars, in one process."""
+    table = pl.scan_parquet(source / "*.parquet")
+    names = numbers(columns)
+    spread = table.select(pl.col(names).mean().name.suffix(" mean"), pl.col(names).std().name.suffix(" std")).collect()
+    found = spread.row(0, named=True)
+    scaled = [((pl.col(n) - found[f"{n} mean"]) / found[f"{n} std"]).cast(pl.Float32).alias(n) for n in names]
+    codes = [pl.col(name).cast(pl.Categorical).to_physical() for name in TEXTS]
+    target.mkdir()
+    table.select("id", "class", *scaled, *codes).sink_parquet(target / "part.parquet", compression="snappy")
 
 
 def ours(spark: SparkSession, source: Path, target: Path) -> None:
@@ -93,16 +111,22 @@ def scan(spark: SparkSession, source: Path, target: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--columns", type=int, default=28)
     parser.add_argument("--turns", type=int, default=3)
     arguments = parser.parse_args()
-    ways: dict[str, Callable[[SparkSession, Path, Path], None]] = {"scan": scan, "peer": peer, "ours": ours}
+    ways: dict[str, Callable[[SparkSession, Path, Path], None]] = {
+        "scan": scan,
+        "peer": partial(peer, columns=arguments.columns),
+        "polars": partial(in_polars, columns=arguments.columns),
+        "ours": ours,
+    }
     measured: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         spark = open_spark("benchmark prepare", folder, driver_memory="3g")
         small, source = folder / "small", folder / "source"
-        wide_table(spark, 50_000).write.parquet(str(small))
-        wide_table(spark, arguments.rows).write.parquet(str(source))
+        wide_table(spark, 50_000, arguments.columns).write.parquet(str(small))
+        wide_table(spark, arguments.rows, arguments.columns).write.parquet(str(source))
         source_bytes = folder_bytes(source)
         for name, way in ways.items():
             way(spark, small, folder / f"warm-{name}")
@@ -132,8 +156,15 @@ def main() -> None:
             for name, m in middle.items()
         ],
     )
-    results = {"rows": arguments.rows, "source_bytes": source_bytes, "median": middle, "turns": measured}
-    print(f"\nWritten to {write_results('prepare', results)}")
+    results = {
+        "rows": arguments.rows,
+        "columns": arguments.columns,
+        "source_bytes": source_bytes,
+        "median": middle,
+        "turns": measured,
+    }
+    name = "prepare" if arguments.columns == 28 else f"prepare_{arguments.columns}"
+    print(f"\nWritten to {write_results(name, results)}")
 
 
 if __name__ == "__main__":

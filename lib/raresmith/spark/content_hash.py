@@ -1,27 +1,27 @@
 """Rows as one number that tells whether they are the same, whatever their order."""
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import AtomicType, StructField
 
-from raresmith.spark.columns import col
+from raresmith.spark.columns import quoted
 from raresmith.tables.content_hash import digest
 
 
-def hashable(field: StructField) -> Column:
-    """The column as something that tells its values apart when hashed."""
-    value = col(field.name)
+def hashable(field: StructField) -> str:
+    """The column, as SQL text, as something that tells its values apart when hashed."""
+    value = quoted(field.name)
     if isinstance(field.dataType, AtomicType):
         return value
     # Spark hashes no maps, and skips nulls within arrays and structs.
-    return F.to_json(F.struct(value), {"ignoreNullFields": "false"})
+    return f"to_json(struct({value}), map('ignoreNullFields', 'false'))"
 
 
 def content_hash(df: DataFrame) -> str:
     """Hex digest of the rows of `df` by xxhash64, the same for any order and partitioning."""
     # In parts of 22 bits, for whose sums a long has room.
     parts = [F.sum(F.shiftrightunsigned("hash", shift).bitwiseAND(2**22 - 1)) for shift in (0, 22, 44)]
-    hashed = df.select(F.xxhash64(*[hashable(f) for f in df.schema]).alias("hash"))
+    hashed = df.select(F.expr(f"xxhash64({', '.join(map(hashable, df.schema))}) AS hash"))
     row = hashed.agg(F.count("hash").alias("rows"), *parts).first()
     assert row is not None
     rows, *sums = row

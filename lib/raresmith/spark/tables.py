@@ -181,7 +181,7 @@ def replace_rows(
         If the commit of a run that is not equal came first; the rows are not written.
     """
     spark = df.sparkSession
-    df = df.select(*[col(c.name).cast(c.type).alias(c.name) for c in table.columns])
+    df = df.selectExpr(*[f"CAST({quoted(c.name)} AS {c.type}) AS {quoted(c.name)}" for c in table.columns])
     metadata = run.commit_metadata()
     try:
         _write(df, table, location, run, metadata, replace_where)

@@ -104,13 +104,21 @@ def test_columns_go_by_their_names_in_every_file(spark: SparkSession, tmp_path: 
     assert types == "id:bigint,amount:double,y:bigint,bank:string,device:string"
     assert read == [(1, 1.5, 0, "007", None), (2, 2.5, 1, "007", None), (3, 3.5, 1, "042", "web")]
     assert words == ("device is not in 1 of 2 files, such as part.csv: null there",)
+    for month in range(4, 9):
+        (folder / f"bank={month}").mkdir()
+        written(folder / f"bank={month}" / "part.csv", [("id", "amount", "y", "late"), ("4", "1", "0", str(month))])
+    types, read, _ = found(spark, source(folder))
+    assert types == "id:bigint,amount:double,y:bigint,bank:string,device:string,late:bigint"
+    assert {row[5] for row in read} == {None, *range(4, 9)}
 
 
 @pytest.mark.parametrize(
     ("header", "message"),
     [
         (("id", "", "y"), r"the header of .*a.csv has no name for column 2 \(pandas writes its index so"),
-        (("id", "x", "x", "y"), r"the header of .*a.csv names 'x' more than once; rename one"),
+        (("id", "x", "x", "y"), r"the header of .*a.csv names 'x', more than once; rename one"),
+        (("id", "x", "X", "y"), r"the header of .*a.csv names 'x' and 'X', which differ only in case; rename one"),
+        (("id", "_malformed_record", "y"), "names '_malformed_record', which raresmith adds itself; rename it"),
     ],
 )
 def test_headers_that_spark_would_mend_in_silence_are_refused(
@@ -155,11 +163,12 @@ def test_what_is_told_of_a_file_is_taken(spark: SparkSession, tmp_path: Path) ->
 
 
 def test_dates_of_a_told_format_and_those_that_could_be_two(spark: SparkSession, tmp_path: Path) -> None:
-    path = written(tmp_path / "a.csv", [("id", "day", "y"), ("1", "01/02/2024", "0"), ("2", "03/04/2024", "1")])
+    rows = [("id", "day", "city", "y"), ("1", "01/02/2024", "Rom", "0"), ("2", "03/04/2024", "Bern", "1")]
+    path = written(tmp_path / "a.csv", rows)
     types, _, words = found(spark, source(path))
-    assert types == "id:bigint,day:string,y:bigint"
+    assert types == "id:bigint,day:string,city:string,y:bigint"
     assert words == ("day is text: d/M/yyyy or M/d/yyyy; set source.options.date_format",)
     types, read, words = found(spark, source(path, options={"date_format": "dd/MM/yyyy"}))
-    assert types == "id:bigint,day:date,y:bigint"
-    assert read == [(1, date(2024, 2, 1), 0), (2, date(2024, 4, 3), 1)]
+    assert types == "id:bigint,day:date,city:string,y:bigint"
+    assert read == [(1, date(2024, 2, 1), "Rom", 0), (2, date(2024, 4, 3), "Bern", 1)]
     assert words == ()

@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from raresmith.encoding.encoder import UNSEEN, CategoricalFeature, Encoder, NumericFeature
-from raresmith.spark.columns import col
+from raresmith.spark.columns import col, quoted
 from raresmith.spark.encoding.encode import piecewise
 
 
@@ -34,7 +34,7 @@ def decode(df: DataFrame, encoder: Encoder, *, clamp: bool = False) -> dict[str,
 def _decode_number(feature: NumericFeature, clamp: bool) -> Column:
     y = col(feature.name).cast("double")
     if feature.transform == "quantile":
-        x = piecewise(y, feature.scores, feature.knots)
+        x = F.expr(piecewise(f"CAST({quoted(feature.name)} AS DOUBLE)", feature.scores, feature.knots))
     else:
         x = y * F.lit(feature.scale) + F.lit(feature.center)
         if feature.transform == "log":

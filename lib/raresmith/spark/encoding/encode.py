@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.encoding.encoder import NULL, UNSEEN, CategoricalFeature, Encoder, NumericFeature
-from raresmith.spark.columns import LABEL, ROW_ID, SPLIT, col
+from raresmith.spark.columns import LABEL, ROW_ID, SPLIT, col, quoted
 
 INLINE_CATEGORIES = 16
 """Up to here a linear search in the row beats a join with the table of categories."""
@@ -33,37 +33,38 @@ def encode(df: DataFrame, encoder: Encoder) -> DataFrame:
     for i, feature in enumerate(encoder.features):
         if feature.name in indicated:
             raw = indicated[feature.name].source
-            is_null = as_number(col(raw), kinds[raw]).isNull()
-            expressions.append(F.when(is_null, 3.0).otherwise(2.0).cast("float").alias(feature.name))
-            continue
-        raw = feature.source
-        if feature.kind == "numeric":
-            number = _encode_number(col(raw), kinds[raw], feature)
-            expressions.append(number.cast(feature.storage).alias(feature.name))
+            code = f"IF({as_number(quoted(raw), kinds[raw])} IS NULL, 3, 2)"
+            expressions.append(F.expr(f"CAST({code} AS FLOAT) AS {quoted(feature.name)}"))
+        elif feature.kind == "numeric":
+            number = _encode_number(quoted(feature.source), kinds[feature.source], feature)
+            expressions.append(F.expr(f"CAST({number} AS {feature.storage}) AS {quoted(feature.name)}"))
         else:
-            df, code = _encode_category(df, raw, feature, f"__code_{i}")
-            expressions.append(code.cast("float").alias(feature.name))
+            df, category = _encode_category(df, feature.source, feature, f"__code_{i}")
+            expressions.append(category.cast("float").alias(feature.name))
     return df.select(*kept, *expressions)
 
 
-def as_number(column: Column, kind: t.DataType) -> Column:
+# Expressions of numbers are SQL text: of wide tables PySpark would make a million calls into Java to build them.
+
+
+def as_number(column: str, kind: t.DataType) -> str:
     """A raw column as double, null where null or NaN: timestamps in microseconds and dates in days since 1970."""
-    number = exact_number(column, kind).cast("double")
-    return F.when(~F.isnan(number), number) if isinstance(kind, (t.FloatType, t.DoubleType)) else number
+    number = f"CAST({exact_number(column, kind)} AS DOUBLE)"
+    return f"nanvl({number}, CAST(NULL AS DOUBLE))" if isinstance(kind, (t.FloatType, t.DoubleType)) else number
 
 
-def exact_number(column: Column, kind: t.DataType) -> Column:
+def exact_number(column: str, kind: t.DataType) -> str:
     """The same as the number that the column is: integers, microseconds and days as bigint, decimals as they are."""
     if isinstance(kind, t.TimestampType):
-        return F.unix_micros(column)
+        return f"unix_micros({column})"
     if isinstance(kind, t.TimestampNTZType):
-        return F.unix_micros(column.cast("timestamp"))
+        return f"unix_micros(CAST({column} AS TIMESTAMP))"
     if isinstance(kind, t.DateType):
-        return F.unix_date(column).cast("bigint")
-    return column.cast("bigint") if isinstance(kind, t.IntegralType) else column
+        return f"CAST(unix_date({column}) AS BIGINT)"
+    return f"CAST({column} AS BIGINT)" if isinstance(kind, t.IntegralType) else column
 
 
-def counted(column: Column, kind: t.DataType, step: float, origin: int | None) -> Column:
+def counted(column: str, kind: t.DataType, step: float, origin: int | None) -> str:
     """A raw column as double in the units of its feature's numbers: steps beyond `origin` of these, where there is one.
 
     What is subtracted and divided is exact, so any two values less than 2^53 steps from the origin stay apart.
@@ -73,36 +74,42 @@ def counted(column: Column, kind: t.DataType, step: float, origin: int | None) -
         return plain
     x = exact_number(column, kind)
     if isinstance(kind, t.DecimalType):
-        steps = F.try_multiply(x, F.lit(power_of_ten(-round(log10(step)))))
-        beyond = F.try_subtract(steps, F.lit(Decimal(origin))).cast("double")
+        steps = f"try_multiply({x}, {power_of_ten(-round(log10(step))):f}BD)"
+        beyond = f"CAST(try_subtract({steps}, {origin}BD) AS DOUBLE)"
     else:
-        whole = F.try_subtract(F.call_function("div", x, F.lit(int(step))), F.lit(origin))
-        beyond = whole.cast("double") + (x % int(step)).cast("double") / step
+        unit = f"{int(step)}L"
+        whole = f"CAST(try_subtract({x} DIV {unit}, {origin}L) AS DOUBLE)"
+        beyond = f"{whole} + CAST({x} % {unit} AS DOUBLE) / {double(step)}"
     # What is too far away to be subtracted from was never exact.
-    return F.coalesce(beyond, plain / step - float(origin))
+    return f"coalesce({beyond}, {plain} / {double(step)} - {double(origin)})"
 
 
-def signed_log(x: Column) -> Column:
-    return F.signum(x) * F.log1p(F.abs(x))
+def double(value: float) -> str:
+    """`value` as SQL writes it."""
+    return f"({float(value)!r}D)"
 
 
-def piecewise(x: Column, xs: Sequence[float], ys: Sequence[float]) -> Column:
+def signed_log(x: str) -> str:
+    return f"(signum({x}) * log1p(abs({x})))"
+
+
+def piecewise(x: str, xs: Sequence[float], ys: Sequence[float]) -> str:
     """Linear interpolation: the piece is found by a tree of comparisons, log2(pieces) of them a row."""
 
-    def piece(first: int, last: int) -> Column:
+    def piece(first: int, last: int) -> str:
         if first == last:
-            return F.lit(first)
+            return str(first)
         middle = (first + last + 1) // 2
-        return F.when(x < F.lit(xs[middle]), piece(first, middle - 1)).otherwise(piece(middle, last))
+        return f"IF({x} < {double(xs[middle])}, {piece(first, middle - 1)}, {piece(middle, last)})"
 
     pieces = range(len(xs) - 1)
     # The tree ends in numbers, not formulas: Java's limit of 64 KB a method is soon reached with a few columns.
     at = piece(0, len(xs) - 2)
+    slopes = [(ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i]) for i in pieces]
     start, base, slope = (
-        F.get(F.array(*[F.lit(float(value)) for value in values]), at)
-        for values in (xs[:-1], ys[:-1], [(ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i]) for i in pieces])
+        f"get(array({', '.join(map(double, values))}), {at})" for values in (xs[:-1], ys[:-1], slopes)
     )
-    return base + (x - start) * slope
+    return f"({base} + ({x} - {start}) * {slope})"
 
 
 def power_of_ten(exponent: int) -> Decimal:
@@ -110,22 +117,22 @@ def power_of_ten(exponent: int) -> Decimal:
     return Decimal(10**exponent) if exponent >= 0 else Decimal(1).scaleb(exponent)
 
 
-def is_outlier(column: Column, kind: t.DataType, feature: NumericFeature) -> Column:
+def is_outlier(column: str, kind: t.DataType, feature: NumericFeature) -> str:
     """Whether a value is so far beyond all others of the train rows that it is encoded as the nearest of these."""
     assert feature.outlier is not None
-    return F.abs(as_number(column, kind)) > feature.outlier
+    return f"abs({as_number(column, kind)}) > {double(feature.outlier)}"
 
 
-def _encode_number(column: Column, kind: t.DataType, feature: NumericFeature) -> Column:
+def _encode_number(column: str, kind: t.DataType, feature: NumericFeature) -> str:
     x = counted(column, kind, feature.step, feature.origin)
     if feature.outlier is not None:
-        end = F.when(as_number(column, kind) > 0, feature.high).otherwise(feature.low)
-        x = F.when(is_outlier(column, kind, feature), end).otherwise(x)
-    known = F.coalesce(x, F.lit(feature.impute))
+        end = f"IF({as_number(column, kind)} > 0, {double(feature.high)}, {double(feature.low)})"
+        x = f"IF({is_outlier(column, kind, feature)}, {end}, {x})"
+    known = f"coalesce({x}, {double(feature.impute)})"
     if feature.transform == "quantile":
         return piecewise(known, feature.knots, feature.scores)
     scaled = signed_log(known) if feature.transform == "log" else known
-    return (scaled - F.lit(feature.center)) / F.lit(feature.scale)
+    return f"({scaled} - {double(feature.center)}) / {double(feature.scale)}"
 
 
 def _encode_category(df: DataFrame, raw: str, feature: CategoricalFeature, code: str) -> tuple[DataFrame, Column]:

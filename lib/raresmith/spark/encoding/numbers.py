@@ -16,7 +16,7 @@ from pyspark.sql import types as t
 from raresmith.config import Normalisation
 from raresmith.encoding.encoder import exactly
 from raresmith.encoding.summary import MOST_DECIMALS, SCHEMA, Asked, Summary, by_place, summaries, together
-from raresmith.spark.columns import LABEL, col
+from raresmith.spark.columns import LABEL, quoted
 from raresmith.spark.encoding.encode import as_number, counted, power_of_ten
 
 FAR = 2.0**24
@@ -71,13 +71,13 @@ class Numbers:
     @property
     def number(self) -> Column:
         """What is scaled, null where it is not learnt from."""
-        x = counted(col(self.name), self.kind, self.step, self.origin)
+        x = F.expr(counted(quoted(self.name), self.kind, self.step, self.origin))
         return x if self.outlier is None else F.when(self.magnitude <= self.outlier, x)
 
     @property
     def magnitude(self) -> Column:
         """The size of a value in raw units."""
-        return F.abs(as_number(col(self.name), self.kind))
+        return F.expr(f"abs({as_number(quoted(self.name), self.kind)})")
 
     def summed_up(self, found: Summary) -> "Numbers":
         """The column with what was found of it."""
@@ -133,7 +133,7 @@ def _summed_up(train: DataFrame, columns: Sequence[Numbers]) -> tuple[int, list[
     selected: list[Column] = []
     asked = []
     for i, c in enumerate(columns):
-        selected.append(col(c.name).alias(f"{i}"))
+        selected.append(F.expr(f"{quoted(c.name)} AS `{i}`"))
         has_own = c.origin is not None or c.outlier is not None
         if has_own:
             selected.append(c.number.alias(f"{i} number"))

@@ -12,7 +12,7 @@ from raresmith.config.label_delay import too_early
 from raresmith.encoding.encoder import Label
 from raresmith.errors import ConfigError
 from raresmith.evaluation.intervals import LEAST
-from raresmith.spark.columns import LABEL, col
+from raresmith.spark.columns import LABEL, col, quoted
 from raresmith.spark.content_hash import hashable
 from raresmith.spark.encoding.encode import as_number
 
@@ -70,9 +70,9 @@ def _ranges(train: DataFrame, fields: Sequence[t.StructField]) -> dict[int, dict
 def _value(field: t.StructField) -> Column:
     """A number that is equal for equal values, and in their order where there is one."""
     if isinstance(field.dataType, t.NumericType):
-        return as_number(col(field.name), field.dataType)
+        return F.expr(as_number(quoted(field.name), field.dataType))
     # The order of texts says nothing, and numbers are aggregated without a sort.
-    return F.when(col(field.name).isNotNull(), F.xxhash64(hashable(field)))
+    return F.when(col(field.name).isNotNull(), F.expr(f"xxhash64({hashable(field)})"))
 
 
 def _tells(ranges: Sequence[Range]) -> bool:

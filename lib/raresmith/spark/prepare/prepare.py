@@ -12,7 +12,7 @@ from pyspark.sql import types as t
 from raresmith.config import Config, SplitConfig
 from raresmith.encoding.encoder import Encoder, Label, NumericFeature
 from raresmith.errors import DataError
-from raresmith.spark.columns import COMPLETE, LABEL, MALFORMED, REASON, ROW_ID, SPLIT, col
+from raresmith.spark.columns import COMPLETE, LABEL, MALFORMED, REASON, ROW_ID, SPLIT, col, quoted
 from raresmith.spark.encoding.encode import encode, is_outlier
 from raresmith.spark.encoding.fit import fit_encoder
 from raresmith.spark.prepare.calendar_features import with_calendar
@@ -251,8 +251,9 @@ def _observed(
     df: DataFrame, columns: Sequence[t.StructField], outlying: Sequence[NumericFeature], observation: Observation
 ) -> DataFrame:
     """`df` that counts its null features, and the outliers of others, as it is written."""
-    counts = [F.count(F.when(is_missing(f), 1)).alias(reason("null", f.name)) for f in columns]
+    kinds = {f.name: f.dataType for f in df.schema.fields}
+    conditions = {reason("null", f.name): is_missing(f) for f in columns}
     for f in outlying:
-        is_far = is_outlier(col(f.source), df.schema[f.source].dataType, f)
-        counts.append(F.count_if(is_far).alias(reason("outlier", f.source)))
+        conditions[reason("outlier", f.source)] = is_outlier(quoted(f.source), kinds[f.source], f)
+    counts = [F.expr(f"count_if({condition}) AS {quoted(key)}") for key, condition in conditions.items()]
     return df.observe(observation, F.count(F.lit(1)).alias("rows"), *counts)

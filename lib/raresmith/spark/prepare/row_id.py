@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.spark.columns import COMPLETE, CONTENT, REASON, ROW_ID, col
+from raresmith.spark.columns import COMPLETE, CONTENT, REASON, ROW_ID, col, quoted
 from raresmith.spark.content_hash import hashable
 from raresmith.tables.row_counts import reason
 
@@ -135,5 +135,5 @@ def plain_id(fields: Sequence[t.StructField]) -> Column:
 def row_hash(fields: Sequence[t.StructField], salt: int) -> Column:
     """64-bit hash of the values in order; another `salt` gives one that is independent."""
     # xxhash64 skips nulls, so that (null, a) and (a, null) would be one: a flag goes before each value.
-    flagged = [part for f in fields for part in (col(f.name).isNull(), hashable(f))]
-    return F.xxhash64(F.lit(salt), *flagged)
+    flagged = [f"{quoted(f.name)} IS NULL, {hashable(f)}" for f in fields]
+    return F.expr(f"xxhash64({', '.join([str(salt), *flagged])})")

@@ -1,6 +1,6 @@
 """The contract that a raw row must keep: which rows pass, and why the others do not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -8,8 +8,8 @@ from pyspark.sql import types as t
 
 from raresmith.config import Config
 from raresmith.errors import DataError
-from raresmith.spark.columns import COMPLETE, CONTENT, MALFORMED, REASON, ROW_ID, col
-from raresmith.spark.encoding.encode import FLOAT32_MAX, as_number
+from raresmith.spark.columns import COMPLETE, CONTENT, MALFORMED, REASON, ROW_ID, col, quoted
+from raresmith.spark.encoding.encode import FLOAT32_MAX, as_number, double
 from raresmith.spark.encoding.fit import is_categorical
 from raresmith.spark.prepare.label import has_class
 from raresmith.spark.prepare.row_id import is_whole_number, plain_id, with_row_id
@@ -62,33 +62,27 @@ def rule_breaks(schema: t.StructType, config: Config) -> dict[str, Column]:
             if prepare.on_nan != "impute" and not isinstance(f.dataType, t.DecimalType):
                 breaks[reason("nan", f.name)] = F.isnan(raw)
             # NaN is greater than any number to Spark; as_number makes it null.
-            breaks[reason("infinite", f.name)] = F.abs(as_number(raw, f.dataType)) > FLOAT32_MAX
+            size = f"abs({as_number(quoted(f.name), f.dataType)})"
+            breaks[reason("infinite", f.name)] = F.expr(f"{size} > {double(FLOAT32_MAX)}")
     return breaks
 
 
 def is_complete(schema: t.StructType, config: Config) -> Column:
     """Whether a row has a value in range in every column that counts: such a row breaks no rule."""
-    features = feature_columns(schema, config)
-    present = [col(name).isNotNull() for name in (config.source.timestamp, *config.source.key) if name]
-    conditions = [has_class(schema[config.source.label]), *present, *(_has_value(f) for f in features)]
+    present = [f"{quoted(name)} IS NOT NULL" for name in (config.source.timestamp, *config.source.key) if name]
+    conditions = [*present, *(_has_value(f) for f in feature_columns(schema, config))]
     if MALFORMED in schema.names:
-        conditions.append(col(MALFORMED).isNull())
-    return F.coalesce(_all(conditions), F.lit(False))
+        conditions.append(f"{quoted(MALFORMED)} IS NULL")
+    # Spark makes a balanced tree of a long conjunction; as a chain a thousand columns would be as many calls deep.
+    whole = F.expr(" AND ".join(conditions)) if conditions else F.lit(True)
+    return F.coalesce(has_class(schema[config.source.label]) & whole, F.lit(False))
 
 
-def _all(conditions: Sequence[Column]) -> Column:
-    """Their conjunction as a balanced tree: as a chain, a thousand columns would be a thousand calls deep in Spark."""
-    if len(conditions) == 1:
-        return conditions[0]
-    middle = len(conditions) // 2
-    return _all(conditions[:middle]) & _all(conditions[middle:])
-
-
-def _has_value(field: t.StructField) -> Column:
+def _has_value(field: t.StructField) -> str:
     if isinstance(field.dataType, t.FractionalType):
         # Neither null nor NaN, which is greater than any number to Spark.
-        return F.abs(col(field.name).cast("double")) <= FLOAT32_MAX
-    return col(field.name).isNotNull()
+        return f"abs(CAST({quoted(field.name)} AS DOUBLE)) <= {double(FLOAT32_MAX)}"
+    return f"{quoted(field.name)} IS NOT NULL"
 
 
 def admitted(raw: DataFrame, config: Config) -> DataFrame:
@@ -138,9 +132,8 @@ def refuse(reasons: Mapping[str, int], config: Config) -> None:
             )
 
 
-def is_missing(field: t.StructField) -> Column:
-    """Whether a raw value counts as missing."""
-    missing = col(field.name).isNull()
-    if isinstance(field.dataType, (t.FloatType, t.DoubleType)):
-        missing = missing | F.isnan(col(field.name))
-    return missing
+def is_missing(field: t.StructField) -> str:
+    """Whether a raw value counts as missing, as SQL text."""
+    name = quoted(field.name)
+    can_be_nan = isinstance(field.dataType, (t.FloatType, t.DoubleType))
+    return f"({name} IS NULL OR isnan({name}))" if can_be_nan else f"{name} IS NULL"

@@ -126,32 +126,34 @@ def _kinds(
     spark: SparkSession, config: SourceConfig, layout: CsvLayout, samples: dict[str, list[str]]
 ) -> tuple[dict[str, Kind], list[str]]:
     """What each column is, which the first values tell and all of them confirm; and what to say of it."""
-    ways = {name: [*_ways(kind_of(sample, layout.marks), config)] for name, sample in samples.items()}
+    guesses = {name: kind_of(sample, layout.marks) for name, sample in samples.items()}
+    ways = {name: [*_ways(guess, config)] for name, guess in guesses.items()}
     found = _counted(_texts(spark, config, layout), config, layout.marks, ways)
     if found["replaced"]:
         raise DataError(
             f"{found['replaced']:,} rows of {config.path} have bytes that are no UTF-8, though its first ones are; set "
             "source.options.encoding, for example to windows-1252"
         )
-    taken = {name: _first_that_fits(i, kinds, found) for i, (name, kinds) in enumerate(ways.items())}
+    taken = {name: _first_that_fits(i, ways[name], guess, found) for i, (name, guess) in enumerate(guesses.items())}
     words = [f"{name} is text: {kind.why}" for name, (kind, _) in taken.items() if kind.why]
     words += [f"{name}: {slips}, so their rows are malformed" for name, (_, slips) in taken.items() if slips]
     return {name: kind for name, (kind, _) in taken.items()}, words
 
 
-def _first_that_fits(nth: int, kinds: list[Kind], found: dict[str, Any]) -> tuple[Kind, str]:
+def _first_that_fits(nth: int, kinds: list[Kind], guess: Kind, found: dict[str, Any]) -> tuple[Kind, str]:
     """Of the ways to read a column the first one by which hardly a value is none, and what is to be said of these."""
-    why = ""
+    why = guess.why
     for way, kind in enumerate(kinds):
         if kind.name == "text":
-            return (kind if kind.why else replace(kind, why=why)), ""
-        slips = f"{found[f'{nth} {way} slips']:,} values such as {found[f'{nth} {way} slip']!r} are no {_called(kind)}"
+            return replace(kind, why=why), ""
+        slips = found[f"{nth} {way} slips"]
+        told = f"{slips:,} values such as {found[f'{nth} {way} slip']!r} are no {_called(kind)}"
         if found[f"{nth} codes"] and kind.name in ("whole", "number", "decimal"):
             why = "leading zeros"
-        elif found[f"{nth} {way} slips"] > found[f"{nth} present"] // MOST_SLIPS:
-            why = why or slips
-        else:
-            return kind, slips if found[f"{nth} {way} slips"] else ""
+        elif slips <= found[f"{nth} present"] // MOST_SLIPS:
+            return kind, told if slips else ""
+        elif kind == guess:
+            why = told
     raise AssertionError("text fits always")
 
 

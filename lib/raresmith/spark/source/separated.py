@@ -13,10 +13,11 @@ from raresmith.config import SourceConfig
 from raresmith.errors import DataError
 from raresmith.reading.dialect import RECORDS, Dialect, dialect_of, has_line_breaks
 from raresmith.reading.text import decoded, encoding_of
+from raresmith.spark.columns import MALFORMED
 from raresmith.spark.files import beginning_of, data_files
 
 SAMPLED = 4
-"""Files whose values are looked at; of the others the header alone."""
+"""Files whose values are looked at; of the others the header alone, unless it names a column that no other has."""
 SAMPLE_BYTES = 2**20
 HEADER_BYTES = 2**16
 
@@ -65,7 +66,7 @@ def look(spark: SparkSession, config: SourceConfig) -> Separated:
         records = dialect.records(text)
         header = _header(path, next(records, []), named=options.header)
         files.setdefault((encoding, header), []).append(path)
-        if nth < SAMPLED:
+        if nth < SAMPLED or not sample.keys() >= {*header}:
             # The last one may be cut.
             rows = [*itertools.islice(records, RECORDS)]
             for name, values in zip(header, itertools.zip_longest(*rows[:-1] or rows, fillvalue=""), strict=False):
@@ -95,8 +96,12 @@ def _header(path: str, record: Sequence[str], *, named: bool) -> tuple[str, ...]
             f"the header of {path} has no name for column {', '.join(unnamed)} (pandas writes its index so, unless "
             "told index=False); name it, or write the file without it"
         )
-    if twice := [name for name, times in Counter(record).items() if times > 1]:
-        raise DataError(f"the header of {path} names {', '.join(map(repr, twice))} more than once; rename one")
+    times = Counter(name.lower() for name in record)
+    if twice := [name for name in dict.fromkeys(record) if times[name.lower()] > 1]:
+        told = "more than once" if len(twice) == 1 else "which differ only in case"
+        raise DataError(f"the header of {path} names {' and '.join(map(repr, twice))}, {told}; rename one")
+    if MALFORMED in times:
+        raise DataError(f"the header of {path} names {MALFORMED!r}, which raresmith adds itself; rename it")
     return tuple(record)
 
 

@@ -79,5 +79,5 @@ def _as_moment(text: Column, kind: t.DataType, format: str) -> Column:
 
 
 def is_code(text: Column) -> Column:
-    """Whether a text begins with zeros that no number has."""
-    return text.rlike(r"^[+-]?0\d")
+    """Whether a text begins with a zero that no number has."""
+    return (F.substring(text, 1, 1) == "0") & F.substring(text, 2, 1).between("0", "9")
