@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 from tests.deploy.small_run import DAY, noted_stages, write_config
 from tests.end_to_end.test_again import SHORT_LIVED
@@ -23,8 +24,9 @@ def test_ctrl_c_among_spark_tasks_ends_all_and_the_same_command_ends_with_the_sa
 ) -> None:
     path, warehouse = write_config(tmp_path, transactions=Path(finished_run.source.path)), tmp_path / "warehouse"
     path.write_text(path.read_text() + SHORT_LIVED)
-    for table in ("features", "encoder"):
+    for table in ("features", "encoder", "runs"):
         shutil.copytree(f"{finished_run.run.warehouse}/{table}", warehouse / table)
+    DeltaTable.forPath(spark, f"{warehouse}/runs").delete("stage <> 'prepare'")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     words = ("oversample", str(path), "--logical-date", DAY)
@@ -32,7 +34,7 @@ def test_ctrl_c_among_spark_tasks_ends_all_and_the_same_command_ends_with_the_sa
     _, err = ended_by(signal.SIGINT, process, lambda there: any("pyspark.daemon" in words for words in there.values()))
     assert err.endswith(SAID.format("SIGINT", "oversample"))
     assert process.returncode == 130
-    assert not (warehouse / "runs").exists()
+    assert set(noted_stages(warehouse)) == {"prepare"}
     assert list(temporary.glob("raresmith-*")) == list(warehouse.glob("*_under_way-*")) == []
     assert main(words) == 0
     assert (

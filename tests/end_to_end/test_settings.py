@@ -25,9 +25,8 @@ EXPECTED = {
         "prepare refine evaluate publish": "key",
         "prepare": "label_delay_days",
     },
-    # Parquet has none of these; tests/spark/source asks what CSV makes of them.
     "source.options": {
-        NONE: "separator quote escape encoding header line_breaks decimal thousands null_words date_format "
+        "prepare": "separator quote escape encoding header line_breaks decimal thousands null_words date_format "
         "timestamp_format"
     },
     "split": {"prepare": "strategy fractions entity train validation test delay_days known_entity"},
