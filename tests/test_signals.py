@@ -38,6 +38,12 @@ IN_C = 'hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)'
 """Minutes of a call that no signal interrupts."""
 
 
+def hear_all() -> None:
+    """A shell that runs the tests in the background has SIGINT ignored, and nohup SIGHUP."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def lives(process: int) -> bool:
     return Path(f"/proc/{process}").exists()
 
@@ -51,8 +57,7 @@ def begun(folder: Path, child: str, work: str, *before: str) -> Iterator[tuple[s
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell that runs the tests in the background has SIGINT ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_all,
     )
     assert process.stdout is not None
     child_id = int(process.stdout.readline())
