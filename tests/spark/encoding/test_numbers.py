@@ -20,7 +20,7 @@ def numeric(encoder: Encoder) -> dict[str, NumericFeature]:
     return {f.source: f for f in encoder.features if isinstance(f, NumericFeature)}
 
 
-def test_whole_units_of_time_and_powers_of_ten_are_seen(spark: SparkSession) -> None:
+def test_the_common_divisor_of_whole_numbers_and_moments_and_powers_of_ten_are_seen(spark: SparkSession) -> None:
     ends_alone = "IF(id = 25, 7, id * 100)"
     df = numbered(
         spark.range(1, 51).selectExpr(
@@ -28,14 +28,16 @@ def test_whole_units_of_time_and_powers_of_ten_are_seen(spark: SparkSession) -> 
             "timestamp_micros(id * 86400000000 - IF(id = 25, 1000000, 0)) seconds",
             "timestamp_micros(id * 1001) micros", "timestamp_ntz'2025-01-01 00:00:00' + make_dt_interval(id) ntz",
             "date_add(DATE'2025-01-01', int(id) * 7) date",
-            "id * 500 hundreds", "id ones", f"{ends_alone} one_off", "cast(id * 2.5 as decimal(38,18)) tenths",
+            "id * 500 loan", "id * 12 dozens", "IF(id <= 20, id * 12, NULL) few", "id ones",
+            f"{ends_alone} one_off", "cast(id * 2.5 as decimal(38,18)) tenths",
             "cast(id * 4000 as decimal(10,2)) thousands", "bigint(40) constant", "cast(null as bigint) nothing",
         )
     )  # fmt: skip
     found = numeric(fitted(df, PrepareConfig()))
     assert {name: f.step for name, f in found.items()} == {
-        "days": DAY, "hours": HOUR, "seconds": SECOND, "micros": 1.0, "ntz": DAY, "date": 1.0,
-        "hundreds": 100.0, "ones": 1.0, "one_off": 1.0, "tenths": 0.1, "thousands": 1000.0, "constant": 1.0,
+        "days": DAY, "hours": 2 * HOUR, "seconds": SECOND, "micros": 1001.0, "ntz": DAY, "date": 1.0,
+        "loan": 500.0, "dozens": 12.0, "few": 1.0, "ones": 1.0, "one_off": 1.0, "tenths": 0.1,
+        "thousands": 1000.0, "constant": 1.0,
         "nothing": 1.0,
     }  # fmt: skip
     # 32 bits hold fifty days of hours, but not of seconds.
@@ -45,12 +47,12 @@ def test_whole_units_of_time_and_powers_of_ten_are_seen(spark: SparkSession) -> 
 
 def test_made_moments_lie_on_the_grid_of_the_real_ones(spark: SparkSession) -> None:
     df = numbered(
-        spark.range(500).selectExpr("timestamp_micros((id * 37 - 14000) * 86400000000) born", "id * 1000 fee")
+        spark.range(500).selectExpr("timestamp_micros((id * 37 - 14000) * 86400000000) born", "id * 1500 fee")
     )
     encoder = fitted(df, PrepareConfig())
     made = encode(df, encoder).select(*[(F.col(n) * 0.713 + 0.01).cast("float").alias(n) for n in encoder.names])
     born, fee = (decode(made, encoder, clamp=True)[name] for name in ("born", "fee"))
-    off = made.select(born.alias("born"), fee.alias("fee")).where("born <> date_trunc('DAY', born) OR fee % 1000 <> 0")
+    off = made.select(born.alias("born"), fee.alias("fee")).where("born <> date_trunc('DAY', born) OR fee % 1500 <> 0")
     assert off.isEmpty()
 
 

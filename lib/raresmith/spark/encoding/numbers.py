@@ -29,6 +29,8 @@ FAR_SHARE_IN_CLASS = 20
 INTEGERS = (t.ByteType, t.ShortType, t.IntegerType, t.LongType)
 INSTANTS = (t.TimestampType, t.TimestampNTZType)
 FLOATS = (t.FloatType, t.DoubleType)
+ENOUGH = 30
+"""Values that do not have a common divisor by chance, which so many are all even once in a billion times."""
 _MERGING_TASKS = 8
 _CLOCK = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000)
 """Microseconds of a day, an hour, a minute, a second and a millisecond."""
@@ -185,6 +187,8 @@ def _step(c: Numbers, grid: int) -> float:
         return 10.0**-grid if c.count and grid <= MOST_DECIMALS else 0.0
     if c.made or c.least == c.greatest:
         return finest_step(c.kind)
+    if isinstance(c.kind, (*INTEGERS, *INSTANTS)) and c.count >= ENOUGH and 1 < grid < 2**53:
+        return float(grid)
     unit = Decimal(1)
     steps: list[Decimal] = []
     if isinstance(c.kind, INSTANTS):
