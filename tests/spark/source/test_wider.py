@@ -1,6 +1,7 @@
 """The narrowest type that holds two others' values."""
 
 import pytest
+from pyspark.sql import SparkSession
 from pyspark.sql import types as t
 
 from raresmith.spark.source.wider import wider
@@ -26,7 +27,7 @@ from raresmith.spark.source.wider import wider
         ("void", "int", "int"),
     ],
 )
-def test_wider(a: str, b: str, both: str | None) -> None:
+def test_wider(spark: SparkSession, a: str, b: str, both: str | None) -> None:  # Spark reads the names of types
     kinds = [t.DataType.fromDDL(kind) for kind in (a, b)]
     for one, other in (kinds, reversed(kinds)):
         found = wider(one, other)
