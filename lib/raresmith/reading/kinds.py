@@ -27,7 +27,6 @@ _CODE = re.compile(r"[+-]?0\d")
 _POWER = re.compile(r"\d+[eE]\d+")
 """Programs write powers of ten with a mark or a sign."""
 _WHOLE = re.compile(r"[+-]?\d+")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _NOT_FINITE = {"nan", "infinity", "+infinity", "-infinity", "inf", "+inf", "-inf"}
 
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")

@@ -111,8 +111,7 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         judged = without_known(judged, known)
     label_column = raw_schema[config.source.label]
     used = feature_columns(raw_schema, config)
-    audit = _audit(judged, label_column, config)
-    counts, reasons = audit.classes, audit.reasons
+    counts, reasons, has_nulls, by_day = _audit(judged, label_column, config)
     if not counts and not reasons:
         raise DataError(f"{config.source.path} has no rows")
     refuse(reasons, config)
@@ -123,18 +122,16 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
     rows, cut = _in_splits(passed, label, config)
     made = [rows.schema[name] for name in made_names]
     slim = rows.select(col(ROW_ID), col(SPLIT), col(LABEL), *[col(f.name) for f in (*used, *made)])
-    cached = []
-    if config.prepare.windows or config.split.known_entity:
-        # The windows cost two sorts of the whole table; fitting and encoding read the few rows of the splits again.
-        slim = slim.persist()
-        cached.append(slim)
-    split = _split_counts(cut, audit.by_day, slim, label, config)
+    # The windows cost two sorts of the whole table; fitting and encoding read the few rows of the splits again.
+    is_dear = bool(config.prepare.windows or config.split.known_entity)
+    slim = slim.persist() if is_dear else slim
+    split = _split_counts(cut, by_day, slim, label, config)
     if split is not None:
         require_judged(split.rows, label.name, label.positive)
     train = slim.where(col(SPLIT) == "train")
     encoder = kept or fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare)
     outlying = [f for f in encoder.features if f.kind == "numeric" and f.outlier is not None]
-    observed = Observation() if audit.has_nulls or outlying else None
+    observed = Observation() if has_nulls or outlying else None
     features = encode(_observed(slim, used, outlying, observed) if observed else slim, encoder)
     quarantine = judged.where(col(REASON).isNotNull()).select(
         *[col(name) for name in raw_schema.names], told(col(REASON)).alias("reason")
@@ -147,7 +144,7 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         reasons=reasons,
         split=split,
         observed=observed,
-        cached=cached,
+        cached=[slim] if is_dear else [],
     )
 
 

@@ -50,9 +50,9 @@ def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -
         elif config.format == "delta":
             df = spark.read.format("delta").load(config.path)
         elif config.format == "parquet":
-            df, _ = read_parquet(spark, config.path, _parquet_layout(spark, config))
+            df, _ = read_parquet(spark, config.path, _parquet_layout(spark, config, identity))
         else:
-            df = read_csv(spark, config, _csv_layout(spark, config))
+            df = read_csv(spark, config, _csv_layout(spark, config, identity))
     except (PySparkException, Py4JJavaError) as error:
         if version is not None:
             raise _lost(error, config) from None
@@ -125,25 +125,26 @@ def _wished_schema(spark: SparkSession, config: SourceConfig) -> t.StructType | 
         ) from None
 
 
-def how_read(spark: SparkSession, config: SourceConfig) -> tuple[str, ...]:
-    """What a person should know of how the raw table is read."""
+def how_read(spark: SparkSession, config: SourceConfig, identity: str = "") -> tuple[str, ...]:
+    """What a person should know of how the raw table is read; `identity` as for `read_source`."""
     if config.format == "csv":
-        return _csv_layout(spark, config).words
+        return _csv_layout(spark, config, identity).words
     if config.format == "parquet":
-        return tuple(read_parquet(spark, config.path, _parquet_layout(spark, config))[1])
+        return tuple(read_parquet(spark, config.path, _parquet_layout(spark, config, identity))[1])
     return ()
 
 
-def _csv_layout(spark: SparkSession, config: SourceConfig) -> csv.CsvLayout:
+def _csv_layout(spark: SparkSession, config: SourceConfig, identity: str) -> csv.CsvLayout:
     told = (config.schema, repr(dict(config.options)))
     return _once(
-        (source_identity(spark, config), config.path, *told),
+        (identity or source_identity(spark, config), config.path, *told),
         lambda: csv.find_layout(spark, config, _wished_schema(spark, config)),
     )
 
 
-def _parquet_layout(spark: SparkSession, config: SourceConfig) -> parquet.ParquetLayout:
-    return _once((source_identity(spark, config), config.path), lambda: parquet.find_layout(spark, config.path))
+def _parquet_layout(spark: SparkSession, config: SourceConfig, identity: str) -> parquet.ParquetLayout:
+    files = (identity or source_identity(spark, config), config.path)
+    return _once(files, lambda: parquet.find_layout(spark, config.path))
 
 
 def _once(files: tuple[str, ...], find: Callable[[], T]) -> T:

@@ -41,7 +41,7 @@ def prepare_stage(ctx: Context) -> StageReport:
     prepared.release()
     rows = {"features": written.rows, "quarantine": quarantined}
     reasons, measures = prepared.set_aside(), prepared.measures
-    words = [*how_read(ctx.spark, ctx.config.source), *filter(None, [prepared.words()])]
+    words = [*how_read(ctx.spark, ctx.config.source, source), *filter(None, [prepared.words()])]
     return ledger.finish(ctx, run, written, rows, reasons=reasons, measures=measures, words="\n".join(words))
 
 
