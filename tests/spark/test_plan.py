@@ -34,7 +34,8 @@ def configured(spark: SparkSession, folder: Path, whole: str, **oversample: Any)
     ("whole", "storage", "refused"),
     [
         ("id % 1000", "float", False),
-        ("id * 1000003", "double", True),
+        ("id * 1000003 + id % 7", "double", True),
+        ("id * 1000003", "float", False),
         ("cast((id * 7 + 1) % 99999 / 7 as decimal(9, 4))", "double", True),
         ("cast(id % 99999 as decimal(9, 4))", "float", False),
         ("date_add(date'2020-01-01', int(id % 1000))", "float", False),
@@ -59,5 +60,5 @@ def test_exact_neighbors_are_announced_where_the_run_finds_them_and_refused_wher
 
 
 def test_without_a_wish_the_plan_says_cells_where_the_run_takes_cells(spark: SparkSession, tmp_path: Path) -> None:
-    told = plan(spark, configured(spark, tmp_path, "id * 1000003"))
+    told = plan(spark, configured(spark, tmp_path, "id * 1000003 + id % 7"))
     assert "neighbours in spatial cells, at least 95% of the true ones; 1.14 MiB, more than 1 MiB" in told
