@@ -12,7 +12,7 @@ from pyspark.sql import types as t
 from tests.readers import misread
 from tests.spark.test_tables import run
 
-from raresmith.spark.columns import mapped_columns, plainly_named, raw_columns
+from raresmith.spark.columns import mapped_columns, plainly_named, quoted, raw_columns, text
 from raresmith.spark.tables import overwrite, write_table
 from raresmith.tables.contracts import Table
 
@@ -102,3 +102,12 @@ def test_plain_names_are_distinct_and_tell_what_they_were() -> None:
         "called 'A\\tb' in the raw table",
     ]
     assert "x_y" in raw_columns(plain)[4].type
+
+
+@pytest.mark.parametrize(
+    "value", ["it's", 'a "b"', "c\\d", "\\'", "''", "\\", "n\nt\t", "`q`", "${v} $v {w} %s", "ü😀", ""]
+)
+def test_text_and_names_in_sql_are_what_they_were(spark: SparkSession, value: str) -> None:
+    row = spark.range(1).selectExpr(f"{text(value)} AS {quoted(value or 'none')}").first()
+    assert row is not None
+    assert row.asDict() == {value or "none": value}

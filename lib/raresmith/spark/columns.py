@@ -40,6 +40,11 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+def text(value: str) -> str:
+    """`value` as a literal of SQL, whatever characters it has."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 def sql_type(kind: t.DataType) -> str:
     """`kind` as SQL writes it, whatever characters the names of its fields have.
 

@@ -68,17 +68,17 @@ def is_glob(url: str) -> bool:
     return any(character in url for character in "*?[{")
 
 
-def holds_at_most(spark: SparkSession, url: str, size: int) -> bool:
-    """Whether the files at `url`, which may be a glob, and below it have `size` bytes at most, and some.
+def size_up_to(spark: SparkSession, url: str, most: int) -> int | None:
+    """Bytes of the files at `url`, which may be a glob, and below it; None where they are more than `most`.
 
     No more of them are listed than it takes to tell.
     """
     found = 0
     for file in _walk(spark, url):
         found += file.size
-        if found > size:
-            return False
-    return found > 0
+        if found > most:
+            return None
+    return found
 
 
 def _walk(spark: SparkSession, url: str) -> Iterator[File]:

@@ -85,11 +85,10 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         # Delta's default of 50 tasks per table snapshot is for logs far larger than ours.
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        # Wide tables leave Spark's and Java's defaults: above 100 fields Spark no longer compiles an aggregation, and
-        # above 8,000 bytes Java no longer compiles the method that Spark wrote. Either costs a factor of three to four.
-        "spark.sql.codegen.maxFields": "1000",
         # Delta's own queries would push ours out of the default of 100, to be compiled again at their next run.
         "spark.sql.codegen.cache.maxEntries": "1000",
+        # Above 8,000 bytes Java would not compile the method that Spark wrote of a query on some dozen columns, which
+        # costs a factor of three to four.
         "spark.executor.extraJavaOptions": COMPILE_ALL,
         # PySpark would look up the calling line of every expression.
         "spark.python.sql.dataFrameDebugging.enabled": "false",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from raresmith.gan.models.discretizer import Discretizer
+from raresmith.gan.models.discretizer import LEAST, MOST_TOKENS, Discretizer
 
 Numbers = Sequence[float | np.floating[Any]] | NDArray[Any]
 
@@ -111,6 +111,23 @@ def test_the_most_frequent_codes_have_a_token_and_the_others_share_one() -> None
     assert set(found[255:].tolist()) == {255}
     drawn = tokens.values(torch.full((100,), 255), torch.linspace(0, 0.999, 100))
     assert set(drawn.tolist()) <= set(range(255, 300)) and len(set(drawn.tolist())) > 20
+
+
+@pytest.mark.parametrize("columns", [400, 3000])
+def test_wide_tables_have_fewer_tokens_a_column(columns: int) -> None:
+    random = np.random.default_rng(0)
+    often = np.repeat(np.arange(12.0), 15)  # values each frequent enough for a token
+    numbers = np.stack([random.permutation([*often, *random.normal(size=120)]) for _ in range(columns // 2)], axis=1)
+    codes = np.stack([random.integers(0, 200, 300) for _ in range(columns // 2)], axis=1)
+    tokens = Discretizer.fitted(numbers.astype(np.float32), codes, [False] * len(numbers.T), [200] * len(codes.T))
+    most = max(LEAST, MOST_TOKENS // columns)
+    assert max(tokens.sizes) == most
+    assert len(tokens) <= MOST_TOKENS
+    assert min(tokens.sizes) >= most // 2
+    assert tokens.counts.min() > 0
+    found = tokens.of(torch.from_numpy(numbers.astype(np.float32)), torch.from_numpy(codes))
+    assert torch.equal(found.flatten().bincount(minlength=len(tokens)), tokens.counts.long())
+    assert tokens.are_sound()
 
 
 def test_tokens_are_numbered_one_column_after_the_other() -> None:

@@ -9,11 +9,12 @@ from deltalake import write_deltalake
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import Warehouse, make_encoder
 
+from raresmith.errors import DataError
 from raresmith.gan.data.representation import Representation
 from raresmith.gan.data.rows import Batch, Rows
 from raresmith.gan.models.base import Latent, Setting
 from raresmith.gan.models.discretizer import Discretizer
-from raresmith.gan.models.masked_columns import MaskedColumns
+from raresmith.gan.models.masked_columns import MaskedColumns, _smoothing
 from raresmith.gan.models.redraw import Redraw, _drawn
 from raresmith.gan.train import main
 
@@ -39,6 +40,27 @@ def test_pairs_are_counted_as_by_hand() -> None:
     assert ratios[0, 0].item() == pytest.approx(np.log(4 / 7 / 0.5), rel=1e-6)
 
 
+def test_pairs_of_smoothed_numbers_are_those_of_whole_matrices() -> None:
+    random = torch.Generator().manual_seed(0)
+    numbers, codes = torch.randn(300, 3, generator=random), torch.randint(0, 5, (300, 2), generator=random)
+    tokens = Discretizer.fitted(numbers.numpy(), codes.numpy(), [False] * 3, [5, 5])
+    counted = tokens.of(numbers, codes)
+    net = counting(tokens, counted)
+    narrow, wide = (torch.block_diag(*_smoothing(tokens, width)) for width in (0.03, 0.08))
+    one_hot = torch.nn.functional.one_hot(counted, len(tokens)).sum(1).float()
+    weight = wide / wide.diagonal()[:, None]
+    assert torch.allclose(net.pairs, weight @ (one_hot.T @ (one_hot @ narrow)), rtol=1e-5)
+    assert torch.allclose(net.rows, weight @ tokens.counts)
+
+
+def test_more_columns_than_can_be_paired_are_refused() -> None:
+    encoder = make_encoder(4097, 0)
+    setting = Setting(representation=Representation(encoder), latent="noise", classes=(1,), seed=0, device=CPU)
+    rows = Rows(torch.zeros(3, 4097), torch.zeros(3, 0, dtype=torch.int64), torch.zeros(3, dtype=torch.int64))
+    with pytest.raises(DataError, match=r"the table has 4,097 features, and .* takes at most 4,096; name fewer"):
+        Redraw.build(setting, None, lambda: rows)
+
+
 def test_a_row_is_taken_out_of_the_counts_that_it_is_compared_with() -> None:
     codes = np.array([[0, 0], [0, 1], [1, 1], [1, 1]])
     tokens = Discretizer.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
@@ -46,7 +68,7 @@ def test_a_row_is_taken_out_of_the_counts_that_it_is_compared_with() -> None:
     net = counting(tokens, counted).eval()
     seen = torch.tensor([[1.0, 0.0]])
     hidden = net.hidden(net.embedded(counted[:1], seen))
-    itself = net.narrow[counted[:1, 1], net.starts[1] : net.starts[2]]
+    itself = net.narrow[counted[:1, 1], : net.sizes[1]]
     without = net.logits(1, counted[:1], seen, hidden, itself)
     rest = counting(tokens, counted[1:])
     rest.load_state_dict({**net.state_dict(), "pairs": rest.pairs, "rows": net.rows - _one_hot(counted[0], 4)})

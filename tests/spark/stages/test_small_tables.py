@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from raresmith.config import load_config
 from raresmith.spark.stages import SPARK_STAGES
@@ -62,6 +63,17 @@ def test_settings_are_those_of_small_tables_up_to_their_size_only(spark: SparkSe
     (tmp_path / "raw" / "b.parquet").write_bytes(bytes(2))
     assert under(spark, tmp_path) == before
     assert under(spark, tmp_path, CONFIG.replace('"raw"', '"raw/a*"')) == SETTINGS
+
+
+def test_a_wide_table_is_small_by_its_columns(spark: SparkSession, tmp_path: Path) -> None:
+    columns = [f"string(xxhash64(id, {i})) x{i}" for i in range(40)]
+    rows = spark.range(5000).selectExpr("id", "int(id % 6 = 0) y", *columns)
+    before = found(spark)
+    for name, kept in (("wide", rows), ("narrow", rows.select("id", "y", F.concat(*rows.columns[2:]).alias("x")))):
+        kept.coalesce(1).write.parquet(str(tmp_path / name))
+        assert sum(file.stat().st_size for file in (tmp_path / name).glob("*.parquet")) > SMALL
+        wanted = SETTINGS if name == "wide" else before
+        assert under(spark, tmp_path, CONFIG.replace('"raw"', f'"{name}"')) == wanted
 
 
 def test_what_a_user_told_stands_and_a_failure_leaves_nothing(spark: SparkSession, tmp_path: Path) -> None:

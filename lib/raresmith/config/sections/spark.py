@@ -20,6 +20,8 @@ OWN = {
     "spark.sql.legacy.parquet.nanosAsLong": "true",
     # Without it Spark reads no text in windows-1252, which is what many banks export.
     "spark.sql.legacy.javaCharsets": "true",
+    # A column may be called ${total}, and a text be just that.
+    "spark.sql.variable.substitute": "false",
 }
 """Settings of the session that rows depend on, whoever opens it."""
 

@@ -22,7 +22,7 @@ from raresmith.tables.stage_run import library_versions
 if TYPE_CHECKING:  # a task of a cluster's job reads a model, and has no use for configuration
     from raresmith.gan.stage.on_ranks import Stage
 
-FORMAT = 1
+FORMAT = 2
 """Of model.json; a reader of another format refuses it."""
 
 

@@ -9,6 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+MOST_TOKENS = 2**14
+"""Of all columns, as far as these can do with it: what is counted of each pair of tokens takes 1 GiB then."""
+LEAST = 4
+"""Tokens that a column may have however many columns there are."""
 _FEW = 64
 """A number with at most so many values has a token for each."""
 _BINS = 32
@@ -72,8 +76,9 @@ class Discretizer(nn.Module):  # type: ignore[misc]
         sizes
             Codes of each category.
         """
-        cut = [_cut(np.sort(x)) for x in numbers.T]
-        grouped = [_grouped(np.sort(x), size) for x, size in zip(codes.T, sizes, strict=True)]
+        most = max(LEAST, MOST_TOKENS // max(1, numbers.shape[1] + codes.shape[1]))
+        cut = [_cut(np.sort(x), most) for x in numbers.T]
+        grouped = [_grouped(np.sort(x), size, most) for x, size in zip(codes.T, sizes, strict=True)]
         groups = [[*column] for _, column in [*cut, *grouped]]
         tokens = cls([len(column) for column in groups], len(cut), sizes)
         places = [_places(group) for column in groups for group in column]
@@ -142,16 +147,19 @@ class Discretizer(nn.Module):  # type: ignore[misc]
         return torch.cat([(column.cumsum(0) - column / 2) / column.sum() for column in columns])
 
 
-def _cut(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[NDArray[Any]]]:
-    """Edges between the tokens of sorted numbers, and the numbers of each."""
+def _cut(x: NDArray[np.float32], most: int) -> tuple[NDArray[np.float32], list[NDArray[Any]]]:
+    """Edges between the at most `most` tokens of sorted numbers, and the numbers of each."""
     values, counts = np.unique(x, return_counts=True)
-    if len(values) <= _FEW:
+    if len(values) <= min(_FEW, most):
         # The middle of two neighbouring floats may round to the lower one, which belongs below the edge.
         edges = np.maximum((values[:-1] + values[1:]) / 2, np.nextafter(values[:-1], np.float32(np.inf)))
     else:
-        single = values[counts >= max(_FREQUENT * len(x), _ROWS_PER_BIN)]
+        frequent = values[counts >= max(_FREQUENT * len(x), _ROWS_PER_BIN)]
+        # Each of them may part the bin that it lies in, and one more bin has what is above the last edge.
+        alone = np.argsort(-counts[np.isin(values, frequent)], kind="stable")[: max(0, (most - 2) // 2)]
+        single = np.sort(frequent[alone])
         rest = x[~np.isin(x, single)]
-        n_bins = max(2, min(_BINS, len(rest) // _ROWS_PER_BIN))
+        n_bins = max(2, min(_BINS, most - 2 * len(single), len(rest) // _ROWS_PER_BIN))
         even = rest[np.arange(1, n_bins) * len(rest) // n_bins] if len(rest) else rest
         edges = np.unique(np.concatenate([even, single, np.nextafter(single, np.float32(np.inf))]))
         # A token without rows goes to the one above it, the last to the one below.
@@ -161,11 +169,11 @@ def _cut(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[NDArray[Any]
     return edges, np.split(x, np.searchsorted(x, edges, side="left"))
 
 
-def _grouped(x: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
+def _grouped(x: NDArray[np.int64], size: int, most: int) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
     """The token of each of `size` codes, and the sorted codes of each: the most frequent alone, all others together."""
     counts = np.bincount(x, minlength=size)
     order = np.argsort(-counts, kind="stable")
-    n_alone = min(int((counts > 0).sum()), _CODES)
+    n_alone = min(int((counts > 0).sum()), _CODES, most)
     token_of = np.full(size, n_alone - 1)
     token_of[order[:n_alone]] = np.arange(n_alone)
     tokens = token_of[x]

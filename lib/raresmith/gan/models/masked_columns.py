@@ -52,7 +52,9 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         super().__init__()
         d, total = len(tokens.sizes), len(tokens)
         self.tokens, self.sizes, self.starts = tokens, tokens.sizes, tokens.starts
-        self.register_buffer("narrow", torch.zeros(total, total))
+        # What rows of each token stand for among those of its column. It follows from the tokens, and training alone
+        # asks for it, on rows that it has counted.
+        self.register_buffer("narrow", torch.zeros(total, max(tokens.sizes)), persistent=False)
         self.register_buffer("pairs", torch.zeros(total, total))
         """Rows of a token, and of those it speaks for, that stand for another token."""
         for name in ("rows", "log_shares", "normal_scores"):
@@ -74,15 +76,18 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         """Count the pairs of the rows, given as tokens (n_rows, columns), that the tokens were fitted on."""
         tokens, total = self.tokens, len(self.tokens)
         narrow, wide = (_smoothing(tokens, width) for width in (_NARROW, _WIDE))
+        self.narrow = torch.cat([functional.pad(block, (0, max(self.sizes) - len(block))) for block in narrow])
         spread = torch.zeros(total, total)
         for rows in counted.split(_CHUNK):
-            # Of each token only its own column's, for it stands for no other's.
-            stands_for = torch.cat([narrow[tokens, self._span(j)] for j, tokens in enumerate(rows.T)], dim=1)
+            own = zip(rows.T, self.sizes, strict=True)
+            stands_for = torch.cat([self.narrow[column, :size] for column, size in own], dim=1)
             for column in rows.T:
                 spread.index_add_(0, column, stands_for)
-        weight = wide / wide.diagonal()[:, None]
-        self.narrow, self.pairs = narrow, weight @ spread
-        self.rows = weight @ tokens.counts
+        self.pairs, self.rows = spread, torch.empty(total)
+        for j, block in enumerate(wide):
+            weight, span = block / block.diagonal()[:, None], self._span(j)
+            self.pairs[span] = weight @ spread[span]
+            self.rows[span] = weight @ tokens.counts[span]
         self.log_shares = (tokens.counts / len(counted)).log()
         ranks = tokens.ranks().clamp(1e-3, 1 - 1e-3)
         is_number = torch.tensor(tokens.is_number).repeat_interleave(torch.tensor(tokens.sizes))
@@ -109,7 +114,7 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         hidden = self.hidden(self.embedded(tokens, seen), factors)
         entropies = []
         for j in columns:
-            target = self.narrow[tokens[:, j], self._span(j)]
+            target = self.narrow[tokens[:, j], : self.sizes[j]]
             entropies.append(
                 functional.cross_entropy(self.logits(j, tokens, seen, hidden, target), target, reduction="none")
             )
@@ -197,8 +202,8 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         return ((pairs + prior) / (rows + _PRIOR)).log() - self.log_shares[span]
 
 
-def _smoothing(tokens: Discretizer, width: float) -> torch.Tensor:
-    """What share of a row with a token stands for each token of its column: (all tokens, all tokens)."""
+def _smoothing(tokens: Discretizer, width: float) -> list[torch.Tensor]:
+    """By column what share of a row with a token stands for each token of it: (its tokens, its tokens)."""
     ranks, blocks = tokens.ranks(), []
     for start, size, is_number in zip(tokens.starts[:-1], tokens.sizes, tokens.is_number, strict=True):
         here = slice(start, start + size)
@@ -211,4 +216,4 @@ def _smoothing(tokens: Discretizer, width: float) -> torch.Tensor:
             block = torch.where(alone[:, None], block, near)
             block = block / block.sum(1, keepdim=True)
         blocks.append(block)
-    return torch.block_diag(*blocks)
+    return blocks

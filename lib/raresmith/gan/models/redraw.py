@@ -17,7 +17,7 @@ from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
 from raresmith.gan.data.rows import Batch, Rows
 from raresmith.gan.models.base import Model, Setting
-from raresmith.gan.models.discretizer import Discretizer
+from raresmith.gan.models.discretizer import LEAST, MOST_TOKENS, Discretizer
 from raresmith.gan.models.masked_columns import HIDDEN, MaskedColumns
 from raresmith.gan.models.optimizer import adam
 from raresmith.generators import redraw
@@ -202,6 +202,12 @@ class Redraw(Model):
 def _counted(setting: Setting, rows: Rows) -> MaskedColumns:
     """Tokens and pairs of real `rows` of the classes that are made."""
     representation = setting.representation
+    columns, most = len(representation.numeric) + len(representation.sizes), MOST_TOKENS // LEAST
+    if columns > most:
+        raise DataError(
+            f"the table has {columns:,} features, and refine.model = 'redraw', which counts each pair of them, takes "
+            f"at most {most:,}; name fewer in prepare.features or set another refine.model"
+        )
     codes = rows.positions - torch.tensor(representation.starts, dtype=torch.int64)
     if setting.condition_width:
         codes = torch.cat([codes, rows.classes[:, None]], dim=1)

@@ -11,25 +11,25 @@ from pyspark.sql import types as t
 from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder, Label
 from raresmith.errors import ConfigError, DataError
-from raresmith.spark.columns import col
+from raresmith.spark.columns import col, quoted
 
 MAX_CLASSES = 100
 
 
-def has_class(field: t.StructField) -> Column:
-    """Whether a row has a class: null, NaN and text that is empty or blank are none."""
-    value = col(field.name)
+def has_class(field: t.StructField) -> str:
+    """Whether a row has a class: null, NaN and text that is empty or blank are none. As SQL text, never null."""
+    value = quoted(field.name)
     if _is_float(field.dataType):
-        return value.isNotNull() & ~F.isnan(value)
+        return f"({value} IS NOT NULL AND NOT isnan({value}))"
     if isinstance(field.dataType, t.StringType):
-        return F.coalesce(value.rlike(r"(?U)\S"), F.lit(False))  # in Unicode's sense of a space
-    return value.isNotNull()
+        return rf"coalesce({value} RLIKE '(?U)\\S', FALSE)"  # in Unicode's sense of a space
+    return f"({value} IS NOT NULL)"
 
 
 def class_text(field: t.StructField) -> Column:
     """The class of a row as text, null where it has none; 0.0 and -0.0 are one number and so one class."""
     value = col(field.name)
-    text = F.when(has_class(field), value.cast("string"))
+    text = F.when(F.expr(has_class(field)), value.cast("string"))
     # Spark compares the two as equal but writes them apart.
     return F.when(value == 0, F.lit("0.0")).otherwise(text) if _is_float(field.dataType) else text
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
@@ -46,8 +46,8 @@ class Prepared:
     """Rows in quarantine by reason."""
     split: SplitCounts | None
     """How the rows fell to the splits; None where they were not counted, as under fixed cuts."""
-    observed: Observation | None
-    """Nulls and outliers of each column, known once the features are written; None where there are none."""
+    replaced: dict[str, int]
+    """Nulls and outliers by reason: values that the features have others for."""
     cached: list[DataFrame] = field(default_factory=list)
 
     @property
@@ -60,19 +60,13 @@ class Prepared:
         for df in self.cached:
             df.unpersist()
 
-    def observe(self) -> None:
-        """Go through the features without writing them, for what is known only then."""
-        if self.observed is not None:
-            self.features.write.format("noop").mode("overwrite").save()
-
     def set_aside(self) -> dict[str, dict[str, int]]:
-        """Rows in quarantine by reason, and values filled in by column; known once the features are written."""
+        """Rows in quarantine by reason, and values filled in by column."""
         found: dict[str, dict[str, int]] = {QUARANTINED: self.reasons, IMPUTED: {}, OWN_CATEGORY: {}, WINSORISED: {}}
-        counts = self.observed.get if self.observed else {}
         for feature in self.encoder.features:
             of_null = IMPUTED if feature.kind == "numeric" else OWN_CATEGORY
             for what, kind in ((of_null, "null"), (WINSORISED, "outlier")):
-                if count := counts.get(why := reason(kind, feature.source)):
+                if count := self.replaced.get(why := reason(kind, feature.source)):
                     found[what][why] = count
         return {what: counts for what, counts in found.items() if counts}
 
@@ -131,8 +125,8 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
     train = slim.where(col(SPLIT) == "train")
     encoder = kept or fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare)
     outlying = [f for f in encoder.features if f.kind == "numeric" and f.outlier is not None]
-    observed = Observation() if has_nulls or outlying else None
-    features = encode(_observed(slim, used, outlying, observed) if observed else slim, encoder)
+    replaced = _replaced(slim, used if has_nulls else [], outlying)
+    features = encode(slim, encoder)
     quarantine = judged.where(col(REASON).isNotNull()).select(
         *[col(name) for name in raw_schema.names], told(col(REASON)).alias("reason")
     )
@@ -143,7 +137,7 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         raw_schema=raw_schema,
         reasons=reasons,
         split=split,
-        observed=observed,
+        replaced=replaced,
         cached=[slim] if is_dear else [],
     )
 
@@ -244,13 +238,16 @@ def _audit(judged: DataFrame, label: t.StructField, config: Config) -> _Audit:
     return _Audit(classes, dict(sorted(reasons.items(), key=lambda found: told_reason(found[0]))), has_nulls, by_day)
 
 
-def _observed(
-    df: DataFrame, columns: Sequence[t.StructField], outlying: Sequence[NumericFeature], observation: Observation
-) -> DataFrame:
-    """`df` that counts its null features, and the outliers of others, as it is written."""
+def _replaced(df: DataFrame, columns: Sequence[t.StructField], outlying: Sequence[NumericFeature]) -> dict[str, int]:
+    """By reason the nulls of `columns`, and the outliers of others."""
     kinds = {f.name: f.dataType for f in df.schema.fields}
     conditions = {reason("null", f.name): is_missing(f) for f in columns}
     for f in outlying:
         conditions[reason("outlier", f.source)] = is_outlier(quoted(f.source), kinds[f.source], f)
-    counts = [F.expr(f"count_if({condition}) AS {quoted(key)}") for key, condition in conditions.items()]
-    return df.observe(observation, F.count(F.lit(1)).alias("rows"), *counts)
+    if not conditions:
+        return {}
+    # An aggregate for each would take longer than all else where there are thousands; most rows name few places here.
+    places = ", ".join(f"IF({condition}, {place}, NULL)" for place, condition in enumerate(conditions.values()))
+    met = df.select(F.expr(f"explode(array_compact(array({places}))) AS place")).groupBy("place").count().collect()
+    names = [*conditions]
+    return {names[row["place"]]: row["count"] for row in met}

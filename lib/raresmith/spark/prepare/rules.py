@@ -8,7 +8,7 @@ from pyspark.sql import types as t
 
 from raresmith.config import Config
 from raresmith.errors import DataError
-from raresmith.spark.columns import COMPLETE, CONTENT, MALFORMED, REASON, ROW_ID, col, quoted
+from raresmith.spark.columns import COMPLETE, CONTENT, MALFORMED, REASON, ROW_ID, col, quoted, text
 from raresmith.spark.encoding.encode import FLOAT32_MAX, as_number, double
 from raresmith.spark.encoding.fit import is_categorical
 from raresmith.spark.prepare.label import has_class
@@ -44,38 +44,37 @@ def feature_columns(schema: t.StructType, config: Config) -> list[t.StructField]
     return fields
 
 
-def rule_breaks(schema: t.StructType, config: Config) -> dict[str, Column]:
+def rule_breaks(schema: t.StructType, config: Config) -> dict[str, str]:
     """For each rule of the contract that a row by itself can break, the reason and the condition of breaking it."""
     prepare, breaks = config.prepare, {}
     if MALFORMED in schema.names:
-        breaks[reason("malformed")] = col(MALFORMED).isNotNull()
-    breaks[reason("null_label")] = ~has_class(schema[config.source.label])
+        breaks[reason("malformed")] = f"{quoted(MALFORMED)} IS NOT NULL"
+    breaks[reason("null_label")] = f"NOT {has_class(schema[config.source.label])}"
     if config.source.timestamp:
-        breaks[reason("null_timestamp", config.source.timestamp)] = col(config.source.timestamp).isNull()
+        breaks[reason("null_timestamp", config.source.timestamp)] = f"{quoted(config.source.timestamp)} IS NULL"
     for name in config.source.key:
-        breaks[reason("null_key", name)] = col(name).isNull()
+        breaks[reason("null_key", name)] = f"{quoted(name)} IS NULL"
     for f in feature_columns(schema, config):
-        raw = col(f.name)
+        raw = quoted(f.name)
         if prepare.on_null != "impute":
-            breaks[reason("null", f.name)] = raw.isNull()
+            breaks[reason("null", f.name)] = f"{raw} IS NULL"
         if not is_categorical(f, prepare) and isinstance(f.dataType, (t.FloatType, t.DoubleType, t.DecimalType)):
             if prepare.on_nan != "impute" and not isinstance(f.dataType, t.DecimalType):
-                breaks[reason("nan", f.name)] = F.isnan(raw)
+                breaks[reason("nan", f.name)] = f"isnan({raw})"
             # NaN is greater than any number to Spark; as_number makes it null.
-            size = f"abs({as_number(quoted(f.name), f.dataType)})"
-            breaks[reason("infinite", f.name)] = F.expr(f"{size} > {double(FLOAT32_MAX)}")
+            breaks[reason("infinite", f.name)] = f"abs({as_number(raw, f.dataType)}) > {double(FLOAT32_MAX)}"
     return breaks
 
 
 def is_complete(schema: t.StructType, config: Config) -> Column:
     """Whether a row has a value in range in every column that counts: such a row breaks no rule."""
     present = [f"{quoted(name)} IS NOT NULL" for name in (config.source.timestamp, *config.source.key) if name]
-    conditions = [*present, *(_has_value(f) for f in feature_columns(schema, config))]
+    conditions = [has_class(schema[config.source.label]), *present]
+    conditions += [_has_value(f) for f in feature_columns(schema, config)]
     if MALFORMED in schema.names:
         conditions.append(f"{quoted(MALFORMED)} IS NULL")
     # Spark makes a balanced tree of a long conjunction; as a chain a thousand columns would be as many calls deep.
-    whole = F.expr(" AND ".join(conditions)) if conditions else F.lit(True)
-    return F.coalesce(has_class(schema[config.source.label]) & whole, F.lit(False))
+    return F.expr(f"coalesce({' AND '.join(conditions)}, FALSE)")
 
 
 def _has_value(field: t.StructField) -> str:
@@ -88,7 +87,8 @@ def _has_value(field: t.StructField) -> str:
 def admitted(raw: DataFrame, config: Config) -> DataFrame:
     """`raw` with COMPLETE and REASON, null where the row passes the contract, and with what `with_row_id` gives."""
     breaks = rule_breaks(raw.schema, config)
-    first = F.coalesce(*[F.when(condition, F.lit(rule)) for rule, condition in breaks.items()])
+    # As text, for thousands of columns would take the driver seconds one by one.
+    first = F.expr(f"coalesce({', '.join(f'IF({broken}, {text(rule)}, NULL)' for rule, broken in breaks.items())})")
     # Most rows are complete; only the others are held against one rule after the other.
     judged = raw.withColumn(COMPLETE, is_complete(raw.schema, config)).withColumn(REASON, F.when(~col(COMPLETE), first))
     return with_row_id(judged, config.source.key, config.prepare.on_duplicate)
@@ -112,11 +112,11 @@ def told(reason: Column) -> Column:
     """A reason as people are told, as `told_reason` does."""
     kind = F.substring_index(reason, ":", 1)
     column = F.substr(reason, F.length(kind) + 2)
-    texts = {name: text.partition("{}") for name, text in REASONS.items()}
+    sentences = {name: sentence.partition("{}") for name, sentence in REASONS.items()}
     return F.coalesce(
         *[
-            F.when(kind == k, F.concat(F.lit(text), column if hole else F.lit("")))
-            for k, (text, hole, _) in texts.items()
+            F.when(kind == k, F.concat(F.lit(begun), column if hole else F.lit("")))
+            for k, (begun, hole, _) in sentences.items()
         ]
     )
 

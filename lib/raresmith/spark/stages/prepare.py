@@ -36,8 +36,6 @@ def prepare_stage(ctx: Context) -> StageReport:
         contracts.features(prepared.encoder),
         run,
     )
-    if written.made_before:
-        prepared.observe()
     prepared.release()
     rows = {"features": written.rows, "quarantine": quarantined}
     reasons, measures = prepared.set_aside(), prepared.measures

@@ -7,10 +7,16 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from raresmith.config import Config
-from raresmith.spark.files import holds_at_most
+from raresmith.errors import ConfigError, DataError
+from raresmith.spark.files import size_up_to
+from raresmith.spark.source.read import read_source
 
 SMALL = 2 * 2**20
 """Bytes of a raw table up to which these settings are faster; at three times as many they no longer are."""
+SMALL_COLUMN = SMALL // 16
+"""The same a column, for tables of more than 16: each is code of its own."""
+MOST_COLUMNS = 2048
+"""Above so many columns' bytes none are counted."""
 
 SETTINGS = {
     # Each query is new, and its code runs a few thousand times at most.
@@ -41,6 +47,9 @@ def settings_by_size(spark: SparkSession, config: Config) -> Iterator[None]:
 def _is_small(spark: SparkSession, config: Config) -> bool:
     # What simulate is about to make has no size yet, so it counts as large.
     try:
-        return holds_at_most(spark, config.source.path, SMALL)
-    except Py4JJavaError:  # who reads the raw table says what is wrong with it; not every stage does
-        return False
+        size = size_up_to(spark, config.source.path, MOST_COLUMNS * SMALL_COLUMN)
+        if not size or size <= SMALL:
+            return size is not None and size > 0
+        return size <= SMALL_COLUMN * len(read_source(spark, config.source).columns)
+    except (Py4JJavaError, DataError, ConfigError):
+        return False  # who reads the raw table says what is wrong with it; not every stage does
