@@ -35,6 +35,8 @@ HELP = {
 }
 GENERATE = "make any number of rows in the raw schema by a saved model"
 FORMULAS = "put an apostrophe before text in a .csv file that a spreadsheet would take for a formula"
+INIT = "look at a table and write a configuration to begin with, with the reason of each guess"
+TRY = "the same, and then all stages on as many rows as some minutes are enough for"
 SCHEMA = "print the JSON Schema of configuration files, by which editors complete them (docs/configuration.md)"
 
 
@@ -73,8 +75,28 @@ def parser() -> argparse.ArgumentParser:
     generate.add_argument("--output", type=local_path, required=True, metavar="PATH", help=output)
     generate.add_argument("--escape-formulas", action="store_true", help=FORMULAS)
     generate.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that the run was for")
+    for name, text in {"init": INIT, "try": TRY}.items():
+        _add_start(commands.add_parser(name, help=text, description=text), is_try=name == "try")
     commands.add_parser("schema", help=SCHEMA, description=SCHEMA)
     return root
+
+
+def _add_start(command: argparse.ArgumentParser, *, is_try: bool) -> None:
+    """The arguments of a command that begins with a table."""
+    command.add_argument("table", metavar="TABLE", help="a .csv or .parquet file, a folder of such, or a Delta table")
+    command.add_argument("--label", required=True, metavar="COLUMN", help="the column that holds the class")
+    command.add_argument("--time", default="", metavar="COLUMN", help="when a row happened; else looked for")
+    command.add_argument(
+        "--entity", default="", metavar="COLUMN", help="whose row it is (card, customer); else looked for"
+    )
+    command.add_argument(
+        "--key", nargs="+", default=[], metavar="COLUMN", help="what identifies a row; else looked for"
+    )
+    command.add_argument(
+        "--output", type=Path, metavar="FILE", help="the configuration; by default called as the table"
+    )
+    if is_try:
+        command.add_argument("--minutes", type=float, default=5.0, help="that the run may take, about (default 5)")
 
 
 def run_stages(config: Config, stages: Sequence[str], *, only_generate: bool = False) -> list[StageReport]:
@@ -104,6 +126,35 @@ def run_stages(config: Config, stages: Sequence[str], *, only_generate: bool = F
     return reports
 
 
+def start(arguments: argparse.Namespace) -> None:
+    """Write a configuration for a table, and for `try` run it, on a sample where the table is too large."""
+    from raresmith.config.sections.spark import SparkConfig
+    from raresmith.spark import start
+    from raresmith.spark.session import get_spark
+    from raresmith.starting.draft import run_name
+    from raresmith.starting.roles import Told
+
+    told = Told(label=arguments.label, timestamp=arguments.time, entity=arguments.entity, key=tuple(arguments.key))
+    file = arguments.output or Path(f"{run_name(arguments.table)}.toml")
+    with stderr_to(SPARK_LOG):
+        spark = get_spark("look", SparkConfig())
+    seen, draft, words = start.begin(spark, arguments.table, told, file)
+    RESULT.info("%s: %s rows, %d columns", arguments.table, f"{seen.rows:,}", len(seen.columns))
+    for line in (*words, *draft.lines()):
+        RESULT.info("  %s", line)
+    config = start.write(draft, file)
+    RESULT.info("Written: %s", file)
+    if arguments.command == "init":
+        return RESULT.info("Next: raresmith plan %s, then raresmith run %s", file, file)
+    tried = start.sampled(spark, config, seen, draft, arguments.minutes, file.parent)
+    if tried is not draft:
+        file = file.with_name(f"{tried.name}.toml")
+        config = start.write(tried, file)
+        RESULT.info("Written: %s, for a sample of about %s minutes", file, f"{arguments.minutes:g}")
+    _run(config)
+    return RESULT.info("Next: change what is wrong in %s, then raresmith run it", arguments.output or file)
+
+
 def generate(arguments: argparse.Namespace) -> None:
     """Make rows by a saved model, as one of torchrun's processes or alone."""
     from raresmith.gan.generation.sample import sample
@@ -127,6 +178,8 @@ def obey(arguments: argparse.Namespace) -> None:
     """Do what the command line says."""
     if arguments.command == "generate":
         return generate(arguments)
+    if arguments.command in ("init", "try"):
+        return start(arguments)
     if arguments.command == "schema":
         return print(json.dumps(json_schema(), indent=2))
     config = load_config(arguments.config, arguments.logical_date)
@@ -138,15 +191,20 @@ def obey(arguments: argparse.Namespace) -> None:
             spark = get_spark(config.run_id, config.spark)
         RESULT.info(plan(spark, config))
     elif arguments.command == "run":
-        stages = [stage for stage in STAGES if stage != "simulate" or config.simulate is not None]
-        reports = run_stages(config, stages)
-        opening = next(report.verdict.split("\n")[0] for report in reports if report.verdict)
-        RESULT.info("Verdict: %s", opening)
-        tables = [name for name in TABLES if name != "removed" or config.oversample.removes]
-        RESULT.info("Tables in %s: %s", config.run.warehouse, ", ".join(tables))
+        _run(config)
     else:
         run_stages(config, [arguments.command], only_generate=getattr(arguments, "only_generate", False))
     return None
+
+
+def _run(config: Config) -> None:
+    """All stages, and what came of them."""
+    stages = [stage for stage in STAGES if stage != "simulate" or config.simulate is not None]
+    reports = run_stages(config, stages)
+    opening = next(report.verdict.split("\n")[0] for report in reports if report.verdict)
+    RESULT.info("Verdict: %s", opening)
+    tables = [name for name in TABLES if name != "removed" or config.oversample.removes]
+    RESULT.info("Tables in %s: %s", config.run.warehouse, ", ".join(tables))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,118 @@
+"""A look at a table of which nothing is known but where it lies."""
+
+from datetime import date
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as t
+
+from raresmith.config import Config
+from raresmith.errors import ConfigError, DataError
+from raresmith.spark.columns import LABEL, MALFORMED, col, quoted
+from raresmith.spark.encoding.encode import as_number
+from raresmith.spark.files import data_files, exists, is_glob
+from raresmith.spark.prepare.label import class_text, fit_label
+from raresmith.spark.source.read import read_source
+from raresmith.spark.stages.preflight import check_columns
+from raresmith.spark.tables import table_exists
+from raresmith.starting.seen import Kind, SeenColumn, SeenTable
+
+LOOKED_AT = 50_000
+"""Rows whose values are looked at, about; of a larger table drawn from all of it."""
+MOST_DAYS = 100_000
+"""Days by which rows are counted; a column of more tells moments that are none."""
+_MOMENTS = (t.DateType, t.TimestampType, t.TimestampNTZType)
+_SEED = 0
+
+
+_FORMATS = {".parquet": "parquet", ".parq": "parquet", ".csv": "csv", ".tsv": "csv", ".csv.gz": "csv", ".txt": "csv"}
+
+
+def format_of(spark: SparkSession, path: str) -> str:
+    """The format of the table at `path`, by its name and what lies there.
+
+    Raises
+    ------
+    ConfigError
+        If nothing is there.
+    DataError
+        If nothing there says it.
+    """
+    if not exists(spark, path):
+        raise ConfigError(f"there is no table at {path}; name a file, a folder or a URL")
+    if not is_glob(path) and table_exists(spark, path):
+        return "delta"
+    names = [path, *(file.path for file in data_files(spark, path))]
+    for name in names:
+        for ending, format in _FORMATS.items():
+            if name.lower().endswith(ending):
+                return format
+    raise DataError(
+        f"{path} is no Delta table, and no file in it is called .parquet or .csv; name a file or folder of such, or "
+        "write the configuration by hand, with source.format"
+    )
+
+
+def look(spark: SparkSession, config: Config) -> SeenTable:
+    """The table at `config.source.path`: rows and classes of all of it, and values of some rows.
+
+    Raises
+    ------
+    ConfigError, DataError
+        If there is none, it lacks a column that the configuration names, or its label has fewer than two classes or too
+        many.
+    """
+    raw = read_source(spark, config.source)
+    check_columns(config, raw.drop(MALFORMED).schema)
+    label = raw.schema[config.source.label]
+    df = raw.drop(MALFORMED).withColumn(LABEL, class_text(label))
+    counts = {row[LABEL]: int(row["count"]) for row in df.groupBy(LABEL).count().limit(1000).collect()}
+    if not counts:
+        raise DataError(f"{config.source.path} has no rows")
+    rows = sum(counts.values())
+    classes = fit_label(counts, label.dataType, config).classes
+    features = raw.drop(MALFORMED).schema.fields
+    moments = [f for f in features if isinstance(f.dataType, _MOMENTS) and f.name != label.name]
+    some = df if rows <= LOOKED_AT else df.sample(fraction=LOOKED_AT / rows, seed=_SEED)
+    found = some.select(*[_value(f).alias(str(i)) for i, f in enumerate(features)], col(LABEL).alias("label")).toArrow()
+    return SeenTable(
+        rows=rows,
+        classes={text: counts.get(text, 0) for text in classes},
+        labels=found["label"].to_pylist(),
+        columns=[
+            SeenColumn(name=f.name, kind=_kind(f.dataType), type=f.dataType.simpleString(), values=values.to_pylist())
+            for f, values in zip(features, found.columns[:-1], strict=True)
+        ],
+        days={f.name: _days(df, f.name) for f in moments},
+    )
+
+
+def _kind(type: t.DataType) -> Kind:
+    if isinstance(type, t.IntegralType) or (isinstance(type, t.DecimalType) and type.scale == 0):
+        return "whole"
+    if isinstance(type, t.FractionalType):
+        return "number"
+    if isinstance(type, _MOMENTS):
+        return "moment"
+    if isinstance(type, t.BooleanType):
+        return "boolean"
+    return "text" if isinstance(type, t.StringType) else "other"
+
+
+def _value(field: t.StructField) -> Column:
+    """A value as Python holds it exactly enough to be looked at."""
+    kind = _kind(field.dataType)
+    if kind == "other":
+        return col(field.name).isNotNull()
+    return F.expr(as_number(quoted(field.name), field.dataType)) if kind in ("number", "moment") else col(field.name)
+
+
+def _days(df: DataFrame, name: str) -> dict[date, dict[str, int]]:
+    """Rows of each day by class, in UTC; nothing where there are more days than can be."""
+    day = F.to_date(col(name)).alias("day")
+    found = df.where(col(name).isNotNull() & col(LABEL).isNotNull()).groupBy(day, col(LABEL)).count()
+    days: dict[date, dict[str, int]] = {}
+    counted = found.limit(MOST_DAYS).collect()
+    for row in counted if len(counted) < MOST_DAYS else ():
+        days.setdefault(row["day"], {})[row[LABEL]] = row["count"]
+    return days

@@ -1,0 +1,39 @@
+"""What was seen of a table before anybody said what its columns are for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+Kind = Literal["whole", "number", "text", "boolean", "moment", "other"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenColumn:
+    """A column, and its values in the rows that were looked at."""
+
+    name: str
+    kind: Kind
+    type: str
+    """As Spark calls it."""
+    values: Sequence[Any]
+    """Of each row looked at; None where there is none. Moments are numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenTable:
+    """A table, of which some rows were looked at."""
+
+    rows: int
+    classes: Mapping[str, int]
+    """Rows of each class."""
+    labels: Sequence[str | None]
+    """The class of each row looked at; None where there is none."""
+    columns: Sequence[SeenColumn]
+    days: Mapping[str, Mapping[date, Mapping[str, int]]]
+    """Of each column of moments the rows of each of its days by class."""
+
+    @property
+    def positive(self) -> str:
+        """The class with the fewest rows."""
+        return min(self.classes, key=lambda text: (self.classes[text], text))
