@@ -13,7 +13,7 @@ from pathlib import Path
 from raresmith.config import Config, load_config
 from raresmith.config.reference import json_schema
 from raresmith.config.sections.run import local_path
-from raresmith.errors import RaresmithError
+from raresmith.errors import ConfigError, RaresmithError
 from raresmith.generators.sample_request import add_arguments, request_of
 from raresmith.log import RESULT, show
 from raresmith.signals import during, ended_by_signals
@@ -37,6 +37,7 @@ GENERATE = "make any number of rows in the raw schema by a saved model"
 FORMULAS = "put an apostrophe before text in a .csv file that a spreadsheet would take for a formula"
 INIT = "look at a table and write a configuration to begin with, with the reason of each guess"
 TRY = "the same, and then all stages on as many rows as some minutes are enough for"
+DOCTOR = "look at this machine: Java, packages, memory, disk; and say what to do where something is missing"
 SCHEMA = "print the JSON Schema of configuration files, by which editors complete them (docs/configuration.md)"
 
 
@@ -77,6 +78,10 @@ def parser() -> argparse.ArgumentParser:
     generate.add_argument("--logical-date", default="", metavar="YYYY-MM-DD", help="the day that the run was for")
     for name, text in {"init": INIT, "try": TRY}.items():
         _add_start(commands.add_parser(name, help=text, description=text), is_try=name == "try")
+    doctor = commands.add_parser("doctor", help=DOCTOR, description=DOCTOR)
+    doctor.add_argument(
+        "config", nargs="?", metavar="CONFIG", help="a run whose memory and warehouse are looked at too"
+    )
     commands.add_parser("schema", help=SCHEMA, description=SCHEMA)
     return root
 
@@ -124,6 +129,23 @@ def run_stages(config: Config, stages: Sequence[str], *, only_generate: bool = F
                 reports.append(SPARK_STAGES[stage](spark, config))
         RESULT.info(reports[-1])
     return reports
+
+
+def doctor(arguments: argparse.Namespace) -> None:
+    """Say what this machine has and lacks.
+
+    Raises
+    ------
+    ConfigError
+        If it lacks something.
+    """
+    from raresmith.doctor import examine
+
+    findings = examine(load_config(arguments.config) if arguments.config else None)
+    for finding in findings:
+        RESULT.info("%s", finding)
+    if lacking := [finding.what for finding in findings if finding.cure]:
+        raise ConfigError(f"a run would fail or be slow here: {', '.join(lacking)}")
 
 
 def start(arguments: argparse.Namespace) -> None:
@@ -182,6 +204,8 @@ def obey(arguments: argparse.Namespace) -> None:
         return start(arguments)
     if arguments.command == "schema":
         return print(json.dumps(json_schema(), indent=2))
+    if arguments.command == "doctor":
+        return doctor(arguments)
     config = load_config(arguments.config, arguments.logical_date)
     if arguments.command == "plan":
         from raresmith.spark.plan import plan

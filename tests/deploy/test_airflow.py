@@ -7,7 +7,7 @@ from tests.deploy.airflow_cli import Airflow
 from tests.deploy.small_run import DAY, noted_stages, versions
 from tests.deploy.standalone import ROOT
 
-from raresmith.spark.session import EXCLUDED_PACKAGES, delta_package
+from raresmith.spark.needs import EXCLUDED_PACKAGES, delta_package
 
 DESCRIBE = """
 import json

@@ -200,9 +200,12 @@ class Evaluation:
 
     @property
     def verdict(self) -> str:
-        """The verdict in words, of each classifier by name where there are several."""
+        """The verdict in words: the first line says it all. Of each classifier by name where there are several."""
         texts = {name: found.verdict for name, found in self.judgements.items()}
-        lines = list(texts.values()) if len(texts) == 1 else [f"{name}: {text}" for name, text in texts.items()]
+        lines = [*texts.values()]
+        if len(texts) > 1:
+            openings = [f"{name}: {text.splitlines()[0]}" for name, text in texts.items()]
+            lines = [" ".join(openings), *(f"{name}: {text}" for name, text in texts.items())]
         return "\n".join(lines + [not_judged(name, split) for name, split in self.not_judged.items()])
 
 

@@ -210,7 +210,7 @@ PLACES, CODES = "conditionals.tokens.n_places", "conditionals.tokens.of_code"
         (tensors_are(lambda _: b""), "holds no safetensors"),
         (tensors_are(lambda _: struct.pack("<Q", 2**62) + b"{}"), "holds no safetensors"),
         (tensors_are(lambda t: save(t).replace(b'"shape":[', b'"shape":[9', 1)), "holds no safetensors"),
-        (card_has(format=2), "is of format 3 where 2 is expected"),
+        (card_has(format=3), "is of format 3 where 2 is expected"),
         (card_has(model="os.system"), r"has wrong values in model: 'os.system' is none of \['gan', 'redraw'"),
         (card_has(model=["redraw"]), r"has \['redraw'\] as model where a valid string is expected"),
         (card_has(model="gan", refine=SMALL), "lacks the tensors .* or has .*, which its card does not ask for"),

@@ -273,6 +273,7 @@ def test_a_second_classifier_stands_beside_the_first_and_changes_nothing_of_it(
         (comparison,) = judgement.outcomes["theft"].comparisons
         assert comparison.value == value_of(of[name], name, "theft", "smote", "test", "average_precision").value
         assert f"{name}: {judgement.verdict}" in both.verdict
+        assert f"{name}: {judgement.verdict.splitlines()[0]}" in both.verdict.splitlines()[0]
     roc_auc = value_of(both.metrics, "logistic", "theft", "none", "test", "roc_auc")
     assert 0.7 < roc_auc.low < roc_auc.value < 1
 
