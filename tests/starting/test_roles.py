@@ -40,6 +40,7 @@ SHUFFLED = [int(i) for i in RANDOM.permutation(N) * 7 + 3]
         (column("transaction_id", SHUFFLED), "key", "another value in every row"),
         (column("loanId", SHUFFLED), "key", "another value in every row"),
         (column("amount", SHUFFLED), "number", "3 to 2796"),
+        (column("paid", SHUFFLED), "number", "3 to 2796"),
         (column("row", list(range(N))), "ignored", "a number of the row"),
         (column("reference", [10**14 + x for x in SHUFFLED]), "ignored", "card or account numbers"),
         (column("customer_id", [i % 60 for i in range(N)]), "entity", "60 in 400 rows"),

@@ -1,5 +1,6 @@
 """A look at a table of which nothing is known but where it lies."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -19,8 +20,10 @@ from raresmith.starting.seen import Kind, SeenColumn, SeenTable
 
 LOOKED_AT = 50_000
 """Rows whose values are looked at, about; of a larger table drawn from all of it."""
+VALUES = 2_000_000
+"""That are looked at in all, of wide tables' fewer rows."""
 MOST_DAYS = 100_000
-"""Days by which rows are counted; a column of more tells moments that are none."""
+"""Days of all columns and classes by which rows are counted; where there are more, it is not by them that rows part."""
 _MOMENTS = (t.DateType, t.TimestampType, t.TimestampNTZType)
 _SEED = 0
 
@@ -73,7 +76,8 @@ def look(spark: SparkSession, config: Config) -> SeenTable:
     classes = fit_label(counts, label.dataType, config).classes
     features = raw.drop(MALFORMED).schema.fields
     moments = [f for f in features if isinstance(f.dataType, _MOMENTS) and f.name != label.name]
-    some = df if rows <= LOOKED_AT else df.sample(fraction=LOOKED_AT / rows, seed=_SEED)
+    most = min(LOOKED_AT, VALUES // len(features))
+    some = df if rows <= most else df.sample(fraction=most / rows, seed=_SEED)
     found = some.select(*[_value(f).alias(str(i)) for i, f in enumerate(features)], col(LABEL).alias("label")).toArrow()
     return SeenTable(
         rows=rows,
@@ -83,7 +87,7 @@ def look(spark: SparkSession, config: Config) -> SeenTable:
             SeenColumn(name=f.name, kind=_kind(f.dataType), type=f.dataType.simpleString(), values=values.to_pylist())
             for f, values in zip(features, found.columns[:-1], strict=True)
         ],
-        days={f.name: _days(df, f.name) for f in moments},
+        days=_days(df, [f.name for f in moments]),
     )
 
 
@@ -107,12 +111,15 @@ def _value(field: t.StructField) -> Column:
     return F.expr(as_number(quoted(field.name), field.dataType)) if kind in ("number", "moment") else col(field.name)
 
 
-def _days(df: DataFrame, name: str) -> dict[date, dict[str, int]]:
-    """Rows of each day by class, in UTC; nothing where there are more days than can be."""
-    day = F.to_date(col(name)).alias("day")
-    found = df.where(col(name).isNotNull() & col(LABEL).isNotNull()).groupBy(day, col(LABEL)).count()
-    days: dict[date, dict[str, int]] = {}
-    counted = found.limit(MOST_DAYS).collect()
-    for row in counted if len(counted) < MOST_DAYS else ():
-        days.setdefault(row["day"], {})[row[LABEL]] = row["count"]
+def _days(df: DataFrame, columns: Sequence[str]) -> dict[str, dict[date, dict[str, int]]]:
+    """By column the rows of each day, in UTC, by class; nothing where there are more days than can be."""
+    days: dict[str, dict[date, dict[str, int]]] = {name: {} for name in columns}
+    if not columns:
+        return days
+    each = [F.struct(F.lit(name).alias("column"), F.to_date(col(name)).alias("day")) for name in columns]
+    moments = df.where(col(LABEL).isNotNull()).select(LABEL, F.explode(F.array(*each)).alias("at"))
+    counted = moments.where("at.day IS NOT NULL").groupBy("at.column", "at.day", LABEL).count().limit(MOST_DAYS)
+    found = counted.collect()
+    for row in found if len(found) < MOST_DAYS else ():
+        days[row["column"]].setdefault(row["day"], {})[row[LABEL]] = row["count"]
     return days

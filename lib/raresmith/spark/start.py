@@ -68,11 +68,18 @@ def sampled(spark: SparkSession, config: Config, seen: SeenTable, draft: Draft, 
     for the table itself, where that is no more.
 
     Whole entities are drawn where there is one, else rows, so that the classes keep their shares.
+
+    Raises
+    ------
+    ConfigError
+        If the sample's folder is there.
     """
     most = int(minutes * CELLS_A_MINUTE / len(seen.columns))
     if seen.rows <= most:
         return draft
-    share = most / seen.rows
+    path, share = folder / f"{draft.name}-sample", most / seen.rows
+    if path.exists():
+        raise ConfigError(f"{path}, where the sample would be written, is there already; delete it")
     raw = read_source(spark, config.source)
     if MALFORMED in raw.columns:
         raw = raw.where(col(MALFORMED).isNull()).drop(MALFORMED)
@@ -81,8 +88,7 @@ def sampled(spark: SparkSession, config: Config, seen: SeenTable, draft: Draft, 
         rows = raw.where(col(entity).isNotNull() & (place < share))
     else:
         rows = raw.sample(fraction=share, seed=_SEED)
-    path = folder / f"{draft.name}-sample"
-    rows.write.mode("overwrite").parquet(str(path))
+    rows.write.parquet(str(path))
     return replace(draft, name=f"{draft.name}-try", path=path.name, format="parquet")
 
 

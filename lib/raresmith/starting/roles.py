@@ -23,7 +23,8 @@ LEAK = 0.99
 FEW_POSITIVES = 10
 """Below so many the area says nothing."""
 
-_CALLED_KEY = re.compile(r"(^|_)(id|key|uuid|guid|nr|no|number|index)$|^(id|uuid|guid)_|[a-z]Id$|ID$", re.IGNORECASE)
+# Of names without underscores the capital tells where the last word begins: loanId, but not paid.
+_CALLED_KEY = re.compile(r"(?i:(^|_)(id|key|uuid|guid|nr|no|number|index)$|^(id|uuid|guid)_)|[a-z](Id|ID|Nr|No|Key)$")
 _CALLED_TIME = re.compile(r"time|date|stamp|(^|_)(ts|at|day|datum|zeit)($|_)", re.IGNORECASE)
 _CALLED_ENTITY = re.compile(
     r"(^|_)(customer|client|card|account|user|member|patient|policy|merchant|terminal|device|kunde|konto|karte)"

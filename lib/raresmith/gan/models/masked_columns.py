@@ -23,7 +23,9 @@ GATE = 0.25
 """Of each pair of columns at the start."""
 HIDDEN = 64
 _RANK = 8
-"""Of the part of the gates that depends on what is seen."""
+"""Of the part of the gates that depends on what is seen; of wide tables less, down to 1."""
+_MOVES = 2**22
+"""Weights of that part up to which the rank is whole: up to 724 columns."""
 _PRIOR = 4.0
 """Rows that the shares of all rows count for among those that are counted."""
 _WIDE, _NARROW = 0.08, 0.03
@@ -62,8 +64,9 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         self.register_buffer("curves", torch.zeros(1 + _CURVES, total))
 
         self.gates = nn.Parameter(torch.full((d, d), GATE))
-        self.reads = nn.Parameter(0.1 * torch.randn(d, _RANK))
-        self.moves = nn.Parameter(torch.zeros(d, _RANK, d))
+        rank = max(1, min(_RANK, _MOVES // d**2))
+        self.reads = nn.Parameter(0.1 * torch.randn(d, rank))
+        self.moves = nn.Parameter(torch.zeros(d, rank, d))
         self.embedding = nn.Embedding(total, HIDDEN)
         self.first = nn.Linear(2 * d, HIDDEN)
         self.norm, self.block, self.last = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, HIDDEN), nn.LayerNorm(HIDDEN)
