@@ -170,11 +170,11 @@ def start(arguments: argparse.Namespace) -> None:
         return RESULT.info("Next: raresmith plan %s, then raresmith run %s", file, file)
     tried = start.sampled(spark, config, seen, draft, arguments.minutes, file.parent)
     if tried is not draft:
-        file = file.with_name(f"{tried.name}.toml")
-        config = start.write(tried, file)
-        RESULT.info("Written: %s, for a sample of about %s minutes", file, f"{arguments.minutes:g}")
+        of_sample = file.with_name(f"{tried.name}.toml")
+        config = start.write(tried, of_sample)
+        RESULT.info("Written: %s, for a sample that takes about %g minutes", of_sample, arguments.minutes)
     _run(config)
-    return RESULT.info("Next: change what is wrong in %s, then raresmith run it", arguments.output or file)
+    return RESULT.info("Next: change what is wrong in %s, then raresmith run %s", file, file)
 
 
 def generate(arguments: argparse.Namespace) -> None:

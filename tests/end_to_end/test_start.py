@@ -55,11 +55,12 @@ def test_one_command_ends_with_a_verdict_on_a_sample(
 ) -> None:
     cards(spark).coalesce(1).write.parquet(str(tmp_path / "cards"))
     file = tmp_path / "cards.toml"
-    told = ["--label", "is_fraud", "--entity", "customer_id", "--output", str(file), "--minutes", "0.004"]
+    told = ["--label", "is_fraud", "--entity", "customer_id", "--output", str(file), "--minutes", "0.007"]
     assert main(["try", str(tmp_path / "cards"), *told]) == 0
     said = capsys.readouterr().out
     assert "Written: " + str(tmp_path / "cards-try.toml") in said
     assert "Verdict: " in said
+    assert said.endswith(f"Next: change what is wrong in {file}, then raresmith run {file}\n")
     assert (tmp_path / "cards-try-warehouse" / "report" / "cards-try.html").exists()
     document = tomllib.loads((tmp_path / "cards-try.toml").read_text())
     assert document["source"]["path"] == "cards-sample"
