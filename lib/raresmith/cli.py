@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from raresmith.config import Config, load_config
+from raresmith.config import Config, SparkConfig, load_config
 from raresmith.config.reference import json_schema
 from raresmith.config.sections.run import local_path
 from raresmith.errors import ConfigError, RaresmithError
@@ -20,6 +21,9 @@ from raresmith.signals import during, ended_by_signals
 from raresmith.tables.contracts import TABLES
 from raresmith.tables.stage_report import MARGIN, ONLY_GENERATE, STAGES, StageReport
 from raresmith.temporary import delete_leftovers, name_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
 
@@ -104,18 +108,24 @@ def _add_start(command: argparse.ArgumentParser, *, is_try: bool) -> None:
         command.add_argument("--minutes", type=float, default=5.0, help="that the run may take, about (default 5)")
 
 
+def _opened(name: str, config: SparkConfig) -> "SparkSession":
+    """Spark, without a page of its own start."""
+    from raresmith.spark.session import get_spark
+
+    with stderr_to(SPARK_LOG):
+        return get_spark(name, config)
+
+
 def run_stages(config: Config, stages: Sequence[str], *, only_generate: bool = False) -> list[StageReport]:
     """Run `stages` in order, showing what each reports; Spark is opened once. `only_generate` is for refine."""
     from raresmith.gan.launch import launch
-    from raresmith.spark.session import get_spark
     from raresmith.spark.stages import SPARK_STAGES, check
 
     show()
     reports = []
     spark = None
     if set(stages) - {"refine"}:
-        with stderr_to(SPARK_LOG):
-            spark = get_spark(config.run_id, config.spark)
+        spark = _opened(config.run_id, config.spark)
     if spark is not None and "prepare" in stages:
         check(spark, config)
     for stage in stages:
@@ -148,18 +158,15 @@ def doctor(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"a run would fail or be slow here: {', '.join(lacking)}")
 
 
-def start(arguments: argparse.Namespace) -> None:
+def begin(arguments: argparse.Namespace) -> None:
     """Write a configuration for a table, and for `try` run it, on a sample where the table is too large."""
-    from raresmith.config.sections.spark import SparkConfig
     from raresmith.spark import start
-    from raresmith.spark.session import get_spark
     from raresmith.starting.draft import run_name
     from raresmith.starting.roles import Told
 
     told = Told(label=arguments.label, timestamp=arguments.time, entity=arguments.entity, key=tuple(arguments.key))
     file = arguments.output or Path(f"{run_name(arguments.table)}.toml")
-    with stderr_to(SPARK_LOG):
-        spark = get_spark("look", SparkConfig())
+    spark = _opened("look", SparkConfig())
     seen, draft, words = start.begin(spark, arguments.table, told, file)
     RESULT.info("%s: %s rows, %d columns", arguments.table, f"{seen.rows:,}", len(seen.columns))
     for line in (*words, *draft.lines()):
@@ -201,7 +208,7 @@ def obey(arguments: argparse.Namespace) -> None:
     if arguments.command == "generate":
         return generate(arguments)
     if arguments.command in ("init", "try"):
-        return start(arguments)
+        return begin(arguments)
     if arguments.command == "schema":
         return print(json.dumps(json_schema(), indent=2))
     if arguments.command == "doctor":
@@ -209,11 +216,8 @@ def obey(arguments: argparse.Namespace) -> None:
     config = load_config(arguments.config, arguments.logical_date)
     if arguments.command == "plan":
         from raresmith.spark.plan import plan
-        from raresmith.spark.session import get_spark
 
-        with stderr_to(SPARK_LOG):
-            spark = get_spark(config.run_id, config.spark)
-        RESULT.info(plan(spark, config))
+        RESULT.info(plan(_opened(config.run_id, config.spark), config))
     elif arguments.command == "run":
         _run(config)
     else:

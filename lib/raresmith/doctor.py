@@ -12,8 +12,7 @@ from pathlib import Path
 
 from raresmith.config import Config
 from raresmith.config.sections.spark import SparkConfig
-from raresmith.errors import ConfigError
-from raresmith.spark.needs import check_java, delta_package
+from raresmith.spark.needs import JAVA_HINT, delta_package, java_fault
 
 _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 ROOM = 5 * 2**30
@@ -54,11 +53,8 @@ def examine(config: Config | None) -> list[Finding]:
 
 def java() -> Finding:
     """The Java that Spark will start."""
-    try:
-        check_java()
-    except ConfigError as error:
-        found, _, cure = str(error).partition(". ")
-        return Finding(what="Java", found=found, cure=cure)
+    if fault := java_fault():
+        return Finding(what="Java", found=fault, cure=JAVA_HINT)
     return Finding(what="Java", found=os.environ.get("JAVA_HOME") or shutil.which("java") or "")
 
 

@@ -219,7 +219,7 @@ def test_rows_that_come_again_on_another_day_are_set_aside(after_one_day: Series
     days.bring(DAYS[2], again)
     assert days.run(DAYS[2])[0].rows == {"features": 0, "quarantine": 30}
     days.bring(DAYS[0], transactions(spark, 0))
-    assert days.run(DAYS[0], ["prepare"])[0].rows == {"features": 200, "quarantine": 0}
+    assert days.run(DAYS[0])[0].rows == {"features": 200, "quarantine": 0}
     assert days.of_days(DAYS[0]) == before
 
 

@@ -24,7 +24,9 @@ def column(name: str, values: Sequence[Any], kind: Kind = "whole", type: str = "
 def table(*columns: SeenColumn, days: tuple[str, ...] = ()) -> SeenTable:
     label = column("y", [int(text) for text in LABELS])
     classes = {text: LABELS.count(text) for text in ("0", "1")}
-    return SeenTable(rows=N, classes=classes, labels=LABELS, columns=[*columns, label], days=dict.fromkeys(days, DAYS))
+    return SeenTable(
+        rows=N, classes=classes, positive="1", labels=LABELS, columns=[*columns, label], days=dict.fromkeys(days, DAYS)
+    )
 
 
 def role_of(one: SeenColumn, *others: SeenColumn, days: tuple[str, ...] = (), **told: Any) -> Role:
@@ -116,5 +118,7 @@ def test_the_area_is_scikit_learns() -> None:
 
 def test_too_few_rows_of_a_class_give_nothing_away() -> None:
     few = ["1" if i < 9 else "0" for i in range(N)]
-    seen = SeenTable(rows=N, classes={"0": N - 9, "1": 9}, labels=few, columns=[column("x", range(N))], days={})
+    seen = SeenTable(
+        rows=N, classes={"0": N - 9, "1": 9}, positive="1", labels=few, columns=[column("x", range(N))], days={}
+    )
     assert alone(seen.columns[0], seen) == 0.5

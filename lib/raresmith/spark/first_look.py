@@ -11,8 +11,9 @@ from raresmith.config import Config
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import LABEL, MALFORMED, col, quoted
 from raresmith.spark.encoding.encode import as_number
+from raresmith.spark.encoding.numbers import INSTANTS
 from raresmith.spark.files import data_files, exists, is_glob
-from raresmith.spark.prepare.label import class_text, fit_label
+from raresmith.spark.prepare.label import class_counts, class_text, fit_label
 from raresmith.spark.source.read import read_source
 from raresmith.spark.stages.preflight import check_columns
 from raresmith.spark.tables import table_exists
@@ -24,10 +25,8 @@ VALUES = 2_000_000
 """That are looked at in all, of wide tables' fewer rows."""
 MOST_DAYS = 100_000
 """Days of all columns and classes by which rows are counted; where there are more, it is not by them that rows part."""
-_MOMENTS = (t.DateType, t.TimestampType, t.TimestampNTZType)
+_MOMENTS = (t.DateType, *INSTANTS)
 _SEED = 0
-
-
 _FORMATS = {".parquet": "parquet", ".parq": "parquet", ".csv": "csv", ".tsv": "csv", ".csv.gz": "csv", ".txt": "csv"}
 
 
@@ -69,11 +68,11 @@ def look(spark: SparkSession, config: Config) -> SeenTable:
     check_columns(config, raw.drop(MALFORMED).schema)
     label = raw.schema[config.source.label]
     df = raw.drop(MALFORMED).withColumn(LABEL, class_text(label))
-    counts = {row[LABEL]: int(row["count"]) for row in df.groupBy(LABEL).count().limit(1000).collect()}
+    counts = class_counts(raw, label)
     if not counts:
         raise DataError(f"{config.source.path} has no rows")
     rows = sum(counts.values())
-    classes = fit_label(counts, label.dataType, config).classes
+    fitted = fit_label(counts, label.dataType, config)
     features = raw.drop(MALFORMED).schema.fields
     moments = [f for f in features if isinstance(f.dataType, _MOMENTS) and f.name != label.name]
     most = min(LOOKED_AT, VALUES // len(features))
@@ -81,7 +80,8 @@ def look(spark: SparkSession, config: Config) -> SeenTable:
     found = some.select(*[_value(f).alias(str(i)) for i, f in enumerate(features)], col(LABEL).alias("label")).toArrow()
     return SeenTable(
         rows=rows,
-        classes={text: counts.get(text, 0) for text in classes},
+        classes={text: counts.get(text, 0) for text in fitted.classes},
+        positive=fitted.positive,
         labels=found["label"].to_pylist(),
         columns=[
             SeenColumn(name=f.name, kind=_kind(f.dataType), type=f.dataType.simpleString(), values=values.to_pylist())

@@ -22,15 +22,20 @@ def check_java() -> None:
     ConfigError
         If there is no Java, or one that Spark 4 does not run on.
     """
+    if fault := java_fault():
+        raise ConfigError(f"{fault}. {JAVA_HINT}")
+
+
+def java_fault() -> str:
+    """What is wrong with the Java that Spark will start; "" where nothing is."""
     home = os.environ.get("JAVA_HOME")
     java = f"{home}/bin/java" if home else shutil.which("java")
     if java is None or not os.path.exists(java):  # noqa: PTH110
-        raise ConfigError(f"Spark needs Java 17 and found none{f' in JAVA_HOME={home}' if home else ''}. {JAVA_HINT}")
+        return f"Spark needs Java 17 and found none{f' in JAVA_HOME={home}' if home else ''}"
     answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     match = re.search(r'version "(\d+)(?:\.(\d+))?', answer)
     major = int(match[1]) if match else 0
-    if major not in (17, 21):
-        raise ConfigError(f"Spark needs Java 17 and found version {major or 'unknown'} at {java}. {JAVA_HINT}")
+    return "" if major in (17, 21) else f"Spark needs Java 17 and found version {major or 'unknown'} at {java}"
 
 
 def delta_package() -> str:

@@ -21,7 +21,7 @@ from raresmith.spark.files import exists, size_of
 from raresmith.spark.incremental import kept_encoder
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns, bytes_of_row
 from raresmith.spark.neighbors.neighbor_search import NeighborSearch
-from raresmith.spark.prepare.label import class_text, fit_label, known_label
+from raresmith.spark.prepare.label import class_counts, class_text, fit_label, known_label
 from raresmith.spark.prepare.rules import feature_columns
 from raresmith.spark.prepare.windows import window_feature_names
 from raresmith.spark.source.read import read_source
@@ -106,7 +106,7 @@ def _raw(df: DataFrame, kept: Encoder | None, config: Config) -> _Raw:
     fields = feature_columns(df.schema, config)
     label_column = df.schema[config.source.label]
     labelled = df.withColumn(LABEL, class_text(label_column))
-    counts = {row[LABEL]: int(row["count"]) for row in labelled.groupBy(LABEL).count().limit(1000).collect()}
+    counts = class_counts(df, label_column)
     label = known_label(counts, kept, config) if kept else fit_label(counts, label_column.dataType, config)
     n_features = len(fields) + len(config.prepare.calendar) + len(window_feature_names(config.prepare.windows))
     return _Raw(

@@ -63,17 +63,18 @@ class Told:
 def roles(table: SeenTable, told: Told) -> list[Role]:
     """The roles of all columns, in table order. At most one column has the time, one the entity, and one is a key where
     none was told."""
-    given = {told.timestamp: "timestamp", told.entity: "entity", **dict.fromkeys(told.key, "key"), told.label: "label"}
+    given: dict[str, Use] = {told.timestamp: "timestamp", told.entity: "entity"}
+    given |= {**dict.fromkeys(told.key, "key"), told.label: "label"}
     found: dict[str, Role] = {}
     for column in table.columns:
         if use := given.get(column.name):
-            found[column.name] = Role(name=column.name, use=use, why=_label(table) if use == "label" else "as you said")  # type: ignore[arg-type]
+            found[column.name] = Role(name=column.name, use=use, why=_label(table) if use == "label" else "as you said")
     others = [column for column in table.columns if column.name not in found]
     if not told.key and (key := _key(others)):
         found[key.name] = Role(name=key.name, use="key", why="another value in every row, and called so")
-    if not told.timestamp and (time := _time(table, others)):
-        days = len(table.days.get(time.name, ()))
-        found[time.name] = Role(name=time.name, use="timestamp", why=f"moments of {days:,} days")
+    if not told.timestamp and (called := _time(table, others)):
+        days = len(table.days[called.name])
+        found[called.name] = Role(name=called.name, use="timestamp", why=f"moments of {days:,} days")
     if not told.entity and (entity := next((c for c in others if c.name not in found and _is_entity(c)), None)):
         distinct = len(set(_present(entity)))
         why = f"called so, and its values come again: {distinct:,} in {len(entity.values):,} rows"

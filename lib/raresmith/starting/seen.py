@@ -27,13 +27,10 @@ class SeenTable:
     rows: int
     classes: Mapping[str, int]
     """Rows of each class."""
+    positive: str
+    """The class that is looked for."""
     labels: Sequence[str | None]
     """The class of each row looked at; None where there is none."""
     columns: Sequence[SeenColumn]
     days: Mapping[str, Mapping[date, Mapping[str, int]]]
     """Of each column of moments the rows of each of its days by class."""
-
-    @property
-    def positive(self) -> str:
-        """The class with the fewest rows."""
-        return min(self.classes, key=lambda text: (self.classes[text], text))

@@ -1,4 +1,4 @@
-"""How the rows of a table should be split: by time, by entity or at random."""
+"""The days at which the rows of a table should be split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

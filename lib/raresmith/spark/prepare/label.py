@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
@@ -32,6 +32,12 @@ def class_text(field: t.StructField) -> Column:
     text = F.when(F.expr(has_class(field)), value.cast("string"))
     # Spark compares the two as equal but writes them apart.
     return F.when(value == 0, F.lit("0.0")).otherwise(text) if _is_float(field.dataType) else text
+
+
+def class_counts(df: DataFrame, field: t.StructField) -> dict[str | None, int]:
+    """Rows of each class of the label column `field`; of more classes than there can be only some."""
+    counted = df.groupBy(class_text(field).alias("class")).count().limit(10 * MAX_CLASSES).collect()
+    return {row["class"]: int(row["count"]) for row in counted}
 
 
 def fit_label(counts: Mapping[str | None, int], kind: t.DataType, config: Config) -> Label:

@@ -125,19 +125,17 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
     train = slim.where(col(SPLIT) == "train")
     encoder = kept or fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare)
     outlying = [f for f in encoder.features if f.kind == "numeric" and f.outlier is not None]
-    replaced = _replaced(slim, used if has_nulls else [], outlying)
-    features = encode(slim, encoder)
     quarantine = judged.where(col(REASON).isNotNull()).select(
         *[col(name) for name in raw_schema.names], told(col(REASON)).alias("reason")
     )
     return Prepared(
-        features=features,
+        features=encode(slim, encoder),
         quarantine=quarantine if reasons else quarantine.limit(0),
         encoder=encoder,
         raw_schema=raw_schema,
         reasons=reasons,
         split=split,
-        replaced=replaced,
+        replaced=_replaced(slim, used if has_nulls else [], outlying),
         cached=[slim] if is_dear else [],
     )
 

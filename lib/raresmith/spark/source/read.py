@@ -17,6 +17,7 @@ from raresmith.spark.java_errors import causes
 from raresmith.spark.source import csv, parquet
 from raresmith.spark.source.csv import read_csv
 from raresmith.spark.source.parquet import read_parquet
+from raresmith.spark.source.separated import look
 from raresmith.spark.tables import current_version
 
 T = TypeVar("T")
@@ -65,6 +66,11 @@ def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -
         _check_schema(columns, wished, config)
         df = df.select(*[col(name) for name in wished.names], *[col(n) for n in df.columns if n == MALFORMED])
     return df
+
+
+def column_names(spark: SparkSession, config: SourceConfig) -> list[str]:
+    """Names of the raw table's columns, told without going through its values; errors as of `read_source`."""
+    return [*look(spark, config).sample] if config.format == "csv" else read_source(spark, config).columns
 
 
 def unreadable(error: Exception, config: SourceConfig) -> DataError:

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from raresmith.config import Config
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.files import size_up_to
-from raresmith.spark.source.read import read_source
+from raresmith.spark.source.read import column_names
 
 SMALL = 2 * 2**20
 """Bytes of a raw table up to which these settings are faster; at three times as many they no longer are."""
@@ -48,8 +48,8 @@ def _is_small(spark: SparkSession, config: Config) -> bool:
     # What simulate is about to make has no size yet, so it counts as large.
     try:
         size = size_up_to(spark, config.source.path, MOST_COLUMNS * SMALL_COLUMN)
-        if not size or size <= SMALL:
-            return size is not None and size > 0
-        return size <= SMALL_COLUMN * len(read_source(spark, config.source).columns)
+        if not size:
+            return False
+        return size <= SMALL or size <= SMALL_COLUMN * len(column_names(spark, config.source))
     except (Py4JJavaError, DataError, ConfigError):
         return False  # who reads the raw table says what is wrong with it; not every stage does
