@@ -160,7 +160,7 @@ def doctor(arguments: argparse.Namespace) -> None:
 
 def begin(arguments: argparse.Namespace) -> None:
     """Write a configuration for a table, and for `try` run it, on a sample where the table is too large."""
-    from raresmith.spark import start
+    from raresmith.spark.before import start
     from raresmith.starting.draft import run_name
     from raresmith.starting.roles import Told
 
@@ -215,7 +215,7 @@ def obey(arguments: argparse.Namespace) -> None:
         return doctor(arguments)
     config = load_config(arguments.config, arguments.logical_date)
     if arguments.command == "plan":
-        from raresmith.spark.plan import plan
+        from raresmith.spark.before.plan import plan
 
         RESULT.info(plan(_opened(config.run_id, config.spark), config))
     elif arguments.command == "run":

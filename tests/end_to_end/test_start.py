@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from raresmith.cli import main
 from raresmith.config import load_config
-from raresmith.spark.start import begin, sampled
+from raresmith.spark.before.start import begin, sampled
 from raresmith.starting.roles import Told
 
 ROWS = 900

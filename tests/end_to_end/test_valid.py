@@ -10,7 +10,7 @@ from tests.deploy.small_run import noted_stages, stale_stages
 
 from raresmith.config import Config, parse_config
 from raresmith.errors import ConfigError
-from raresmith.spark.plan import plan
+from raresmith.spark.before.plan import plan
 from raresmith.spark.stages import SPARK_STAGES, check
 from raresmith.spark.tables import read_table
 from raresmith.tables.row_counts import LEFT_OUT, TOO_CLOSE, UNREPAIRED

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from raresmith.config import Config, parse_config
 from raresmith.errors import DataError
-from raresmith.spark.plan import plan
+from raresmith.spark.before.plan import plan
 from raresmith.spark.stages import SPARK_STAGES
 from raresmith.spark.tables import read_table
 

@@ -11,7 +11,7 @@ from pyspark.sql import types as t
 from raresmith.config import Config, parse_config
 from raresmith.encoding.encoder import Encoder, Label
 from raresmith.errors import ConfigError, DataError
-from raresmith.spark.plan import plan
+from raresmith.spark.before.plan import plan
 from raresmith.spark.prepare.label import class_text, fit_label, known_label
 from raresmith.spark.prepare.prepare import prepare
 

@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 from raresmith.config import Config, load_config, parse_config
 from raresmith.config.sections.run import local_path
 from raresmith.errors import ConfigError
+from raresmith.spark.before.first_look import format_of, look
 from raresmith.spark.columns import MALFORMED, col
-from raresmith.spark.first_look import format_of, look
 from raresmith.spark.source.read import how_read, read_source
 from raresmith.starting.draft import Draft, run_name
 from raresmith.starting.roles import Told, roles

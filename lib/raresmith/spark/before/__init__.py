@@ -1,0 +1,1 @@
+"""Before a run: what it would do, and a configuration for a table of which nothing is known."""
