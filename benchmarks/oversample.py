@@ -27,7 +27,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from imblearn.over_sampling import ADASYN, SMOTE, SMOTENC, BorderlineSMOTE
-from measuring import measure, open_spark, print_figures, worker_memory, write_results
+from measuring import print_figures, write_results
+from measuring_spark import measure, open_spark, worker_memory
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score

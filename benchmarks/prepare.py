@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from measuring import folder_bytes, measure, open_spark, print_table, write_results
+from measuring import folder_bytes, print_table, write_results
+from measuring_spark import measure, open_spark
 from pyspark.ml import Pipeline
 from pyspark.ml.feature import StandardScaler, StringIndexer, VectorAssembler
 from pyspark.sql import DataFrame, SparkSession

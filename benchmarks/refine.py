@@ -33,14 +33,14 @@ FEATURES = 30
 STEPS = 5000
 
 
-def rows_of(n: int, seed: int) -> NDArray[np.float32]:
-    """Rows (n, FEATURES) near a curved surface of 8 dimensions."""
+def rows_of(n: int, seed: int, features: int = FEATURES) -> NDArray[np.float32]:
+    """Rows (n, features) near a curved surface of 8 dimensions."""
     rng, mixing = np.random.default_rng(seed), np.random.default_rng(0)
-    surface = np.tanh(rng.standard_normal((n, 8)) @ mixing.standard_normal((8, FEATURES)) / 2)
-    return (surface + 0.1 * rng.standard_normal((n, FEATURES))).astype(np.float32)
+    surface = np.tanh(rng.standard_normal((n, 8)) @ mixing.standard_normal((8, features)) / 2)
+    return (surface + 0.1 * rng.standard_normal((n, features))).astype(np.float32)
 
 
-def encoder() -> Any:
+def encoder(features: int = FEATURES) -> Any:
     """Of columns that are as they were."""
     from raresmith.encoding.encoder import Encoder, Label, NumericFeature
 
@@ -49,7 +49,7 @@ def encoder() -> Any:
             name=f"v{i}", source=f"v{i}", type="float", transform="linear", center=0, scale=1, low=-9, high=9,
             impute=0, step=0, storage="float", encoded_low=-9, encoded_high=9,
         )
-        for i in range(FEATURES)
+        for i in range(features)
     ]  # fmt: skip
     fields = [{"name": f.name, "type": f.type} for f in columns] + [{"name": "y", "type": "integer"}]
     label = Label(name="y", type="int", classes=("0", "1"), positive="1")
@@ -189,8 +189,8 @@ def ranks_part(turns: int) -> list[dict[str, Any]]:
     return results
 
 
-def million_part(folder: Path) -> list[dict[str, Any]]:
-    """A million synthetic rows of 30 columns, from Delta to Delta."""
+def million_tables(folder: Path) -> None:
+    """The tables of a run with a million synthetic rows of 30 columns, as Spark's stages leave them."""
     from raresmith.config import parse_config
     from raresmith.gan.data.tables import schema_of, write_table
     from raresmith.tables import contracts
@@ -225,22 +225,30 @@ def million_part(folder: Path) -> list[dict[str, Any]]:
             **features(n_made, 1),
         },
     )
+
+
+def refine_command(folder: Path, model: str, ranks: int, device: str = "auto") -> float:
+    """Seconds of the whole command on `million_tables`."""
+    config = folder / f"{model}_{ranks}_{device}.toml"
+    config.write_text(
+        f'[run]\nname = "benchmark"\nwarehouse = "tables"\n[source]\npath = "x"\nlabel = "y"\n'
+        f'[refine]\nmodel = "{model}"\ndevice = "{device}"\n'
+    )
+    start = [sys.executable, "-m"]
+    if ranks > 1:
+        start += ["torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "-m"]
+    started = time.monotonic()
+    subprocess.run([*start, "raresmith.gan.train", config], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return time.monotonic() - started
+
+
+def million_part(folder: Path) -> list[dict[str, Any]]:
+    """A million synthetic rows of 30 columns, from Delta to Delta."""
+    million_tables(folder)
     results = []
     for model in ("gan", "redraw"):
         for ranks in (1, 2):
-            config = folder / f"{model}{ranks}.toml"
-            config.write_text(
-                f'[run]\nname = "{model}{ranks}"\nwarehouse = "tables"\n[source]\npath = "x"\nlabel = "y"\n'
-                f'[refine]\nmodel = "{model}"\n'
-            )
-            start = [sys.executable, "-m"]
-            if ranks > 1:
-                start += ["torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "-m"]
-            started = time.monotonic()
-            subprocess.run(
-                [*start, "raresmith.gan.train", config], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-            )
-            seconds = time.monotonic() - started
+            seconds = refine_command(folder, model, ranks)
             # Of the largest child that ended so far: of one process that is one rank.
             most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
             results.append({"task": f"{model}, {ranks} ranks", "seconds": seconds, "most_MB_so_far": most})

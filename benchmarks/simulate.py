@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from measuring import folder_bytes, measure, open_spark, print_table, write_results
+from measuring import folder_bytes, print_table, write_results
+from measuring_spark import measure, open_spark
 from pyspark.sql import SparkSession
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score

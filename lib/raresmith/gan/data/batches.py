@@ -19,7 +19,7 @@ from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
 from raresmith.gan.data.hashes import are_at
 from raresmith.gan.data.representation import Representation
-from raresmith.gan.data.rows import Batch, Rows
+from raresmith.gan.data.rows import Batch, Rows, sent
 from raresmith.gan.data.tables import RowSource
 
 MOST_SPREAD = 2**16
@@ -261,7 +261,7 @@ class StratifiedBatchSampler:
 
     def _numbers(self, stream: Stream, slots: torch.Tensor) -> torch.Tensor:
         """Of each step and slot a number from those of the slot, which are as many as there are synthetic rows."""
-        keys = torch.tensor([[counter_rng.key(self._seed, stream, step)] for step in self._steps], device=slots.device)
+        keys = sent([[counter_rng.key(self._seed, stream, step)] for step in self._steps], slots.device)
         return slots * self._total + counter_rng.below(keys, slots, self._total)
 
     def _real_position(self, number: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ from raresmith.encoding.encoder import Feature
 from raresmith.errors import DataError
 from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
-from raresmith.gan.data.rows import Batch, Rows
+from raresmith.gan.data.rows import Batch, Rows, sent
 from raresmith.gan.models.base import Model, Setting
 from raresmith.gan.models.discretizer import LEAST, MOST_TOKENS, Discretizer
 from raresmith.gan.models.masked_columns import HIDDEN, MaskedColumns
@@ -116,7 +116,7 @@ class Redraw(Model):
         factors = (units >= _DROPOUT).float() / (1 - _DROPOUT)
         entropies = self.parallel["conditionals"](tokens, self._seen(hidden), factors, columns)
         # Of each row the mean over its hidden columns, as far as these are among those of the step.
-        weights = hidden[:, columns] / n_hidden
+        weights = hidden[:, sent(columns, self.device)] / n_hidden
         return 2 * part.scale * (entropies * weights).sum() * self.n_columns / len(columns)
 
     def finish(self) -> None:
