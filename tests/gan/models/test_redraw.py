@@ -14,7 +14,7 @@ from raresmith.gan.data.representation import Representation
 from raresmith.gan.data.rows import Batch, Rows
 from raresmith.gan.models.base import Latent, Setting
 from raresmith.gan.models.discretizer import Discretizer
-from raresmith.gan.models.masked_columns import MaskedColumns, _smoothing
+from raresmith.gan.models.masked_columns import HIDDEN, MaskedColumns, _smoothing
 from raresmith.gan.models.redraw import Redraw, _drawn
 from raresmith.gan.train import main
 
@@ -65,16 +65,20 @@ def test_a_row_is_taken_out_of_the_counts_that_it_is_compared_with() -> None:
     codes = np.array([[0, 0], [0, 1], [1, 1], [1, 1]])
     tokens = Discretizer.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
     counted = tokens.of(torch.zeros(4, 0), torch.from_numpy(codes))
-    net = counting(tokens, counted).eval()
+    net = counting(tokens, counted)
     seen = torch.tensor([[1.0, 0.0]])
-    hidden = net.hidden(net.embedded(counted[:1], seen))
-    itself = net.narrow[counted[:1, 1], : net.sizes[1]]
-    without = net.logits(1, counted[:1], seen, hidden, itself)
+    without = net(counted[:1], seen, torch.ones(1, 2 * HIDDEN), [1])
     rest = counting(tokens, counted[1:])
     rest.load_state_dict({**net.state_dict(), "pairs": rest.pairs, "rows": net.rows - _one_hot(counted[0], 4)})
-    rest.eval()
-    assert torch.allclose(without, rest.logits(1, counted[:1], seen, hidden), atol=1e-6)
-    assert not torch.allclose(without, net.logits(1, counted[:1], seen, hidden), atol=1e-2)
+
+    def entropy(counts: MaskedColumns) -> torch.Tensor:
+        counts.eval()
+        hidden = counts.hidden(counts.embedded(counted[:1], seen))
+        itself = counted[:1, 1] - counts.starts[1]
+        return torch.nn.functional.cross_entropy(counts.logits(1, counted[:1], seen, hidden), itself)
+
+    assert torch.allclose(without, entropy(rest), atol=1e-6)
+    assert not torch.allclose(without, entropy(net), atol=1e-2)
 
 
 def _one_hot(tokens: torch.Tensor, total: int) -> torch.Tensor:

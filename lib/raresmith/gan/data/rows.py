@@ -8,8 +8,8 @@ import torch
 
 
 def sent(numbers: Sequence[Any], device: torch.device) -> torch.Tensor:
-    """`numbers` on the device, without waiting for it: a GPU reads pinned memory in its own time."""
-    tensor = torch.tensor(numbers)
+    """Whole `numbers` on the device, without waiting for it: a GPU reads pinned memory in its own time."""
+    tensor = torch.tensor(numbers, dtype=torch.int64)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 

@@ -12,11 +12,14 @@ In training a row is taken out of the counts that it is compared with.
 """
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from raresmith.gan.data.rows import sent
 from raresmith.gan.models.discretizer import Discretizer
 
 GATE = 0.25
@@ -37,6 +40,17 @@ _FEW = 8
 _CURVES = 8
 """Cosines of the rank that the network draws a number's logits with, beside what it says of each token."""
 _CHUNK = 4096
+
+
+class _Own(NamedTuple):
+    """What one column has of the parameters."""
+
+    gates: torch.Tensor
+    moves: torch.Tensor
+    curves: torch.Tensor
+    curves_bias: torch.Tensor
+    tokens: torch.Tensor
+    tokens_bias: torch.Tensor
 
 
 class MaskedColumns(nn.Module):  # type: ignore[misc]
@@ -106,7 +120,8 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
             self.ratios = [
                 self._ratios(self.pairs[:, self._span(j)], self.rows[:, None], self._span(j)) for j in columns
             ]
-            self.heads = [self._head(j) for j in columns]
+            self.own = self._own(columns)
+            self.heads = [self._head(j, own) for j, own in enumerate(self.own)]
             self.inputs = None if mode else self._inputs()
         super().train(mode)
         return self
@@ -115,12 +130,16 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         self, tokens: torch.Tensor, seen: torch.Tensor, factors: torch.Tensor, columns: list[int]
     ) -> torch.Tensor:
         hidden = self.hidden(self.embedded(tokens, seen), factors)
+        rows = (self.rows[tokens] - 1).clamp_(min=0)[..., None]
         entropies = []
-        for j in columns:
+        for j, own in zip(columns, self._own(columns), strict=True):
             target = self.narrow[tokens[:, j], : self.sizes[j]]
-            entropies.append(
-                functional.cross_entropy(self.logits(j, tokens, seen, hidden, target), target, reduction="none")
-            )
+            # Copied first: in the whole table each read would be of another page of memory.
+            pairs = self.pairs[:, self._span(j)].contiguous()[tokens]
+            ratios = self._ratios(pairs.sub_(target[:, None]).clamp_(min=0), rows, self._span(j))
+            of_pairs = torch.einsum("ni,nik->nk", self._gate(own, seen), ratios)
+            logits = of_pairs + self._of_hidden(j, own, hidden)
+            entropies.append(functional.cross_entropy(logits, target, reduction="none"))
         return torch.stack(entropies, dim=1)
 
     def embedded(self, tokens: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
@@ -147,40 +166,47 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         hidden = hidden + functional.gelu(self.block(self.norm(hidden))) * second
         return self.last(hidden)
 
-    def logits(
-        self,
-        j: int,
-        tokens: torch.Tensor,
-        seen: torch.Tensor,
-        hidden: torch.Tensor,
-        itself: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+    def logits(self, j: int, tokens: torch.Tensor, seen: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         """Of the tokens of column j, (n, its tokens), which must not be seen; `seen` is (n, columns) or (1, columns).
+        While rows are made."""
+        weights = self._gate(self.own[j], seen).expand(tokens.shape).contiguous()
+        of_pairs = functional.embedding_bag(tokens, self.ratios[j], per_sample_weights=weights, mode="sum")
+        return of_pairs + functional.linear(hidden, *self.heads[j])
 
-        Where the rows are among those that were counted, `itself` is what they stand for, and taken out of the counts.
-        """
-        span = self._span(j)
-        gate = (self.gates[j] + seen @ self.reads @ self.moves[j]) * seen
-        if itself is None:
-            weights = gate.expand(tokens.shape).contiguous()
-            of_pairs = functional.embedding_bag(tokens, self.ratios[j], per_sample_weights=weights, mode="sum")
-        else:
-            pairs = (self.pairs[:, span][tokens] - itself[:, None]).clamp(min=0)
-            ratios = self._ratios(pairs, (self.rows[tokens] - 1).clamp(min=0)[..., None], span)
-            of_pairs = torch.einsum("ni,nik->nk", gate, ratios)
-        return of_pairs + (self._of_hidden(j, hidden) if self.training else functional.linear(hidden, *self.heads[j]))
+    def _own(self, columns: Sequence[int]) -> list["_Own"]:
+        """What each of `columns` has of the parameters, taken at once: each piece of a parameter that is taken costs a
+        gradient as large as all of it."""
+        device, sizes = self.gates.device, [self.sizes[j] for j in columns]
+        places = sent(list(columns), device)
+        tokens = sent([token for j in columns for token in range(self.starts[j], self.starts[j + 1])], device)
+        curves = self.of_curves
+        return [
+            _Own(*parts)
+            for parts in zip(
+                self.gates[places],
+                self.moves[places],
+                curves.weight.view(-1, _CURVES + 1, HIDDEN)[places],
+                curves.bias.view(-1, _CURVES + 1)[places],
+                self.of_tokens.weight[tokens].split(sizes),
+                self.of_tokens.bias[tokens].split(sizes),
+                strict=True,
+            )
+        ]
 
-    def _of_hidden(self, j: int, hidden: torch.Tensor) -> torch.Tensor:
+    def _gate(self, own: "_Own", seen: torch.Tensor) -> torch.Tensor:
+        return (own.gates + seen @ self.reads @ own.moves) * seen
+
+    def _of_hidden(self, j: int, own: "_Own", hidden: torch.Tensor) -> torch.Tensor:
         """What the network says of the tokens of column j, with their shares."""
-        span, curves = self._span(j), slice(j * (_CURVES + 1), (j + 1) * (_CURVES + 1))
-        of_curves = functional.linear(hidden, self.of_curves.weight[curves], self.of_curves.bias[curves])
-        of_tokens = functional.linear(hidden, self.of_tokens.weight[span], self.of_tokens.bias[span])
+        span = self._span(j)
+        of_curves = functional.linear(hidden, own.curves, own.curves_bias)
+        of_tokens = functional.linear(hidden, own.tokens, own.tokens_bias)
         return self.log_shares[span] + of_tokens + of_curves @ self.curves[:, span]
 
-    def _head(self, j: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _head(self, j: int, own: "_Own") -> tuple[torch.Tensor, torch.Tensor]:
         """Weight and bias of the one layer that `_of_hidden` is."""
-        bias = self._of_hidden(j, self.of_tokens.weight.new_zeros(1, HIDDEN))
-        weight = self._of_hidden(j, torch.eye(HIDDEN, device=bias.device)) - bias
+        bias = self._of_hidden(j, own, own.tokens.new_zeros(1, HIDDEN))
+        weight = self._of_hidden(j, own, torch.eye(HIDDEN, device=bias.device)) - bias
         return weight.T.contiguous(), bias[0]
 
     def likelihood(self, tokens: torch.Tensor, n_columns: int) -> torch.Tensor:
@@ -202,7 +228,7 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
     def _ratios(self, pairs: torch.Tensor, rows: torch.Tensor, span: slice) -> torch.Tensor:
         """log P(l | k) / P(l)."""
         prior = _PRIOR * self.log_shares[span].exp()
-        return ((pairs + prior) / (rows + _PRIOR)).log() - self.log_shares[span]
+        return (pairs + prior).div_(rows + _PRIOR).log_().sub_(self.log_shares[span])
 
 
 def _smoothing(tokens: Discretizer, width: float) -> list[torch.Tensor]:

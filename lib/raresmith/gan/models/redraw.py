@@ -109,7 +109,7 @@ class Redraw(Model):
             counter_rng.key(self.seed, Stream.HIDE, part.step), part.slots[::2], self.n_columns + 1
         )
         n_hidden = 1 + (drawn[:, :1] * self.n_columns).long()
-        hidden = drawn[:, 1:].argsort(dim=1).argsort(dim=1) < n_hidden
+        hidden = _ranks(drawn[:, 1:]) < n_hidden
         columns = self._order(part.step)[:_COLUMNS_PER_STEP]
         # Dropout (Srivastava et al. 2014, JMLR 15:1929) drawn by slot: the same on any number of ranks.
         units = counter_rng.uniform(counter_rng.key(self.seed, Stream.DROPOUT, part.step), part.slots[::2], 2 * HIDDEN)
@@ -232,6 +232,14 @@ def _uncounted(setting: Setting, sizes: list[int]) -> MaskedColumns:
 def _codes(setting: Setting) -> list[int]:
     """Codes of each category; the class is the last of them where there are several."""
     return [*setting.representation.sizes, *([setting.condition_width] if setting.condition_width else [])]
+
+
+def _ranks(numbers: torch.Tensor) -> torch.Tensor:
+    """The place of each of the numbers (n, k) in the order of its row."""
+    order = numbers.argsort(dim=1)
+    return torch.empty_like(order).scatter_(
+        1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
+    )
 
 
 def _tiles(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -1,14 +1,13 @@
 """Decode features into raw columns by native expressions of a plain `Encoder` value."""
 
 import math
-from decimal import Decimal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from raresmith.encoding.encoder import UNSEEN, CategoricalFeature, Encoder, NumericFeature
-from raresmith.spark.columns import col, quoted
-from raresmith.spark.encoding.encode import piecewise
+from raresmith.spark.columns import quoted, text
+from raresmith.spark.encoding.encode import double, piecewise
 
 
 def decode(df: DataFrame, encoder: Encoder, *, clamp: bool = False) -> dict[str, Column]:
@@ -25,56 +24,54 @@ def decode(df: DataFrame, encoder: Encoder, *, clamp: bool = False) -> dict[str,
         Categories, integers, timestamps and booleans exactly; reals to 32-bit precision of the encoded value.
     """
     return {
-        feature.source: (_decode_number(feature, clamp) if feature.kind == "numeric" else _decode_category(feature))
+        feature.source: F.expr(_number(feature, clamp) if feature.kind == "numeric" else _category(feature))
         for feature in encoder.features
         if not feature.made
     }
 
 
-def _decode_number(feature: NumericFeature, clamp: bool) -> Column:
-    y = col(feature.name).cast("double")
+def _number(feature: NumericFeature, clamp: bool) -> str:
+    y = f"CAST({quoted(feature.name)} AS DOUBLE)"
     if feature.transform == "quantile":
-        x = F.expr(piecewise(f"CAST({quoted(feature.name)} AS DOUBLE)", feature.scores, feature.knots))
+        x = piecewise(y, feature.scores, feature.knots)
     else:
-        x = y * F.lit(feature.scale) + F.lit(feature.center)
+        x = f"({y} * {double(feature.scale)} + {double(feature.center)})"
         if feature.transform == "log":
-            x = F.signum(x) * F.expm1(F.abs(x))
+            x = f"(signum({x}) * expm1(abs({x})))"
     if feature.step:
         # Dividing by 100 gives the double nearest to the cents; multiplying by 0.01 would not.
-        per_unit, units = 10.0**feature.decimals, max(feature.step, 1.0)
-        steps = F.rint(x if feature.origin is not None else x * F.lit(per_unit) / F.lit(units))
-        x = steps if feature.is_whole else steps / F.lit(per_unit)
+        per_unit, units = double(10.0**feature.decimals), double(max(feature.step, 1.0))
+        steps = f"rint({x})" if feature.origin is not None else f"rint({x} * {per_unit} / {units})"
+        x = steps if feature.is_whole else f"({steps} / {per_unit})"
     if clamp:
         low, high = feature.ends
-        x = F.greatest(F.lit(low), F.least(F.lit(high), x))
-    value = _of_steps(x, feature) if feature.is_whole else x.cast(feature.type)
+        x = f"greatest({double(low)}, least({double(high)}, {x}))"
+    value = _of_steps(x, feature) if feature.is_whole else f"CAST({x} AS {feature.type})"
     if feature.null_indicator:
-        value = F.when(col(feature.null_indicator) != 3.0, value)
+        value = f"IF({quoted(feature.null_indicator)} != 3.0D, {value}, NULL)"
     return value
 
 
-def _of_steps(x: Column, feature: NumericFeature) -> Column:
+def _of_steps(x: str, feature: NumericFeature) -> str:
     """Whole numbers of steps beyond the origin as values of the raw column's type."""
-    kind = feature.type
+    kind, origin = feature.type, feature.origin or 0
     if kind.startswith("decimal"):
-        steps = x.cast("decimal(20,0)") + F.lit(Decimal(feature.origin or 0))
         # A product would round where digits that it might have are more than 38; text is read as it is.
-        return F.concat(steps.cast("string"), F.lit(f"E{round(math.log10(feature.step))}")).cast(kind)
-    whole = (x.cast("bigint") + F.lit(feature.origin or 0)) * int(feature.step)
-    if kind == "timestamp":
-        return F.timestamp_micros(whole)
-    if kind == "timestamp_ntz":
-        return F.timestamp_micros(whole).cast("timestamp_ntz")
+        steps = f"CAST(CAST({x} AS DECIMAL(20,0)) + {origin}BD AS STRING)"
+        return f"CAST(concat({steps}, 'E{round(math.log10(feature.step))}') AS {kind})"
+    whole = f"((CAST({x} AS BIGINT) + {origin}L) * {int(feature.step)}L)"
+    if kind in ("timestamp", "timestamp_ntz"):
+        return f"CAST(timestamp_micros({whole}) AS {kind})"
     if kind == "date":
-        return F.date_from_unix_date(whole.cast("int"))
-    return whole.cast(kind)
+        return f"date_from_unix_date(CAST({whole} AS INT))"
+    return f"CAST({whole} AS {kind})"
 
 
-def _decode_category(feature: CategoricalFeature) -> Column:
-    code = col(feature.name).cast("int")
-    value = F.lit(None).cast("string")
+def _category(feature: CategoricalFeature) -> str:
+    code, value = f"CAST({quoted(feature.name)} AS INT)", "CAST(NULL AS STRING)"
     if feature.categories:
-        value = F.when(code >= 2, F.get(F.array(*[F.lit(c) for c in feature.categories]), code - 2))
+        categories = ", ".join(map(text, feature.categories))
+        value = f"IF({code} >= 2, get(array({categories}), {code} - 2), NULL)"
     if feature.other:
-        value = F.when(code == UNSEEN, F.lit(feature.other)).otherwise(value)
-    return value.cast(feature.type)
+        value = f"IF({code} = {UNSEEN}, {text(feature.other)}, {value})"
+    return f"CAST({value} AS {feature.type})"

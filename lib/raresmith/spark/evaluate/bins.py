@@ -5,10 +5,11 @@ fraud seen at the terminal) hardly a cut is left for the values that matter. So 
 quantiles of all rows, of the positive rows and of the distinct values, and MLlib is given the numbers of bins.
 """
 
-import math
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,11 +104,12 @@ def with_vectors(df: DataFrame, encoder: Encoder, bins: Bins) -> DataFrame:
     binned = {name: f"__bin_{name}" for name in cut}
     vectors = df
     if cut:
-        vectors = Bucketizer(
-            splitsArray=[[-math.inf, *cuts, math.inf] for cuts in cut.values()],
-            inputCols=list(cut),
-            outputCols=list(binned.values()),
-        ).transform(df)
+        bucketizer = Bucketizer(inputCols=list(cut), outputCols=list(binned.values()))
+        # As one text: pyspark would make a call to the JVM for each of the cuts.
+        java: Any = bucketizer._java_obj
+        splits = java.getParam("splitsArray")
+        java.set(splits, splits.jsonDecode(json.dumps([["-Inf", *cuts, "Inf"] for cuts in cut.values()])))
+        vectors = bucketizer.transform(df)
     values, numeric, nominal = [], [], []
     for index, feature in enumerate(encoder.features):
         name = feature.name

@@ -14,8 +14,9 @@ from pyspark.sql import types as t
 from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.spark import incremental
-from raresmith.spark.columns import BASE, LABEL, ROW_ID, col, mapped_columns, plainly_named, quoted
+from raresmith.spark.columns import BASE, LABEL, ROW_ID, col, mapped_columns, plainly_named
 from raresmith.spark.encoding.decode import decode
+from raresmith.spark.prepare.row_id import row_hash
 from raresmith.spark.publish.constraints import Constraint, constraints_of
 from raresmith.spark.publish.min_distance import too_close
 from raresmith.spark.publish.repair import Counts, counted, is_left_out, repaired
@@ -220,11 +221,14 @@ def without_copies(made: DataFrame, originals: DataFrame, encoder: Encoder, conf
     behind = [window.entity for window in windows]
     behind += [config.source.timestamp] if windows or config.prepare.calendar else []
     compared = list(dict.fromkeys([*compared, *behind]))
-    same = F.lit(True)
-    left, right = made.alias("made"), originals.select(*[col(n) for n in compared]).distinct().alias("original")
-    for name in compared:
-        same = same & F.col(f"made.{quoted(name)}").eqNullSafe(F.col(f"original.{quoted(name)}"))
-    return left.join(right, same, "left_anti")
+    # By 128 bits of hash: whole rows need not be moved, and thousands of columns are too many for a join's condition.
+    fields = [field for field in raw_schema(encoder).fields if field.name in compared]
+    made_hashes, known_hashes = (
+        [row_hash(fields, salt).alias(f"{side}_{salt}") for salt in (0, 1)] for side in ("__made", "__known")
+    )
+    known = originals.select(*known_hashes).distinct()
+    same = (F.col("__made_0") == F.col("__known_0")) & (F.col("__made_1") == F.col("__known_1"))
+    return made.select("*", *made_hashes).join(known, same, "left_anti").drop("__made_0", "__made_1")
 
 
 def as_originals(rows: DataFrame, encoder: Encoder, run_id: str) -> DataFrame:

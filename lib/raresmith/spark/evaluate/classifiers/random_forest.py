@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 NODE_MEMORY_MB = 512
 """MLlib's maxMemoryInMB: enough for a level of all trees in one pass; its default of 256 makes two and more."""
 
+MOST_BINS = 2**16
+"""Of all columns: MLlib sends all cuts to every task of every level of the trees."""
+
 # Measured on the Fraud Detection Handbook's weeks (docs/results.md): 67,240 train and 58,264 test rows.
 BINNING = (
     "MLlib's forest cuts each number into bins before it grows a tree. Left to itself that costs a lot where most rows "
@@ -45,8 +48,9 @@ class RandomForest(Classifier):
         max_depth: Annotated[int, Ge(1), Le(30)] = 15
         """Depth of a tree; 1 to 30."""
         max_bins: Annotated[int, Ge(2), Le(2**16)] = 128
-        """Bins that a numeric column is cut into; at least 2. Categories of a column with more of them (and two codes
-        for unseen and null) are split in their order instead of by sets."""
+        """Bins that a numeric column is cut into; at least 2. Above 512 columns fewer, so that all have 65,536 bins
+        together. Categories of a column with more of them (and two codes for unseen and null) are split in their order
+        instead of by sets."""
         min_instances_per_node: Annotated[int, Ge(1), Le(2**31 - 1)] = 1
         """Fewest rows of a leaf; at least 1."""
         subsampling_rate: Annotated[float, Gt(0), Le(1)] = 1.0
@@ -62,7 +66,11 @@ class RandomForest(Classifier):
         """Bin numbers and category codes."""
         from raresmith.spark.evaluate.bins import bin_vectors
 
-        return bin_vectors(train, encoder, positive, self.parameters.max_bins, random_state)
+        return bin_vectors(train, encoder, positive, self._bins(encoder), random_state)
+
+    def _bins(self, encoder: Encoder) -> int:
+        """Of a column, at most."""
+        return max(2, min(self.parameters.max_bins, MOST_BINS // len(encoder.features)))
 
     def fit(self, train: DataFrame, encoder: Encoder, seed: int) -> RandomForestClassificationModel:
         """The forest."""
@@ -77,7 +85,7 @@ class RandomForest(Classifier):
             weightCol=WEIGHT,
             numTrees=of.num_trees,
             maxDepth=of.max_depth,
-            maxBins=of.max_bins,
+            maxBins=self._bins(encoder),
             minInstancesPerNode=of.min_instances_per_node,
             subsamplingRate=of.subsampling_rate,
             featureSubsetStrategy=of.feature_subset_strategy,
