@@ -38,6 +38,9 @@ def environment() -> dict[str, str]:
     return {
         # One thread a process: the networks are small, and more threads than cores make every step slower.
         "OMP_NUM_THREADS": "1",
+        # Memory of tensors is kept for the next step; giving it back to the system costs more than computing with it.
+        "MALLOC_MMAP_THRESHOLD_": str(2**25),
+        "MALLOC_TRIM_THRESHOLD_": str(2**30),
         # After a rank died, agents that share one store number the next attempt differently and never meet again
         # (pytorch issue 135712).
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",

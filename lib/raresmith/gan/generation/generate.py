@@ -22,8 +22,9 @@ from raresmith.gan.models.base import Model
 from raresmith.tables.contracts import Table
 
 BLOCK = 4096
-"""Rows of every pass through the networks, the last one filled up: a matrix product may round differently for another
-number of rows. Blocks are cut from the order of all rows, so any number of ranks makes the same ones."""
+"""Rows of a pass through the networks, the last one filled up where they are not taken in tiles: a matrix product may
+round differently for another number of rows. Blocks are cut from the order of all rows, so any number of ranks makes
+the same ones."""
 PIECE = 256 * BLOCK
 """Most rows that a process holds at a time while it generates."""
 
@@ -34,6 +35,11 @@ def pieces(total: int, rank: int, world_size: int) -> list[tuple[int, int, str]]
     first, last = (bound * BLOCK for bound in parted(-(-total // BLOCK), world_size, rank))
     last = min(last, total)
     return [(low, min(low + PIECE, last), f"rows-{low:012d}.parquet") for low in range(first, last, PIECE)]
+
+
+def passed(model: Model, wanted: int) -> int:
+    """How many rows `model` is to make for the `wanted` ones of a block."""
+    return wanted if model.in_tiles else BLOCK
 
 
 class Block(NamedTuple):
@@ -62,7 +68,7 @@ def blocks(model: Model, rows: Rows, row_ids: NDArray[np.int64], train_rows: Tra
         for first in range(0, len(rows), BLOCK):
             n = min(BLOCK, len(rows) - first)
             # The last block is filled up with its first row.
-            indices = torch.full((BLOCK,), first, device=model.device)
+            indices = torch.full((passed(model, n),), first, device=model.device)
             indices[:n] = torch.arange(first, first + n, device=model.device)
             block, keys = rows.take(indices), counters[indices]
             start = block if model.latent == "synthetic" else None

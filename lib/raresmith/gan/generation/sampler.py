@@ -18,7 +18,7 @@ from raresmith.gan.counter_rng import Stream
 from raresmith.gan.data.rows import Rows
 from raresmith.gan.folder import Copied
 from raresmith.gan.generation.copies import TrainRows, made_anew
-from raresmith.gan.generation.generate import BLOCK
+from raresmith.gan.generation.generate import BLOCK, passed
 from raresmith.gan.training.start_rows import StartRows
 from raresmith.generators.registry import GENERATORS
 from raresmith.generators.sample_request import SampleRequest
@@ -89,14 +89,12 @@ class Sampler:
         self._row = Rows(numbers, positions, torch.zeros(1, dtype=torch.int64)).to(model.device)
 
     def blocks(self, low: int, high: int) -> Iterator[pa.RecordBatch]:
-        """The rows with the numbers [low, high), of which `low` begins a block, in batches of a block.
-
-        Every block is made whole, for a matrix product may round differently for another number of rows.
-        """
+        """The rows with the numbers [low, high), of which `low` begins a block, in batches of a block."""
         model = self._saved.model
         for first in range(low, high, BLOCK):
             with torch.inference_mode():
-                numbers = torch.arange(first, first + BLOCK, device=model.device)
+                size = passed(model, min(BLOCK, high - first))
+                numbers = torch.arange(first, first + size, device=model.device)
                 rows = self._rows(numbers)
                 counters = counter_rng.bits(counter_rng.key(self._request.seed, Stream.SAMPLE), numbers)
                 generated, start = partial(self._generated, rows), rows if self._start is not None else None
@@ -110,8 +108,8 @@ class Sampler:
             for column, value in self._values.items():
                 # As it was given: encoded numbers are rounded to 32 bits.
                 place = self.schema.get_field_index(column)
-                batch = batch.set_column(place, self.schema.field(place), pa.repeat(value, BLOCK))
-            kept = np.arange(BLOCK) < high - first
+                batch = batch.set_column(place, self.schema.field(place), pa.repeat(value, size))
+            kept = np.arange(size) < high - first
             self.copies += int((is_copy & kept).sum())
             yield batch.filter(pa.array(kept & ~is_copy))
 

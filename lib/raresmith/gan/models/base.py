@@ -63,6 +63,9 @@ class Model(ABC):
     """What the losses that `step` returns are called."""
     trained_alike: ClassVar[bool] = False
     """Whether training is the same for both latents, so that a model of either can start from noise."""
+    in_tiles: ClassVar[bool] = False
+    """Whether it takes rows in tiles of one size, so that a made row and its score do not depend on how many are made
+    at once."""
     eager: ClassVar[tuple[str, ...]] = ()
     """Networks that torch cannot compile."""
     padded: ClassVar[tuple[str, ...]] = ()
@@ -228,14 +231,14 @@ class Model(ABC):
     @contextmanager
     def finished(self) -> Iterator[None]:
         """The model as `finish` would leave it now, ready to make rows; afterwards it trains on as if nothing were."""
-        before = {name: tensor.clone() for name, tensor in self.weights().items()}
+        parameters = [p.detach() for network in self.networks.values() for p in network.parameters()]
+        before = [parameter.clone() for parameter in parameters]
         self.finish()
         self.train(False)
         try:
             yield
         finally:
-            for name, tensor in self.weights().items():
-                tensor.copy_(before[name])
+            torch._foreach_copy_(parameters, before)
             self.train(True)
 
     def train(self, mode: bool) -> None:

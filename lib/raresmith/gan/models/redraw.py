@@ -33,8 +33,8 @@ _WARM_UP = 30
 _COLUMNS_PER_STEP = 8
 _AVERAGE = 0.97
 _CLIP = 5.0
-_TILE = 1024
-"""Rows of which a column is drawn at a time."""
+_TILE, _TILE_CELLS = 1024, 2**18
+"""Rows of which a column is drawn at a time, and values: of wide tables fewer rows, which stay in the cache."""
 
 
 class Redraw(Model):
@@ -49,6 +49,7 @@ class Redraw(Model):
     spec: ClassVar = redraw.Redraw
     losses: ClassVar = ("masked",)
     trained_alike: ClassVar = True
+    in_tiles: ClassVar = True
     padded: ClassVar = ("conditionals.tokens.edges",)
     holds: ClassVar = (
         "of each column by itself at most 32 real values of each token (a bin of a number, a category), and how many "
@@ -74,6 +75,7 @@ class Redraw(Model):
         # The class is one more category, which is always seen.
         self.n_given = 1 if setting.condition_width else 0
         self.block_starts = torch.tensor(representation.starts, dtype=torch.int64, device=setting.device)
+        self._tile = min(_TILE, max(1, _TILE_CELLS // self.n_columns))
         self.conditionals = conditionals
         super().__init__(setting, {"conditionals": conditionals})
 
@@ -156,7 +158,7 @@ class Redraw(Model):
         values = torch.cat([numbers, codes], dim=1)
         embedded = net.embedded(tokens, seen)
         for j in self._order():
-            for tile in _tiles(hidden[:, j].nonzero().squeeze(1)):
+            for tile in _tiles(hidden[:, j].nonzero().squeeze(1), self._tile):
                 logits = net.logits(j, tokens[tile], seen[tile], net.hidden(embedded[tile]))
                 token = net.starts[j] + _drawn(logits, uniform[Stream.CATEGORY][tile, j])
                 tokens[tile, j] = token
@@ -175,7 +177,10 @@ class Redraw(Model):
         parts = [block.argmax(dim=1) for block in blocks] + ([classes] if self.n_given else [])
         codes = torch.stack(parts, dim=1) if parts else made.new_zeros((len(made), 0), dtype=torch.int64)
         tokens = self.conditionals.tokens.of(made[:, :n_numbers], codes)
-        return self.conditionals.likelihood(tokens, self.n_columns)
+        likelihood = torch.empty(len(made), device=made.device)
+        for tile in _tiles(torch.arange(len(made), device=made.device), self._tile):
+            likelihood[tile] = self.conditionals.likelihood(tokens[tile], self.n_columns)
+        return likelihood
 
     def _codes(self, rows: Rows) -> torch.Tensor:
         codes = rows.positions - self.block_starts
@@ -242,14 +247,14 @@ def _ranks(numbers: torch.Tensor) -> torch.Tensor:
     )
 
 
-def _tiles(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """`rows` in tiles of one size, the last filled up with its last row.
+def _tiles(rows: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
+    """`rows` in tiles of one `size`, the last filled up with its last row.
 
     A matrix product may round differently for another number of rows.
     """
-    n_tiles = -(-len(rows) // _TILE)
-    filled = torch.arange(n_tiles * _TILE, device=rows.device).clamp(max=len(rows) - 1)
-    return tuple(rows[tile] for tile in filled.view(n_tiles, _TILE))
+    n_tiles = -(-len(rows) // size)
+    filled = torch.arange(n_tiles * size, device=rows.device).clamp(max=len(rows) - 1)
+    return tuple(rows[tile] for tile in filled.view(n_tiles, size))
 
 
 def _drawn(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,9 @@ from raresmith.gan.training.judge import FEWEST, MOST_MADE, read_judge
 from raresmith.gan.training.start_rows import start_of
 from raresmith.gan.training.validation import Validation, ValidationResult
 
+_FEWEST_MADE, _MOST_PAIRS = 250, 10**9
+"""Rows of a sample at least, and times the square of the columns at most, which is what making them costs: up to 1,000
+columns all rows that a judge takes."""
 _BEST = "best."
 """Before the names of the best weights in a checkpoint."""
 
@@ -104,7 +107,7 @@ def make_early_stopping(stage: Stage, model: Model, saved: Saved | None) -> Earl
 def _make_validation(stage: Stage, model: Model, saved: Saved | None) -> Validation | None:
     representation, index = model.representation, stage.synthetic_index
     is_category = np.isin(representation.names, [feature.name for feature in representation.categorical])
-    parts = _sample(index)
+    parts = _sample(index, min(MOST_MADE, max(_FEWEST_MADE, _MOST_PAIRS // len(representation.names) ** 2)))
     judge = read_judge(stage.features, representation.names, is_category, index.part(parts).counts())
     if judge is None:
         logger.info(
@@ -126,11 +129,11 @@ def _make_validation(stage: Stage, model: Model, saved: Saved | None) -> Validat
     return validation
 
 
-def _sample(index: RowIndex) -> list[slice]:
-    """Of each class the rows with the smallest row_id, which is a hash; at most MOST_MADE rows in all."""
+def _sample(index: RowIndex, most: int) -> list[slice]:
+    """Of each class the rows with the smallest row_id, which is a hash; at most `most` rows in all."""
     counts = index.counts()
     start, parts = 0, []
     for n in counts.values():
-        parts.append(slice(start, start + min(n, MOST_MADE // len(counts))))
+        parts.append(slice(start, start + min(n, most // len(counts))))
         start += n
     return parts
