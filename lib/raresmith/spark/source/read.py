@@ -77,7 +77,9 @@ def unreadable(error: Exception, config: SourceConfig) -> DataError:
     """What to tell the user when Spark failed on the files of the raw table."""
     if "FILE_NOT_EXIST" in _read_failure(error):
         return _lost(error, config)
-    return DataError(f"{config.path} cannot be read as {config.format}: {_said(error)}")
+    return DataError(
+        f"{config.path} cannot be read as {config.format}: {_said(error)}; set source.format to what it is, or mend it"
+    )
 
 
 def _lost(error: Exception, config: SourceConfig) -> DataError:
