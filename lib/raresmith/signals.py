@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -132,7 +133,9 @@ def _end(number: signal.Signals) -> None:
         if "TORCHELASTIC_RUN_ID" not in os.environ:  # torchrun tells of its processes itself
             where = f" in {_stages[-1]}; the same command goes on from there" if _stages else ""
             logger.error("ended by %s%s", number.name, where)
-        logging.disable()  # the traces of whoever asks the JVM when it is gone
+        # The traces of whoever asks the JVM when it is gone, in logs and as printed.
+        logging.disable()
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
         for tidy in _tidying[::-1]:
             with suppress(Exception):
                 tidy()

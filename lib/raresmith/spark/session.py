@@ -51,7 +51,7 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         # Delta's own queries would push ours out of the default of 100, to be compiled again at their next run.
         "spark.sql.codegen.cache.maxEntries": "1000",
-        # Spark tries each alias of a column in each condition that it knows, which for a dozen columns can take minutes.
+        # It tries each alias of a column in each condition that it knows, which for a dozen columns can take minutes.
         "spark.sql.constraintPropagation.enabled": "false",
         # Above 8,000 bytes Java would not compile the method that Spark wrote of a query on some dozen columns, which
         # costs a factor of three to four.

@@ -8,6 +8,7 @@ from tests.spark.evaluate.encoders import categorical, encoder_of, numeric
 
 from raresmith.spark.evaluate.bins import Bins, fit_bins, place_cuts, with_vectors
 from raresmith.spark.evaluate.classifiers.base import FEATURES
+from raresmith.spark.evaluate.classifiers.random_forest import RandomForest
 
 
 def test_few_values_get_a_cut_between_any_two() -> None:
@@ -70,3 +71,9 @@ def test_categories_beyond_max_bins_are_cut_like_numbers(spark: SparkSession) ->
     )
     bins = fit_bins(rows, encoder, positive=1, max_bins=8, random_state=0)
     assert list(bins.cuts) == ["large"]
+
+
+def test_above_512_columns_a_forest_cuts_them_into_65536_bins_together() -> None:
+    train = {n: encoder_of(*(numeric(f"v{i}") for i in range(n))) for n in (512, 1024, 40_000)}
+    forest = RandomForest(RandomForest.Parameters(max_bins=128))
+    assert [forest.bins(encoder) for encoder in train.values()] == [128, 64, 2]

@@ -1,12 +1,15 @@
 """What leaves is valid: raw schema and units, real categories, whole integers, no copy of a real row."""
 
 import datetime as dt
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from tests.spark.evaluate.encoders import encoder_of, numeric
 
 from raresmith.config import Config, parse_config
 from raresmith.spark.incremental import with_earlier_originals
@@ -91,6 +94,24 @@ def test_a_made_row_that_did_not_move_is_left_out_as_a_copy(prepared: Prepared, 
     for shift, copies in ((0.0, True), (0.3, False)):
         rows = decode_made(made_from(prepared, shift), originals, prepared.encoder, config, "smote")
         assert (without_copies(rows, originals, prepared.encoder, config).count() == 0) is copies
+
+
+def test_copies_are_found_among_thousands_of_columns(spark: SparkSession, config: Config) -> None:
+    names = [f"v{i}" for i in range(2000)]
+    fields = [{"name": name, "type": "double", "nullable": True, "metadata": {}} for name in names]
+    raw_schema = json.dumps({"type": "struct", "fields": fields})
+    encoder = replace(encoder_of(*map(numeric, names)), raw_schema=raw_schema)
+    last = ", ".join(f"CAST(id AS DOUBLE) AS {name}" for name in names[2:])
+
+    def rows(first: str) -> DataFrame:
+        """Rows of v0, v1, and a number that all other columns have."""
+        return spark.sql(f"SELECT v0, v1, {last} FROM VALUES {first} AS t(v0, v1, id)")
+
+    originals = rows("(-0.0D, NULL, 0), (double('NaN'), 7.0D, 1)")
+    copies = rows("(0.0D, CAST(NULL AS DOUBLE), 0), (double('NaN'), 7.0D, 1)")
+    others = rows("(NULL, 0.0D, 0), (double('NaN'), 7.0D, 2)")
+    assert without_copies(copies, originals, encoder, config).count() == 0
+    assert without_copies(others, originals, encoder, config).count() == 2
 
 
 def test_a_made_row_that_equals_one_of_an_earlier_day_is_a_copy_too(prepared: Prepared, raw: DataFrame) -> None:

@@ -66,9 +66,9 @@ class RandomForest(Classifier):
         """Bin numbers and category codes."""
         from raresmith.spark.evaluate.bins import bin_vectors
 
-        return bin_vectors(train, encoder, positive, self._bins(encoder), random_state)
+        return bin_vectors(train, encoder, positive, self.bins(encoder), random_state)
 
-    def _bins(self, encoder: Encoder) -> int:
+    def bins(self, encoder: Encoder) -> int:
         """Of a column, at most."""
         return max(2, min(self.parameters.max_bins, MOST_BINS // len(encoder.features)))
 
@@ -85,7 +85,7 @@ class RandomForest(Classifier):
             weightCol=WEIGHT,
             numTrees=of.num_trees,
             maxDepth=of.max_depth,
-            maxBins=self._bins(encoder),
+            maxBins=self.bins(encoder),
             minInstancesPerNode=of.min_instances_per_node,
             subsamplingRate=of.subsampling_rate,
             featureSubsetStrategy=of.feature_subset_strategy,
