@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NoReturn
 
 from raresmith.temporary import delete_own
@@ -135,7 +136,7 @@ def _end(number: signal.Signals) -> None:
             logger.error("ended by %s%s", number.name, where)
         # The traces of whoever asks the JVM when it is gone, in logs and as printed.
         logging.disable()
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+        sys.stderr = Path(os.devnull).open("w")
         for tidy in _tidying[::-1]:
             with suppress(Exception):
                 tidy()
