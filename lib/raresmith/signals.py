@@ -5,6 +5,7 @@ that does not answer; and where it can be ended, what it would pass on its way o
 """
 
 import gc
+import io
 import logging
 import os
 import signal
@@ -15,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import NoReturn
 
 from raresmith.temporary import delete_own
@@ -136,7 +136,7 @@ def _end(number: signal.Signals) -> None:
             logger.error("ended by %s%s", number.name, where)
         # The traces of whoever asks the JVM when it is gone, in logs and as printed.
         logging.disable()
-        sys.stderr = Path(os.devnull).open("w")
+        sys.stderr = io.StringIO()
         for tidy in _tidying[::-1]:
             with suppress(Exception):
                 tidy()
