@@ -153,11 +153,10 @@ def store(location: str) -> Finding:
     """Whether the object store of the warehouse answers."""
     if not location.startswith(("s3://", "s3a://")):
         return Finding(what="object store", found=f"{location} was not tried")
-    from raresmith.gan.folder import first_line, open_folder
+    from raresmith.gan.folder import STORE_CURE, in_a_line, open_folder
 
     try:
         open_folder(location).names()
     except Exception as error:  # stores fail in all ways, and each is a finding
-        cure = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL, or give the machine a role"
-        return Finding(what="object store", found=first_line(error), cure=cure)
+        return Finding(what="object store", found=in_a_line(error), cure=STORE_CURE)
     return Finding(what="object store", found=f"{location} answers")

@@ -1,6 +1,7 @@
 """A folder of a run's files, on a disk or in an object store, where a file is there whole or not at all."""
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -10,6 +11,10 @@ from typing import IO, Protocol
 from pyarrow import fs
 
 from raresmith.signals import at_the_end
+
+STORE_CURE = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL, or give the machine a role"
+"""What to do where an object store does not answer."""
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 
 class Readable(Protocol):
@@ -49,9 +54,11 @@ def open_folder(location: str) -> Folder:
     return Bucket(location) if "://" in location else Disk(Path(location))
 
 
-def first_line(error: Exception) -> str:
-    """What a file system says, of which stores write a page."""
-    return (str(error) or repr(error)).splitlines()[0]
+def in_a_line(error: Exception) -> str:
+    """What a file system says, of which stores write a page: its first line, and of delta-rs's causes the last."""
+    first, *more = [line.strip() for line in _COLOURS.sub("", str(error) or repr(error)).strip().splitlines()]
+    causes = [line.removeprefix("↳").strip() for line in more if line.startswith("↳")]
+    return f"{first}: {causes[-1]}" if causes else first
 
 
 class Copied:

@@ -163,3 +163,13 @@ def test_an_encoder_that_is_not_that_of_the_features_is_refused(tmp_path: Path) 
         read_encoder(ours)
     write("p", 1)
     assert read_encoder(ours) == encoder
+
+
+def test_a_store_that_does_not_answer_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s", "ENDPOINT_URL": "http://127.0.0.1:9", "ALLOW_HTTP": "true"}
+    for key, value in told.items():
+        monkeypatch.setenv(f"AWS_{key}", value)
+    with pytest.raises(DataError) as refused:
+        read_table("s3a://bucket/warehouse/features")
+    assert "Connection refused" in str(refused.value) and "set AWS_ACCESS_KEY_ID" in str(refused.value)
+    assert "\n" not in str(refused.value) and "\x1b" not in str(refused.value)

@@ -13,7 +13,7 @@ from raresmith.encoding.encoder import CategoricalFeature, Encoder, Label, Numer
 from raresmith.errors import DataError
 from raresmith.gan.artifacts.checkpoint import read_tensors
 from raresmith.gan.artifacts.saved_model import FORMAT, SavedModel, rebuilt
-from raresmith.gan.folder import Readable, first_line, open_folder
+from raresmith.gan.folder import Readable, in_a_line, open_folder
 from raresmith.gan.models.base import Latent
 from raresmith.gan.models.guarantee import Guarantee
 from raresmith.generators.registry import GENERATORS
@@ -86,7 +86,7 @@ def load_model(location: str, device: torch.device) -> SavedModel:
     try:
         folder = open_folder(location)
     except (OSError, ValueError) as error:
-        raise DataError(f"{location!r} is no place that a model can be read from ({first_line(error)})") from None
+        raise DataError(f"{location!r} is no place that a model can be read from ({in_a_line(error)})") from None
     return read_model(folder, location, device)
 
 
@@ -103,7 +103,7 @@ def read_model(folder: Readable, location: str, device: torch.device) -> SavedMo
         ) from None
     except OSError as error:
         raise DataError(
-            f"the model in {location} cannot be read ({first_line(error)}); name a folder that holds "
+            f"the model in {location} cannot be read ({in_a_line(error)}); name a folder that holds "
             "the files model.json and model.safetensors"
         ) from None
     except DataError as error:

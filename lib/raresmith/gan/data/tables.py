@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError
-from raresmith.gan.folder import open_folder
+from raresmith.gan.folder import STORE_CURE, in_a_line, open_folder
 from raresmith.tables import commits, contracts
 from raresmith.tables.commits import Commit
 from raresmith.tables.concurrency import Overtaken, despite_others
@@ -55,6 +55,9 @@ def read_table(path: str, version: int | None = None) -> DeltaTable:
         return table if version is None or table_version(table) == version else DeltaTable(path, version)
     except TableNotFoundError:
         raise DataError(f"there is no Delta table at {path}; run the stage that writes it first") from None
+    except OSError as error:
+        cure = STORE_CURE if "://" in path else "mend the disk, or name another run.warehouse"
+        raise DataError(f"the Delta table {path} cannot be read ({in_a_line(error)}); {cure}") from None
 
 
 def table_version(table: DeltaTable) -> int:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from raresmith.config.sections.run import unfit_for_tables
 from raresmith.errors import ConfigError, DataError
 from raresmith.gan.data import tables
-from raresmith.gan.folder import Folder, first_line, open_folder
+from raresmith.gan.folder import Folder, in_a_line, open_folder
 from raresmith.tables.contracts import MAPPED
 
 _FILES = (".csv", ".parquet")
@@ -43,7 +43,7 @@ def check_output(output: str, schema: pa.Schema, *, escape_formulas: bool = Fals
     try:
         check_place(output)
     except (OSError, ValueError) as error:
-        raise DataError(f"--output {output!r} cannot be written ({first_line(error)}); name another place") from None
+        raise DataError(f"--output {output!r} cannot be written ({in_a_line(error)}); name another place") from None
 
 
 def _check_file(output: str) -> None:
