@@ -313,26 +313,26 @@ def _of(run: StageRun) -> str:
 
 def _created(contract: Table, path: str, run: StageRun) -> DeltaTable:
     """The table, made with its constraints where it is not there."""
-    if not is_table(path):
-        DeltaTable.create(
-            path,
-            schema_of(contract),
-            mode="ignore",
-            description=contract.comment,
-            configuration={
-                "raresmith.table": contract.name,
-                "delta.dataSkippingNumIndexedCols": str(contract.ranged_columns),
-            },
-            raise_if_key_not_exists=False,
-        )
-    table = DeltaTable(path)
-    # Not as properties of the new table: delta-rs would then note them without enforcing them.
-    for name, condition in contract.checks.items():
-        if f"delta.constraints.{name}" not in table.metadata().configuration:
-            try:
+    try:
+        if not is_table(path):
+            DeltaTable.create(
+                path,
+                schema_of(contract),
+                mode="ignore",
+                description=contract.comment,
+                configuration={
+                    "raresmith.table": contract.name,
+                    "delta.dataSkippingNumIndexedCols": str(contract.ranged_columns),
+                },
+                raise_if_key_not_exists=False,
+            )
+        table = DeltaTable(path)
+        # Not as properties of the new table: delta-rs would then note them without enforcing them.
+        for name, condition in contract.checks.items():
+            if f"delta.constraints.{name}" not in table.metadata().configuration:
                 table.alter.add_constraint({name: condition})
-            except CommitFailedError as error:  # another process makes it just now, with the same constraints
-                raise Overtaken.at(path, run.stage) from error
+    except CommitFailedError as error:  # another process makes it just now, with the same constraints
+        raise Overtaken.at(path, run.stage) from error
     return table
 
 
