@@ -130,6 +130,19 @@ def test_the_seed_decides_the_weights(name: str) -> None:
     assert any(not torch.equal(tensor, other.weights()[key]) for key, tensor in one.weights().items())
 
 
+@every_generator
+def test_a_row_and_its_score_do_not_depend_on_how_many_are_made(name: str) -> None:
+    """Rule 2, also where a tile or a block is not full."""
+    model, rows = trained(name), rows_of(MIXED, {1: 800, 2: 700}, 9)
+
+    def first(n: int) -> list[torch.Tensor]:
+        (block,) = blocks(model, rows.take(torch.arange(n)), np.arange(n), None)
+        return [block.rows, block.scores]
+
+    for n in (1, 700, 1100):
+        assert all(torch.equal(few, many[:n]) for few, many in zip(first(n), first(1500), strict=True))
+
+
 @pytest.mark.parametrize("latent", ["synthetic", "noise"])
 @every_generator
 def test_a_model_of_its_weights_and_sizes_makes_the_same_rows(name: str, latent: Latent) -> None:

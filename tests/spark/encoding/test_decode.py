@@ -86,6 +86,29 @@ def test_integers_categories_and_booleans_come_back_exactly(
             assert back["x"] == pytest.approx(raw["x"], abs=max(extent) * 1e-5)
 
 
+def test_categories_of_any_characters_come_back_exactly(spark: SparkSession) -> None:
+    odd = [
+        "it's",
+        '"',
+        "\\",
+        "\\'",
+        "\\n",
+        "\n",
+        "\\%",
+        "\\u0041",
+        "${x}",
+        "`",
+        "--",
+        "/*",
+        "",
+        " ",
+        "\0",
+        "\U0001f642",
+    ]
+    df = numbered(spark.createDataFrame([(text,) for text in odd], "s string"))
+    assert [back["s"] for _, back in there_and_back(df, fitted(df, PrepareConfig()))] == odd
+
+
 def whole(least: int, greatest: int, steps: list[int]) -> st.SearchStrategy[list[int]]:
     """Ten whole numbers that lie on a grid, fewer than 2^53 steps apart."""
 

@@ -120,8 +120,7 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
             self.ratios = [
                 self._ratios(self.pairs[:, self._span(j)], self.rows[:, None], self._span(j)) for j in columns
             ]
-            self.own = self._own(columns)
-            self.heads = [self._head(j, own) for j, own in enumerate(self.own)]
+            self.heads = [self._head(j, own) for j, own in enumerate(self._own(columns))]
             self.inputs = None if mode else self._inputs()
         super().train(mode)
         return self
@@ -137,7 +136,7 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
             # Copied first: in the whole table each read would be of another page of memory.
             pairs = self.pairs[:, self._span(j)].contiguous()[tokens]
             ratios = self._ratios(pairs.sub_(target[:, None]).clamp_(min=0), rows, self._span(j))
-            of_pairs = torch.einsum("ni,nik->nk", self._gate(own, seen), ratios)
+            of_pairs = torch.einsum("ni,nik->nk", self._gate(own.gates, own.moves, seen), ratios)
             logits = of_pairs + self._of_hidden(j, own, hidden)
             entropies.append(functional.cross_entropy(logits, target, reduction="none"))
         return torch.stack(entropies, dim=1)
@@ -169,7 +168,7 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
     def logits(self, j: int, tokens: torch.Tensor, seen: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         """Of the tokens of column j, (n, its tokens), which must not be seen; `seen` is (n, columns) or (1, columns).
         While rows are made."""
-        weights = self._gate(self.own[j], seen).expand(tokens.shape).contiguous()
+        weights = self._gate(self.gates[j], self.moves[j], seen).expand(tokens.shape).contiguous()
         of_pairs = functional.embedding_bag(tokens, self.ratios[j], per_sample_weights=weights, mode="sum")
         return of_pairs + functional.linear(hidden, *self.heads[j])
 
@@ -193,8 +192,9 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
             )
         ]
 
-    def _gate(self, own: "_Own", seen: torch.Tensor) -> torch.Tensor:
-        return (own.gates + seen @ self.reads @ own.moves) * seen
+    def _gate(self, gates: torch.Tensor, moves: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        """By how much each seen column counts for one that has these `gates` (columns,) and `moves` (rank, columns)."""
+        return (gates + seen @ self.reads @ moves) * seen
 
     def _of_hidden(self, j: int, own: "_Own", hidden: torch.Tensor) -> torch.Tensor:
         """What the network says of the tokens of column j, with their shares."""

@@ -216,19 +216,15 @@ def without_copies(made: DataFrame, originals: DataFrame, encoder: Encoder, conf
     Those are the raw feature columns, and where features are made of the past of an entity or of the moment, the
     entity and the timestamp as well.
     """
-    compared = [feature.source for feature in encoder.features if not feature.made and feature.source]
+    compared = {feature.source for feature in encoder.features if not feature.made}
     windows = config.prepare.windows
-    behind = [window.entity for window in windows]
-    behind += [config.source.timestamp] if windows or config.prepare.calendar else []
-    compared = list(dict.fromkeys([*compared, *behind]))
+    compared |= {window.entity for window in windows}
+    compared |= {config.source.timestamp} if windows or config.prepare.calendar else set()
     # By 128 bits of hash: whole rows need not be moved, and thousands of columns are too many for a join's condition.
     fields = [field for field in raw_schema(encoder).fields if field.name in compared]
-    made_hashes, known_hashes = (
-        [row_hash(fields, salt).alias(f"{side}_{salt}") for salt in (0, 1)] for side in ("__made", "__known")
-    )
-    known = originals.select(*known_hashes).distinct()
-    same = (F.col("__made_0") == F.col("__known_0")) & (F.col("__made_1") == F.col("__known_1"))
-    return made.select("*", *made_hashes).join(known, same, "left_anti").drop("__made_0", "__made_1")
+    hashes = {f"__hash_{salt}": row_hash(fields, salt) for salt in (0, 1)}
+    known = originals.select(*[values.alias(name) for name, values in hashes.items()]).distinct()
+    return made.withColumns(hashes).join(known, [*hashes], "left_anti").drop(*hashes)
 
 
 def as_originals(rows: DataFrame, encoder: Encoder, run_id: str) -> DataFrame:
