@@ -14,7 +14,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import Warehouse
-from tests.spark.prepare.swaps import swappable
 
 from raresmith.config import Config, OversampleConfig, parse_config
 from raresmith.encoding.encoder import Encoder
@@ -101,15 +100,12 @@ def poisoned(raw: DataFrame, features: DataFrame, strategy: str) -> DataFrame:
     Windows look at the past values of all rows, which were known by then: under hash of test rows as well.
     """
     test = [row["row_id"] for row in features.where("split = 'test'").select("row_id").collect()]
-    turned = swappable(features, SEED, "test") if strategy == "hash" else test
-    assert len(turned) > 30
     values = {"age": "IF(id % 3 = 0, NULL, 1000 * age + 7)", "score": "-1e9D * score", "kind": "concat('p', id % 40)"}
     if strategy != "hash":
         values["amount"] = "1e6D + amount"
     is_test = F.col("id").isin(test)
     changes = {name: F.when(is_test, F.expr(value)).otherwise(F.col(name)) for name, value in values.items()}
-    turn = F.when(F.col("id").isin(turned), 1 - F.col("y")).otherwise(F.col("y"))
-    return raw.withColumns({**changes, "y": turn})
+    return raw.withColumns({**changes, "y": F.when(is_test, 1 - F.col("y")).otherwise(F.col("y"))})
 
 
 def learnt(raw: DataFrame, config: Config) -> Learnt:

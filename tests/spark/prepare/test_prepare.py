@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from tests.spark.prepare.swaps import swappable
 
 from raresmith.config import Config, parse_config
 from raresmith.errors import ConfigError, DataError
@@ -238,11 +238,9 @@ def with_back(df: DataFrame) -> DataFrame:
     return df.withColumn("back", F.when(F.col("y") == 1, F.col("x") + 1))
 
 
-@pytest.mark.parametrize("strategy", ["hash", "entity"])
-def test_no_label_of_another_side_reaches_a_train_row(spark: SparkSession, strategy: str) -> None:
-    """One test label changed the risk of 359 train rows, and the encoder."""
-    df = transactions(spark)
-    sections = {
+def fed_by_labels(strategy: str) -> dict[str, Any]:
+    """Sections by which windows look at labels."""
+    return {
         "source": {"key": ["id"], "timestamp": "t", "ignore": ["card", "shop", "back"], "label_delay_days": 2},
         "split": {"strategy": strategy, "entity": "card"},
         "prepare": {
@@ -253,12 +251,15 @@ def test_no_label_of_another_side_reaches_a_train_row(spark: SparkSession, strat
         },
         "evaluate": {"positive": "1"},
     }
+
+
+@pytest.mark.parametrize("strategy", ["hash", "entity"])
+def test_no_label_of_another_side_reaches_a_train_row(spark: SparkSession, strategy: str) -> None:
+    """One test label changed the risk of 359 train rows, and the encoder."""
+    df, sections = transactions(spark), fed_by_labels(strategy)
     features = prepared(with_back(df), **sections).features.persist()
-    if strategy == "hash":
-        turned = [row_id for split in ("validation", "test") for row_id in swappable(features, 0, split)]
-    else:
-        turned = [row["row_id"] for row in features.where("split <> 'train'").select("row_id").collect()]
-    assert len(turned) > 40
+    turned = [row["row_id"] for row in features.where("split <> 'train'").select("row_id").collect()]
+    assert len(turned) > 200
     other = df.withColumn("y", F.when(F.col("id").isin(turned), 1 - F.col("y")).otherwise(F.col("y")))
     poisoned = prepared(with_back(other), **sections)
     assert poisoned.encoder == prepared(with_back(df), **sections).encoder
@@ -272,6 +273,24 @@ def test_no_label_of_another_side_reaches_a_train_row(spark: SparkSession, strat
     assert all(row[name] > 0 for row in risks.collect() for name in risks.columns[1:])
     features.unpersist()
     again.unpersist()
+
+
+def test_no_single_label_of_another_side_moves_a_row_into_train_or_out_of_it(spark: SparkSession) -> None:
+    """A cut by the counts of the classes moves with one label."""
+    df, sections = with_back(transactions(spark)).persist(), fed_by_labels("hash")
+    clean = prepared(df, **sections)
+    features = clean.features.toArrow().sort_by("row_id")
+    train = features.filter(pc.field("split") == "train")
+    assert 300 < train.num_rows < 420
+    assert clean.split is not None and sum(clean.split.rows["train"].values()) == train.num_rows
+    for split, label in (("validation", 0), ("test", 1)):
+        of_both = (pc.field("split") == split) & (pc.field("label") == label)
+        row_id = features.filter(of_both)["row_id"][0].as_py()
+        turned = df.withColumn("y", F.when(F.col("id") == row_id, 1 - F.col("y")).otherwise(F.col("y")))
+        other = prepared(with_back(turned), **sections)
+        assert other.encoder == clean.encoder
+        assert other.features.toArrow().sort_by("row_id").filter(pc.field("split") == "train") == train
+    df.unpersist()
 
 
 def test_a_mean_of_what_only_one_class_has_is_refused_without_the_delay(spark: SparkSession) -> None:

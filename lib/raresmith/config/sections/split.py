@@ -16,7 +16,8 @@ class SplitConfig(Section):
 
     strategy: Literal["hash", "entity", "time"] = "hash"
     """hash: stratified by class, by hash of row_id, rows that repeat another together; entity: whole entities by hash;
-    time: by dates."""
+    time: by dates. Where windows read labels, hash cuts at fixed hashes, so that no label moves a row: the shares of a
+    class are then those of `fractions` up to chance."""
     fractions: tuple[float, ...] = (0.6, 0.2, 0.2)
     """Shares of train, validation and test for hash and entity; each in (0, 1), summing to 1."""
     entity: str = ""

@@ -153,7 +153,7 @@ def _in_splits(passed: DataFrame, label: Label, config: Config) -> tuple[DataFra
         timestamp=timestamp,
         positive=is_positive,
         random_state=config.run.random_state,
-        fixed=config.run.incremental,
+        fixed=config.run.incremental or _labels_feed_windows(config),
     )
     rows = cut.rows
     if windows := config.prepare.windows:
@@ -172,7 +172,7 @@ def _split_counts(
     by_time, counts = config.split.strategy == "time", cut.counts
     if by_time and not config.split.known_entity:
         return SplitCounts(rows=by_day)
-    if by_time:
+    if by_time or (counts is None and not config.run.incremental):
         # These rows are kept, and two columns of them are looked at.
         found = slim.groupBy(col(SPLIT).alias("side"), col(LABEL).alias("label")).count().collect()
         counts = {name: {row["label"]: row["count"] for row in found if row["side"] == name} for name in SPLITS}
@@ -184,6 +184,14 @@ def _split_counts(
         entity=config.split.entity if config.split.strategy == "entity" else "",
         together=cut.together,
     )
+
+
+def _labels_feed_windows(config: Config) -> bool:
+    """Whether a cut by the counts of classes would let a label of a test row into features of train rows.
+
+    Through the row that it moves over the cut; windows that read labels are those that wait for them.
+    """
+    return config.split.strategy == "hash" and any(window.delay_days for window in config.prepare.windows)
 
 
 def _labelled(entity: str, split: SplitConfig) -> Column:

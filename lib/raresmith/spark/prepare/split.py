@@ -61,8 +61,8 @@ def with_split(
     random_state
         Seed of the hashes.
     fixed
-        hash and entity cut at the same hashes whatever the rows: one that comes another day has the side that it would
-        have had today, and the shares are those of `split.fractions` up to chance.
+        hash and entity cut at the same hashes whatever the rows and their labels: one that comes another day has the
+        side that it would have had today, and the shares are those of `split.fractions` up to chance.
     """
     if split.strategy == "time":
         return Split(rows=_by_time(df, split, timestamp, positive))
