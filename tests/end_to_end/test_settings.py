@@ -52,7 +52,8 @@ EXPECTED = {
         "prepare evaluate": "positive",
     },
     "evaluate.classifiers.random_forest": {
-        "evaluate": "num_trees max_depth max_bins min_instances_per_node subsampling_rate feature_subset_strategy"
+        "evaluate": "num_trees max_depth max_bins min_instances_per_node subsampling_rate feature_subset_strategy "
+        "engine"
     },
     "publish": {"publish": "originals source min_distance names"},
     "publish.constraints": {"publish": "not_null ranges combinations orders sums"},

@@ -192,6 +192,7 @@ def test_the_kernel_runs_from_an_archive(tmp_path: Path, name: str) -> None:
     with zipfile.ZipFile(archive, "w") as file:
         for module in (
             "__init__.py",
+            "compiled.py",
             "errors.py",
             *(f"neighbors/{n}.py" for n in ("__init__", *KERNEL, "distance", "search")),
         ):

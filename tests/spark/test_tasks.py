@@ -8,6 +8,8 @@ import pytest
 FROM_TASKS = (
     *(f"raresmith.spark.neighbors.{name}" for name in ("all_rows", "cell_exchange", "cell_stream", "table_search")),
     *(f"raresmith.spark.oversample.{name}" for name in ("oversample", "other_classes", "whole_cells")),
+    *(f"raresmith.evaluation.{name}" for name in ("forest", "tree")),
+    "raresmith.spark.evaluate.in_tasks",
     "raresmith.spark.publish.min_distance",
     "raresmith.gan.generation.sampler",
 )

@@ -3,12 +3,9 @@
 `numpy_kernel` finds the same, slowly, on machines where Numba does not run.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
 
+from raresmith.compiled import compiled
 from raresmith.neighbors.microkernel import GROUP, judge, lowest_bit, take_least, tile_width
 
 __all__ = ["GROUP", "search", "tile_width"]
@@ -19,17 +16,7 @@ _FIRST_TILES = 16
 """Looked at once before the search, to know how far the nearest are at most."""
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        return njit(**options, cache=True)(function)  # type: ignore[no-any-return]
-    except (RuntimeError, ValueError):
-        # Numba keeps machine code beside the source or in the home folder; in an executor that reads the package
-        # from an archive there may be neither, and each Python worker compiles for itself.
-        return njit(**options)(function)  # type: ignore[no-any-return]
-
-
-@_compiled
+@compiled
 def _distance(queries, q, rows, r, n_numeric, weight):  # type: ignore[no-untyped-def]
     """Squared distance of two rows, always summed in this order. Numba counts references to slices, at a price."""
     total = 0.0
@@ -42,7 +29,7 @@ def _distance(queries, q, rows, r, n_numeric, weight):  # type: ignore[no-untype
     return total + weight * mismatches
 
 
-@_compiled
+@compiled
 def _insert(distances, indices, q, distance, index):  # type: ignore[no-untyped-def]
     """Put the candidate into the sorted lists of q; it comes after equals, which have lower indices."""
     p = distances.shape[1] - 1
@@ -52,13 +39,13 @@ def _insert(distances, indices, q, distance, index):  # type: ignore[no-untyped-
     distances[q, p], indices[q, p] = distance, index
 
 
-@_compiled
+@compiled
 def _limit(distance, square, slack, floor):  # type: ignore[no-untyped-def]
     """The largest quick sum of a candidate that may lie within the squared distance of a row with this square."""
     return (distance * (1 + slack) - square) / 2 + floor
 
 
-@_compiled
+@compiled
 def _first_look(  # type: ignore[no-untyped-def]
     tiles, halves, width, n_numeric, n_categorical, half_weight, unit, slack, floor, packed, squares, k, furthest
 ):
@@ -97,7 +84,7 @@ def _first_look(  # type: ignore[no-untyped-def]
             furthest[q] = min(furthest[q], bound / unit)
 
 
-@_compiled
+@compiled
 def search(  # type: ignore[no-untyped-def]
     tiles, halves, rows, n_numeric, n_directions, weight, unit, slack, floor, width, queries, packed, squares, own,
     within, k

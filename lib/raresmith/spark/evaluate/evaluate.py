@@ -1,8 +1,7 @@
 """Judge what made rows do to classifiers: the same test rows, the same seeds, the baselines beside them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,12 @@ from raresmith.config import EvaluateConfig
 from raresmith.encoding.encoder import Encoder
 from raresmith.errors import ConfigError, DataError
 from raresmith.evaluation.judgement import BASELINE, ClassScores, Settings, Trial, judge
-from raresmith.evaluation.verdict import MACRO, Evaluation, Judge, Strategy
+from raresmith.evaluation.verdict import MACRO, Evaluation, Strategy
+from raresmith.spark.evaluate.by_spark import judge_by_spark
 from raresmith.spark.evaluate.classifiers.base import FEATURES, Classifier
 from raresmith.spark.evaluate.classifiers.registry import configured
+from raresmith.spark.evaluate.experiment import Experiment, Judged
+from raresmith.spark.evaluate.in_tasks import judge_in_tasks
 from raresmith.spark.evaluate.near_duplicates import near_duplicates
 from raresmith.spark.evaluate.scores import card_figures, count_pairs, count_scores
 from raresmith.spark.evaluate.strategies import strategy_of
@@ -24,17 +26,6 @@ from raresmith.tables.split_counts import SPLITS, require_judged
 
 SAMPLE_ROWS = 2000
 """Rows of each origin in the report's scatter, at most."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Trained:
-    """One trained model; each of `columns` holds its scores of the class with that label."""
-
-    classifier: Classifier
-    strategy: str
-    seed: int
-    columns: Mapping[int, str]
-    model: Any
 
 
 def evaluate(
@@ -68,7 +59,7 @@ def evaluate(
     DataError
         If a strategy's table is missing, or a split has no positive or no negative rows.
     """
-    strategies, classifiers = [strategy_of(name) for name in config.strategies], configured(config)
+    strategies = [strategy_of(name) for name in config.strategies]
     made = _made_tables(strategies, synthetic, refined)
     positive, classes = _positive_label(config, encoder), encoder.label.classes
     class_rows = _class_rows(features, made if removed is None else {**made, "removed": removed})
@@ -76,17 +67,16 @@ def evaluate(
     _require_classes(judged, class_rows, encoder)
     real = features.where(F.col("split") == "train")
     train = TrainRows(real=real, made=made, removed=removed, class_rows=class_rows, random_state=random_state)
-    vectors = {name: of.vectors(real, encoder, positive, random_state) for name, of in classifiers.items()}
-    models: list[_Trained] = []
-    for name, classifier in classifiers.items():
-        models += _train(classifier, train.as_vectors(vectors[name]), strategies, config.seeds, encoder, judged)
-    trials = _trials(_scored(features, encoder, vectors, models), models, encoder, cards, config.top_k)
+    experiment = Experiment(
+        train=train, features=features.select("row_id", "split", "label", *encoder.names), strategies=strategies,
+        seeds=config.seeds, encoder=encoder, labels=judged,
+    )  # fmt: skip
+    found = [_judged(classifier, experiment) for classifier in configured(config).values()]
     settings = Settings(
         run_id=run_id, n_resamples=config.bootstrap, top_k=config.top_k, random_state=random_state,
         is_binary=len(classes) == 2 and len(judged) == 1)  # fmt: skip
-    metrics, judgements = judge(trials, [_judge(of) for of in classifiers.values()], settings)
-    origins = {"real": real, **{of.name: made[of.made_table] for of in strategies if of.adds_made_rows}}
-    return Evaluation(
+    metrics, judgements = judge(_trials(found, encoder, cards, config.top_k), [of.judge for of in found], settings)
+    evaluation = Evaluation(
         metrics=metrics,
         judgements=judgements,
         strategies={of.name: of for of in strategies},
@@ -94,9 +84,11 @@ def evaluate(
         not_judged={classes[label]: split for label, split in not_judged.items()},
         train_rows={of.name: _named(train.counts(of), classes) for of in strategies},
         test_rows=_named(class_rows["test"], classes),
-        near_duplicates=near_duplicates(features, encoder, positive),
-        samples={name: _sample(df, judged, encoder, random_state) for name, df in origins.items()},
+        near_duplicates=near_duplicates(experiment.arrays["features"], positive),
+        samples=_samples(experiment, random_state),
     )
+    experiment.unpersist()
+    return evaluation
 
 
 def _made_tables(
@@ -158,70 +150,34 @@ def _require_classes(judged: Sequence[int], class_rows: ClassRows, encoder: Enco
     require_judged(rows, encoder.label.name, encoder.label.classes[judged[0]])
 
 
-def _train(
-    classifier: Classifier,
-    train: TrainRows,
-    strategies: Sequence[Strategy],
-    seeds: Sequence[int],
-    encoder: Encoder,
-    judged: Sequence[int],
-) -> list[_Trained]:
-    """A model for each strategy and seed, in the configuration's order."""
-    train.real.persist()
-    models: list[_Trained] = []
-    for strategy in strategies:
-        rows = train.under(strategy).persist()
-        for seed in seeds:
-            model = classifier.fit(rows, encoder, seed)
-            columns = {label: f"__score_{classifier.name}_{len(models)}_{label}" for label in judged}
-            models.append(
-                _Trained(classifier=classifier, strategy=strategy.name, seed=seed, columns=columns, model=model)
-            )
-        rows.unpersist()
-    train.real.unpersist()
-    return models
+def _judged(classifier: Classifier, of: Experiment) -> Judged:
+    """What a classifier finds, each of its models in one task where the rows are few enough for that."""
+    few = classifier.in_task(of.train.most_rows(of.strategies), of.encoder, of.labels[0])
+    if few is None:
+        return judge_by_spark(classifier, of)
+    of.persist()
+    return judge_in_tasks(classifier, few, of)
 
 
-def _scored(
-    features: DataFrame,
-    encoder: Encoder,
-    vectors: Mapping[str, Callable[[DataFrame], DataFrame]],
-    models: Sequence[_Trained],
-) -> DataFrame:
-    """row_id, split, label and the scores of every model, for the validation and test rows."""
-    judged = features.where(F.col("split").isin("validation", "test"))
-    scored = judged.select("row_id", "split", "label", *encoder.names)
-    for name, to_vectors in vectors.items():
-        scored = to_vectors(scored)
-        for of in models:
-            if of.classifier.name == name:
-                scored = of.classifier.score(scored, of.model, {name: label for label, name in of.columns.items()})
-        scored = scored.drop(FEATURES)
-    return scored.select("row_id", "split", "label", *(column for of in models for column in of.columns.values()))
-
-
-def _trials(
-    scored: DataFrame, models: Sequence[_Trained], encoder: Encoder, cards: DataFrame | None, top_k: int
-) -> list[Trial]:
+def _trials(found: Sequence[Judged], encoder: Encoder, cards: DataFrame | None, top_k: int) -> list[Trial]:
     """What the figures need of every model, counted in few passes over the scored rows."""
+    models = [model for of in found for model in of.models]
+    scored = reduce(lambda rows, more: rows.join(more.drop("split", "label"), "row_id"), [of.rows for of in found])
     scored = scored.persist()
     labels = {column: label for of in models for label, column in of.columns.items()}
     counts = count_scores(scored, labels)
     test = scored.where(F.col("split") == "test")
-    baselines = {(of.classifier.name, of.seed): of.columns for of in models if of.strategy == BASELINE}
+    baselines = {(of.classifier, of.seed): of.columns for of in models if of.strategy == BASELINE}
     compared = [of for of in models if of.strategy != BASELINE and baselines]
     pairs = count_pairs(
         test,
-        {
-            column: baselines[of.classifier.name, of.seed][label]
-            for of in compared
-            for label, column in of.columns.items()
-        },
+        {column: baselines[of.classifier, of.seed][label] for of in compared for label, column in of.columns.items()},
         {column: counts[column, "test"] for column in labels},
         labels,
     )
     by_card = {} if cards is None else card_figures(test, cards, labels, top_k)
-    scored.unpersist()
+    for df in (scored, *(df for of in found for df in of.cached)):
+        df.unpersist()
 
     def scores_of(column: str) -> ClassScores:
         of_cards = by_card.get(column)
@@ -236,27 +192,28 @@ def _trials(
 
     return [
         Trial(
-            classifier=of.classifier.name,
+            classifier=of.classifier,
             strategy=of.strategy,
             seed=of.seed,
             classes={encoder.label.classes[label]: scores_of(column) for label, column in of.columns.items()},
-            importances=of.classifier.importances(of.model, encoder),
+            importances=of.importances,
         )
         for of in models
     ]
-
-
-def _judge(of: Classifier) -> Judge:
-    return Judge(name=of.name, title=of.title, noun=of.noun, settings=of.settings(), remarks=of.remarks())
 
 
 def _named(rows: Mapping[int, int], classes: tuple[str, ...]) -> dict[str, int]:
     return {name: rows.get(label, 0) for label, name in enumerate(classes)}
 
 
-def _sample(df: DataFrame, labels: Sequence[int], encoder: Encoder, random_state: int) -> NDArray[np.float64]:
-    """At most SAMPLE_ROWS rows of the classes `labels` by hash, shape (rows, features)."""
+def _samples(of: Experiment, random_state: int) -> dict[str, NDArray[np.float64]]:
+    """At most SAMPLE_ROWS rows of the judged classes by hash, shape (rows, features): real ones and those made."""
+    origins = {"real": of.arrays["features"].where(F.col("split") == "train")}
+    origins |= {strategy.name: of.arrays[strategy.made_table] for strategy in of.strategies if strategy.adds_made_rows}
     order = [F.xxhash64("row_id", F.lit(random_state)), F.col("row_id")]
-    chosen = df.where(F.col("label").isin(list(labels))).orderBy(*order).limit(SAMPLE_ROWS)
-    rows = chosen.select(*encoder.names).toArrow()
-    return np.column_stack([rows.column(name).to_numpy().astype(np.float64) for name in encoder.names])
+    found = {}
+    for name, df in origins.items():
+        chosen = df.where(F.col("label").isin(list(of.labels))).orderBy(*order).limit(SAMPLE_ROWS)
+        rows = chosen.select(FEATURES).toArrow()[FEATURES].combine_chunks()
+        found[name] = rows.flatten().to_numpy().astype(np.float64).reshape(len(rows), -1)
+    return found

@@ -1,7 +1,7 @@
 """The rows that a classifier is trained on under each strategy, in an order that is the same everywhere."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, Window
@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from raresmith.encoding.encoder import Encoder
 from raresmith.evaluation.verdict import Strategy
 from raresmith.spark.evaluate.classifiers.base import FEATURES, WEIGHT
+from raresmith.tables.split_counts import SPLITS
 
 ROWS_PER_PARTITION = 100_000
 """Train rows of one task, in the middle; from the table's size alone, never from the cluster's."""
@@ -42,7 +43,11 @@ class TrainRows:
         return replace(self, real=seen(self.real), made={name: seen(df) for name, df in self.made.items()})
 
     def under(self, strategy: Strategy) -> DataFrame:
-        """row_id, label, the vector FEATURES and the weight of the rows, in a fixed order."""
+        """`chosen`, in a fixed order."""
+        return in_fixed_order(self.chosen(strategy), sum(self.counts(strategy).values()))
+
+    def chosen(self, strategy: Strategy) -> DataFrame:
+        """row_id, label, the vector FEATURES and the weight of the rows that are learnt from."""
         weights = balanced_weights(self.class_rows["train"]) if strategy.kind == "class_weight" else {}
         weight = F.lit(1.0)
         for label, value in weights.items():
@@ -55,8 +60,12 @@ class TrainRows:
             rows = rows.unionByName(repeated_rows(rows, self.class_rows["train"], added, self.random_state))
         elif strategy.made_table:
             rows = rows.unionByName(self.made[strategy.made_table])
-        weighed = rows.select("row_id", "label", FEATURES, weight.alias(WEIGHT))
-        return in_fixed_order(weighed, sum(self.counts(strategy).values()))
+        return rows.select("row_id", "label", FEATURES, weight.alias(WEIGHT))
+
+    def most_rows(self, strategies: Iterable[Strategy]) -> int:
+        """The real rows of all splits, and those that one of `strategies` learns from: the most of any."""
+        learnt = max(sum(self.counts(strategy).values()) for strategy in strategies)
+        return learnt + sum(sum(self.class_rows.get(split, {}).values()) for split in SPLITS)
 
     def counts(self, strategy: Strategy) -> dict[int, int]:
         """Rows of each class in `under`."""
@@ -64,6 +73,12 @@ class TrainRows:
         added = self.class_rows[strategy.made_table] if strategy.made_table else {}
         less = self.class_rows.get("removed", {}) if strategy.is_reduced else {}
         return {label: train.get(label, 0) + added.get(label, 0) - less.get(label, 0) for label in {*train, *added}}
+
+
+def as_arrays(df: DataFrame, encoder: Encoder) -> DataFrame:
+    """row_id, label and, where `df` has it, split, beside one array FEATURES: a thousand columns are planned as one."""
+    known = [name for name in ("row_id", "split", "label") if name in df.columns]
+    return df.select(*known, F.array(*map(F.col, encoder.names)).alias(FEATURES))
 
 
 def repeated_rows(

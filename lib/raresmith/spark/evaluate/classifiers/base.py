@@ -8,15 +8,38 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
     from raresmith.encoding.encoder import Encoder
+    from raresmith.evaluation.forest import Labelled, Scores
 
 FEATURES, WEIGHT = "__features", "__weight"
 """Columns of the rows that a classifier learns from, beside row_id and label."""
+
+
+class TaskModel(Protocol):
+    """What trains one model, and asks it, in a single process; Spark sends it to a task."""
+
+    def judge(self, real: Labelled, train: Labelled, x: NDArray[np.float32], n_classes: int, seed: int) -> Scores:
+        """The probabilities of the rows `x` by a model of `train`; the same wherever it runs.
+
+        How rows become what it sees is learnt from the `real` train rows alone, the same under every strategy.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class InTask:
+    """How a classifier judges a table of which each model takes one task."""
+
+    model: TaskModel
+    title: str
+    remarks: tuple[str, ...] = ()
+    """Both as the report has them of the classifier itself."""
 
 
 class Classifier(ABC):
@@ -69,6 +92,13 @@ class Classifier(ABC):
 
         `train` is persisted, and its order and partitions follow from the rows' ids alone.
         """
+
+    def in_task(self, n_rows: int, encoder: Encoder, positive: int) -> InTask | None:
+        """What judges in its stead where the rows that a model learns from and scores are so few as to fit in a task.
+
+        None where it judges them itself.
+        """
+        return None
 
     def score(self, df: DataFrame, model: Any, columns: Mapping[str, int]) -> DataFrame:
         """`df`, which holds FEATURES, with bigint columns: the probability of each one's class in millionths.
