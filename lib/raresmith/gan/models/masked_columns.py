@@ -5,7 +5,7 @@ For token l of column j the model adds up
 - the logarithm of its share of the rows;
 - for each seen column i a gate times log P(l | token of i) / P(l), counted over the rows and smoothed in rank. From a
   few hundred rows no network learns that two columns almost repeat each other; counting shows it at once. The gates are
-  learnt, and depend on which columns are seen;
+  learnt, and depend on which columns are seen. Of more than 256 columns each hears the 256 that tell most of it;
 - a small network of all seen columns.
 
 In training a row is taken out of the counts that it is compared with.
@@ -25,10 +25,12 @@ from raresmith.gan.models.discretizer import Discretizer
 GATE = 0.25
 """Of each pair of columns at the start."""
 HIDDEN = 64
+HEARD = 256
+"""Columns whose pairs with a column are added up, at most; of the others the network alone says something."""
 _RANK = 8
-"""Of the part of the gates that depends on what is seen; of wide tables less, down to 1."""
-_MOVES = 2**22
-"""Weights of that part up to which the rank is whole: up to 724 columns."""
+"""Of the part of the gates that depends on what is seen; of wide tables less."""
+_MOVES = 2**21
+"""Weights of that part, at most: its rank is whole up to 1,024 columns, and half of it at 2,048."""
 _PRIOR = 4.0
 """Rows that the shares of all rows count for among those that are counted."""
 _WIDE, _NARROW = 0.08, 0.03
@@ -40,6 +42,7 @@ _FEW = 8
 _CURVES = 8
 """Cosines of the rank that the network draws a number's logits with, beside what it says of each token."""
 _CHUNK = 4096
+_ALL = slice(None)
 
 
 class _Own(NamedTuple):
@@ -67,6 +70,7 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
     def __init__(self, tokens: Discretizer) -> None:
         super().__init__()
         d, total = len(tokens.sizes), len(tokens)
+        n_heard = min(d, HEARD)
         self.tokens, self.sizes, self.starts = tokens, tokens.sizes, tokens.starts
         # What rows of each token stand for among those of its column. It follows from the tokens, and training alone
         # asks for it, on rows that it has counted.
@@ -76,11 +80,14 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         for name in ("rows", "log_shares", "normal_scores"):
             self.register_buffer(name, torch.zeros(total))
         self.register_buffer("curves", torch.zeros(1 + _CURVES, total))
+        self.heard: torch.Tensor | None
+        self.register_buffer("heard", torch.zeros(d, n_heard, dtype=torch.int64) if n_heard < d else None)
+        """Of each column those that it hears, in order; None where it hears all."""
 
-        self.gates = nn.Parameter(torch.full((d, d), GATE))
-        rank = max(1, min(_RANK, _MOVES // d**2))
+        self.gates = nn.Parameter(torch.full((d, n_heard), GATE))
+        rank = max(1, min(_RANK, _MOVES // (d * n_heard)))
         self.reads = nn.Parameter(0.1 * torch.randn(d, rank))
-        self.moves = nn.Parameter(torch.zeros(d, rank, d))
+        self.moves = nn.Parameter(torch.zeros(d, rank, n_heard))
         self.embedding = nn.Embedding(total, HIDDEN)
         self.first = nn.Linear(2 * d, HIDDEN)
         self.norm, self.block, self.last = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, HIDDEN), nn.LayerNorm(HIDDEN)
@@ -111,14 +118,45 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         self.normal_scores = torch.where(is_number, torch.special.ndtri(ranks), 0.0)
         curves = torch.stack([torch.cos(math.pi * f * ranks) / f for f in range(1, _CURVES + 1)])
         self.curves = torch.cat([self.normal_scores[None], curves * is_number])
+        if self.heard is not None:
+            self.heard = self._most_telling(*([float(block.trace()) for block in of] for of in (wide, narrow)))
+
+    def _most_telling(self, freedom: list[float], own_freedom: list[float]) -> torch.Tensor:
+        """For each column the others by what they tell of it: mutual information, less what chance gives it.
+
+        By chance it is the degrees of freedom over twice the rows (Miller 1955); of smoothed numbers these are fewer
+        than their tokens, the trace of what smooths them.
+        """
+        d, n_rows = len(self.sizes), self.tokens.counts[: self.sizes[0]].sum()
+        column = torch.arange(d).repeat_interleave(torch.tensor(self.sizes))
+        of_chance = (torch.tensor(freedom) - 1) / (2 * n_rows)
+        heard = torch.empty_like(self.heard)
+        for j in range(d):
+            span = self._span(j)
+            ratios = self._ratios(self.pairs[:, span], self.rows[:, None], span)
+            told = ((ratios + self.log_shares[span]).exp() * ratios).sum(dim=1) * self.log_shares.exp()
+            information = torch.zeros(d).index_add_(0, column, told) - of_chance * (own_freedom[j] - 1)
+            information[j] = -torch.inf
+            best = information.sort(descending=True, stable=True).indices[: heard.shape[1]]
+            heard[j] = best.sort().values
+        return heard
+
+    def are_sound(self) -> bool:
+        """Whether every row finds tokens and every column hears columns that there are, whoever wrote the tables."""
+        d = len(self.sizes)
+        return self.tokens.are_sound() and (self.heard is None or bool(((self.heard >= 0) & (self.heard < d)).all()))
 
     def train(self, mode: bool = True) -> "MaskedColumns":
         """As of every module; counts and weights stay as they are while rows are made, so what follows from them is
         computed here."""
         columns = [] if mode else range(len(self.sizes))
         with torch.no_grad():
+            # A last one, of 0, for what is not seen.
             self.ratios = [
-                self._ratios(self.pairs[:, self._span(j)], self.rows[:, None], self._span(j)) for j in columns
+                functional.pad(
+                    self._ratios(self.pairs[:, self._span(j)], self.rows[:, None], self._span(j)), (0, 0, 0, 1)
+                )
+                for j in columns
             ]
             self.heads = [self._head(j, own) for j, own in enumerate(self._own(columns))]
             self.inputs = None if mode else self._inputs()
@@ -129,14 +167,17 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         self, tokens: torch.Tensor, seen: torch.Tensor, factors: torch.Tensor, columns: list[int]
     ) -> torch.Tensor:
         hidden = self.hidden(self.embedded(tokens, seen), factors)
-        rows = (self.rows[tokens] - 1).clamp_(min=0)[..., None]
+        rows_of = (self.rows[tokens] - 1).clamp_(min=0)[..., None]
+        read = self.read(seen)
         entropies = []
         for j, own in zip(columns, self._own(columns), strict=True):
             target = self.narrow[tokens[:, j], : self.sizes[j]]
             # Copied first: in the whole table each read would be of another page of memory.
-            pairs = self.pairs[:, self._span(j)].contiguous()[tokens]
+            pairs = self.pairs[:, self._span(j)].contiguous()[self._heard_by(j, tokens, dim=1)]
+            rows = self._heard_by(j, rows_of, dim=1)
             ratios = self._ratios(pairs.sub_(target[:, None]).clamp_(min=0), rows, self._span(j))
-            of_pairs = torch.einsum("ni,nik->nk", self._gate(own.gates, own.moves, seen), ratios)
+            gates = (own.gates + read @ own.moves) * self._heard_by(j, seen, dim=1)
+            of_pairs = (gates[..., None] * ratios).sum(dim=1)
             logits = of_pairs + self._of_hidden(j, own, hidden)
             entropies.append(functional.cross_entropy(logits, target, reduction="none"))
         return torch.stack(entropies, dim=1)
@@ -146,11 +187,13 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         if not self.training:
             return functional.embedding_bag(tokens, self.inputs, per_sample_weights=seen, mode="sum") + self.first.bias
         scores = functional.linear(torch.cat([self.normal_scores[tokens] * seen, seen], dim=1), self.first.weight)
-        return torch.einsum("ni,nih->nh", seen, self.embedding(tokens)) + scores + self.first.bias
+        # A product with what is seen of all tokens: to look the embeddings up would copy them row by row.
+        seen_tokens = seen.new_zeros(len(seen), len(self.tokens)).scatter_(1, tokens, seen)
+        return seen_tokens @ self.embedding.weight + scores + self.first.bias
 
-    def embedded_column(self, j: int, tokens: torch.Tensor) -> torch.Tensor:
-        """What column j adds to `embedded` once it is seen; while rows are made."""
-        return functional.embedding(tokens[:, j], self.inputs)
+    def embedded_column(self, token: torch.Tensor) -> torch.Tensor:
+        """What a column adds to `embedded` once its tokens (n,) are seen; while rows are made."""
+        return functional.embedding(token, self.inputs)
 
     def _inputs(self) -> torch.Tensor:
         """What each token adds to `embedded`: (all tokens, HIDDEN)."""
@@ -165,11 +208,38 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         hidden = hidden + functional.gelu(self.block(self.norm(hidden))) * second
         return self.last(hidden)
 
-    def logits(self, j: int, tokens: torch.Tensor, seen: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        """Of the tokens of column j, (n, its tokens), which must not be seen; `seen` is (n, columns) or (1, columns).
-        While rows are made."""
-        weights = self._gate(self.gates[j], self.moves[j], seen).expand(tokens.shape).contiguous()
-        of_pairs = functional.embedding_bag(tokens, self.ratios[j], per_sample_weights=weights, mode="sum")
+    def read(self, seen: torch.Tensor) -> torch.Tensor:
+        """What the gates take from which columns are seen: (n, rank)."""
+        if self.training:
+            return seen @ self.reads
+        # A product may round a row differently beside others.
+        columns = torch.arange(len(self.sizes), device=seen.device).expand(seen.shape)
+        return functional.embedding_bag(columns, self.reads, per_sample_weights=seen, mode="sum")
+
+    def shown(self, tokens: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        """Tokens by column, (columns, n), with one that stands for nothing where a column is not seen."""
+        return torch.where(seen > 0, tokens, self.nothing).T.contiguous()
+
+    @property
+    def nothing(self) -> int:
+        """The token of what is not seen."""
+        return len(self.tokens)
+
+    def logits(
+        self,
+        j: int,
+        shown: torch.Tensor,
+        read: torch.Tensor,
+        hidden: torch.Tensor,
+        rows: torch.Tensor | slice = _ALL,
+    ) -> torch.Tensor:
+        """Of the tokens of column j, which must not be seen, (n, its tokens); while rows are made.
+
+        `shown` is (columns, rows), of which `rows` are meant; `read`, of these, may be one row for all.
+        """
+        heard = self._heard_by(j, shown, dim=0).T[rows]
+        weights = (self.gates[j] + read @ self.moves[j]).expand(heard.shape).contiguous()
+        of_pairs = functional.embedding_bag(heard.contiguous(), self.ratios[j], per_sample_weights=weights, mode="sum")
         return of_pairs + functional.linear(hidden, *self.heads[j])
 
     def _own(self, columns: Sequence[int]) -> list["_Own"]:
@@ -192,9 +262,9 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
             )
         ]
 
-    def _gate(self, gates: torch.Tensor, moves: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-        """By how much each seen column counts for one that has these `gates` (columns,) and `moves` (rank, columns)."""
-        return (gates + seen @ self.reads @ moves) * seen
+    def _heard_by(self, j: int, of_columns: torch.Tensor, dim: int) -> torch.Tensor:
+        """What column j hears of what all columns have along `dim`."""
+        return of_columns if self.heard is None else of_columns.index_select(dim, self.heard[j])
 
     def _of_hidden(self, j: int, own: "_Own", hidden: torch.Tensor) -> torch.Tensor:
         """What the network says of the tokens of column j, with their shares."""
@@ -213,13 +283,14 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         """Geometric mean over the first columns of the probability of each, given all others: (n,)."""
         total = torch.zeros(len(tokens), device=tokens.device)
         seen = torch.ones(tokens.shape, device=tokens.device)
-        embedded = self.embedded(tokens, seen)
-        seen = seen[:1]  # the same for all rows
+        embedded, read, shown = self.embedded(tokens, seen), self.read(seen[:1]), self.shown(tokens, seen)
         for j in range(n_columns):
-            seen[:, j] = 0
-            logits = self.logits(j, tokens, seen, self.hidden(embedded - self.embedded_column(j, tokens)))
-            seen[:, j] = 1
-            total -= functional.cross_entropy(logits, tokens[:, j] - self.starts[j], reduction="none")
+            own = tokens[:, j]
+            shown[j] = self.nothing
+            hidden = self.hidden(embedded - self.embedded_column(own))
+            logits = self.logits(j, shown, read - self.reads[j], hidden)
+            shown[j] = own
+            total -= functional.cross_entropy(logits, own - self.starts[j], reduction="none")
         return torch.exp(total / n_columns)
 
     def _span(self, j: int) -> slice:
