@@ -1,6 +1,5 @@
 import math
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -82,70 +81,6 @@ def test_a_row_is_taken_out_of_the_counts_that_it_is_compared_with() -> None:
 
     assert torch.allclose(without, entropy(rest), atol=1e-6)
     assert not torch.allclose(without, entropy(net), atol=1e-2)
-
-
-@pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Sets how many columns each one hears."""
-    return partial(monkeypatch.setattr, "raresmith.gan.models.masked_columns.HEARD")
-
-
-def test_a_column_hears_those_that_tell_most_of_it(heard: Callable[[int], None]) -> None:
-    """Not those that have most tokens, which tell by chance."""
-    heard(2)
-    random = torch.Generator().manual_seed(0)
-    n = 200
-    number, code = torch.randn(n, 1, generator=random), torch.randint(0, 3, (n, 1), generator=random)
-    noise, many = torch.randn(n, 4, generator=random), torch.randint(0, 60, (n, 2), generator=random)
-    near = number + 0.3 * torch.randn(n, 1, generator=random)
-    numbers = torch.cat([number, noise, near], dim=1)
-    codes = torch.cat([many, code, (code + (torch.rand(n, 1, generator=random) < 0.2)) % 3], dim=1)
-    tokens = Discretizer.fitted(numbers.numpy(), codes.numpy(), [False] * 6, [60, 60, 3, 3])
-    net = counting(tokens, tokens.of(numbers, codes))
-    assert net.heard is not None and net.heard.shape == (10, 2)
-    found = [set(columns.tolist()) for columns in net.heard]
-    assert 5 in found[0] and 0 in found[5] and 9 in found[8] and 8 in found[9]
-    assert all(j not in columns and len(columns) == 2 for j, columns in enumerate(found))
-    assert net.are_sound()
-    for wrong in (10, -1):
-        net.heard[3, 1] = wrong
-        assert not net.are_sound()
-
-
-def test_to_hear_all_others_is_to_hear_all(heard: Callable[[int], None]) -> None:
-    rows = linked(100, 0)
-    codes = rows.positions - torch.tensor([2, 6])
-    tokens = Discretizer.fitted(rows.numbers.numpy(), codes.numpy(), [False, False], [4, 4])
-    counted = tokens.of(rows.numbers, codes)
-    of_all = counting(tokens, counted)
-    heard(3)
-    of_others = counting(tokens, counted)
-    assert of_others.heard is not None
-    for name in ("gates", "moves"):
-        parameter = torch.randn_like(getattr(of_all, name))
-        getattr(of_all, name).data.copy_(parameter)
-        for j, columns in enumerate(of_others.heard):
-            getattr(of_others, name).data[j] = parameter[j][..., columns]
-    shared = {name: of for name, of in of_all.state_dict().items() if name not in ("gates", "moves")}
-    of_others.load_state_dict(shared, strict=False)
-    seen = (torch.rand(100, 4, generator=torch.Generator().manual_seed(0)) < 0.5).float()
-    factors = torch.ones(100, 2 * HIDDEN)
-    entropies = [net(counted, seen, factors, [0, 1, 2, 3]) for net in (of_all, of_others)]
-    # A column that is seen hears itself among all, and is not asked for.
-    asked = seen == 0
-    assert torch.allclose(entropies[0][asked], entropies[1][asked], atol=1e-5)
-    likelihoods = [net.eval().likelihood(counted, 4) for net in (of_all, of_others)]
-    assert torch.allclose(*likelihoods, atol=1e-6)
-
-
-def test_rows_of_many_columns_are_made_one_by_one_as_together(heard: Callable[[int], None]) -> None:
-    heard(2)
-    model = trained(linked(200, 0), (2, 2), 30)
-    start = linked(50, 3)
-    with torch.inference_mode():
-        together = model.generated(start, torch.arange(50))
-        alone = [model.generated(start.take(torch.tensor([i])), torch.tensor([i])) for i in (0, 17, 49)]
-    assert torch.equal(torch.cat(alone), together[[0, 17, 49]])
 
 
 def _one_hot(tokens: torch.Tensor, total: int) -> torch.Tensor:

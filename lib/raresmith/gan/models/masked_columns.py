@@ -5,7 +5,7 @@ For token l of column j the model adds up
 - the logarithm of its share of the rows;
 - for each seen column i a gate times log P(l | token of i) / P(l), counted over the rows and smoothed in rank. From a
   few hundred rows no network learns that two columns almost repeat each other; counting shows it at once. The gates are
-  learnt, and depend on which columns are seen. Of more than 256 columns each hears the 256 that tell most of it;
+  learnt, and depend on which columns are seen;
 - a small network of all seen columns.
 
 In training a row is taken out of the counts that it is compared with.
@@ -13,7 +13,7 @@ In training a row is taken out of the counts that it is compared with.
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -25,12 +25,10 @@ from raresmith.gan.models.discretizer import Discretizer
 GATE = 0.25
 """Of each pair of columns at the start."""
 HIDDEN = 64
-HEARD = 256
-"""Columns whose pairs with a column are added up, at most; of the others the network alone says something."""
 _RANK = 8
-"""Of the part of the gates that depends on what is seen; of wide tables less."""
-_MOVES = 2**21
-"""Weights of that part, at most: its rank is whole up to 1,024 columns, and half of it at 2,048."""
+"""Of the part of the gates that depends on what is seen; of wide tables less, down to 1."""
+_MOVES = 2**22
+"""Weights of that part up to which the rank is whole: up to 724 columns."""
 _PRIOR = 4.0
 """Rows that the shares of all rows count for among those that are counted."""
 _WIDE, _NARROW = 0.08, 0.03
@@ -42,7 +40,6 @@ _FEW = 8
 _CURVES = 8
 """Cosines of the rank that the network draws a number's logits with, beside what it says of each token."""
 _CHUNK = 4096
-_ALL = slice(None)
 
 
 class _Own(NamedTuple):
@@ -70,7 +67,6 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
     def __init__(self, tokens: Discretizer) -> None:
         super().__init__()
         d, total = len(tokens.sizes), len(tokens)
-        n_heard = min(d, HEARD)
         self.tokens, self.sizes, self.starts = tokens, tokens.sizes, tokens.starts
         # What rows of each token stand for among those of its column. It follows from the tokens, and training alone
         # asks for it, on rows that it has counted.
@@ -80,14 +76,13 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         for name in ("rows", "log_shares", "normal_scores"):
             self.register_buffer(name, torch.zeros(total))
         self.register_buffer("curves", torch.zeros(1 + _CURVES, total))
-        self.heard: torch.Tensor | None
-        self.register_buffer("heard", torch.zeros(d, n_heard, dtype=torch.int64) if n_heard < d else None)
-        """Of each column those that it hears, in order; None where it hears all."""
+        self.ratios: list[torch.Tensor] = []
+        self.register_load_state_dict_post_hook(self._forget_ratios)
 
-        self.gates = nn.Parameter(torch.full((d, n_heard), GATE))
-        rank = max(1, min(_RANK, _MOVES // (d * n_heard)))
+        self.gates = nn.Parameter(torch.full((d, d), GATE))
+        rank = max(1, min(_RANK, _MOVES // d**2))
         self.reads = nn.Parameter(0.1 * torch.randn(d, rank))
-        self.moves = nn.Parameter(torch.zeros(d, rank, n_heard))
+        self.moves = nn.Parameter(torch.zeros(d, rank, d))
         self.embedding = nn.Embedding(total, HIDDEN)
         self.first = nn.Linear(2 * d, HIDDEN)
         self.norm, self.block, self.last = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, HIDDEN), nn.LayerNorm(HIDDEN)
@@ -98,6 +93,7 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
 
     def count(self, counted: torch.Tensor) -> None:
         """Count the pairs of the rows, given as tokens (n_rows, columns), that the tokens were fitted on."""
+        self._forget_ratios()
         tokens, total = self.tokens, len(self.tokens)
         narrow, wide = (_smoothing(tokens, width) for width in (_NARROW, _WIDE))
         self.narrow = torch.cat([functional.pad(block, (0, max(self.sizes) - len(block))) for block in narrow])
@@ -118,67 +114,44 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         self.normal_scores = torch.where(is_number, torch.special.ndtri(ranks), 0.0)
         curves = torch.stack([torch.cos(math.pi * f * ranks) / f for f in range(1, _CURVES + 1)])
         self.curves = torch.cat([self.normal_scores[None], curves * is_number])
-        if self.heard is not None:
-            self.heard = self._most_telling(*([float(block.trace()) for block in of] for of in (wide, narrow)))
-
-    def _most_telling(self, freedom: list[float], own_freedom: list[float]) -> torch.Tensor:
-        """For each column the others by what they tell of it: mutual information, less what chance gives it.
-
-        By chance it is the degrees of freedom over twice the rows (Miller 1955); of smoothed numbers these are fewer
-        than their tokens, the trace of what smooths them.
-        """
-        d, n_rows = len(self.sizes), self.tokens.counts[: self.sizes[0]].sum()
-        column = torch.arange(d).repeat_interleave(torch.tensor(self.sizes))
-        of_chance = (torch.tensor(freedom) - 1) / (2 * n_rows)
-        heard = torch.empty_like(self.heard)
-        for j in range(d):
-            span = self._span(j)
-            ratios = self._ratios(self.pairs[:, span], self.rows[:, None], span)
-            told = ((ratios + self.log_shares[span]).exp() * ratios).sum(dim=1) * self.log_shares.exp()
-            information = torch.zeros(d).index_add_(0, column, told) - of_chance * (own_freedom[j] - 1)
-            information[j] = -torch.inf
-            best = information.sort(descending=True, stable=True).indices[: heard.shape[1]]
-            heard[j] = best.sort().values
-        return heard
-
-    def are_sound(self) -> bool:
-        """Whether every row finds tokens and every column hears columns that there are, whoever wrote the tables."""
-        d = len(self.sizes)
-        return self.tokens.are_sound() and (self.heard is None or bool(((self.heard >= 0) & (self.heard < d)).all()))
 
     def train(self, mode: bool = True) -> "MaskedColumns":
         """As of every module; counts and weights stay as they are while rows are made, so what follows from them is
-        computed here."""
+        computed here, and what follows from the counts alone once."""
         columns = [] if mode else range(len(self.sizes))
         with torch.no_grad():
-            # A last one, of 0, for what is not seen.
-            self.ratios = [
-                functional.pad(
-                    self._ratios(self.pairs[:, self._span(j)], self.rows[:, None], self._span(j)), (0, 0, 0, 1)
-                )
-                for j in columns
-            ]
+            if columns and (not self.ratios or self.ratios[0].device != self.pairs.device):
+                spans = [self._span(j) for j in columns]
+                # A last one, of 0, for what is not seen.
+                self.ratios = [
+                    functional.pad(self._ratios(self.pairs[:, span], self.rows[:, None], span), (0, 0, 0, 1))
+                    for span in spans
+                ]
             self.heads = [self._head(j, own) for j, own in enumerate(self._own(columns))]
             self.inputs = None if mode else self._inputs()
         super().train(mode)
         return self
 
+    def _forget_ratios(self, *_: Any) -> None:
+        self.ratios = []
+
     def forward(
         self, tokens: torch.Tensor, seen: torch.Tensor, factors: torch.Tensor, columns: list[int]
     ) -> torch.Tensor:
         hidden = self.hidden(self.embedded(tokens, seen), factors)
-        rows_of = (self.rows[tokens] - 1).clamp_(min=0)[..., None]
+        log_rows = ((self.rows[tokens] - 1).clamp_(min=0) + _PRIOR).log_()
         read = self.read(seen)
         entropies = []
         for j, own in zip(columns, self._own(columns), strict=True):
-            target = self.narrow[tokens[:, j], : self.sizes[j]]
+            span = self._span(j)
+            target, prior = self.narrow[tokens[:, j], : self.sizes[j]], self._prior(span)
             # Copied first: in the whole table each read would be of another page of memory.
-            pairs = self.pairs[:, self._span(j)].contiguous()[self._heard_by(j, tokens, dim=1)]
-            rows = self._heard_by(j, rows_of, dim=1)
-            ratios = self._ratios(pairs.sub_(target[:, None]).clamp_(min=0), rows, self._span(j))
-            gates = (own.gates + read @ own.moves) * self._heard_by(j, seen, dim=1)
-            of_pairs = (gates[..., None] * ratios).sum(dim=1)
-            logits = of_pairs + self._of_hidden(j, own, hidden)
+            pairs = self.pairs[:, span].contiguous()[tokens]
+            pairs.add_((prior - target)[:, None]).clamp_(min=prior).log_()
+            gates = (own.gates + read @ own.moves) * seen
+            # What `_ratios` takes off each of these logarithms, taken off their sums.
+            rest = (gates * log_rows).sum(dim=1, keepdim=True) + gates.sum(dim=1, keepdim=True) * self.log_shares[span]
+            logits = torch.einsum("ni,nik->nk", gates, pairs) - rest + self._of_hidden(j, own, hidden)
             entropies.append(functional.cross_entropy(logits, target, reduction="none"))
         return torch.stack(entropies, dim=1)
 
@@ -217,29 +190,21 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         return functional.embedding_bag(columns, self.reads, per_sample_weights=seen, mode="sum")
 
     def shown(self, tokens: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-        """Tokens by column, (columns, n), with one that stands for nothing where a column is not seen."""
-        return torch.where(seen > 0, tokens, self.nothing).T.contiguous()
+        """The tokens (n, columns), with one that stands for nothing where a column is not seen."""
+        return torch.where(seen > 0, tokens, self.nothing).int()
 
     @property
     def nothing(self) -> int:
         """The token of what is not seen."""
         return len(self.tokens)
 
-    def logits(
-        self,
-        j: int,
-        shown: torch.Tensor,
-        read: torch.Tensor,
-        hidden: torch.Tensor,
-        rows: torch.Tensor | slice = _ALL,
-    ) -> torch.Tensor:
+    def logits(self, j: int, shown: torch.Tensor, read: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         """Of the tokens of column j, which must not be seen, (n, its tokens); while rows are made.
 
-        `shown` is (columns, rows), of which `rows` are meant; `read`, of these, may be one row for all.
+        `read` may be one row for all.
         """
-        heard = self._heard_by(j, shown, dim=0).T[rows]
-        weights = (self.gates[j] + read @ self.moves[j]).expand(heard.shape).contiguous()
-        of_pairs = functional.embedding_bag(heard.contiguous(), self.ratios[j], per_sample_weights=weights, mode="sum")
+        weights = (self.gates[j] + read @ self.moves[j]).expand(shown.shape).contiguous()
+        of_pairs = functional.embedding_bag(shown, self.ratios[j], per_sample_weights=weights, mode="sum")
         return of_pairs + functional.linear(hidden, *self.heads[j])
 
     def _own(self, columns: Sequence[int]) -> list["_Own"]:
@@ -262,10 +227,6 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
             )
         ]
 
-    def _heard_by(self, j: int, of_columns: torch.Tensor, dim: int) -> torch.Tensor:
-        """What column j hears of what all columns have along `dim`."""
-        return of_columns if self.heard is None else of_columns.index_select(dim, self.heard[j])
-
     def _of_hidden(self, j: int, own: "_Own", hidden: torch.Tensor) -> torch.Tensor:
         """What the network says of the tokens of column j, with their shares."""
         span = self._span(j)
@@ -286,20 +247,23 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         embedded, read, shown = self.embedded(tokens, seen), self.read(seen[:1]), self.shown(tokens, seen)
         for j in range(n_columns):
             own = tokens[:, j]
-            shown[j] = self.nothing
+            shown[:, j] = self.nothing
             hidden = self.hidden(embedded - self.embedded_column(own))
             logits = self.logits(j, shown, read - self.reads[j], hidden)
-            shown[j] = own
+            shown[:, j] = own
             total -= functional.cross_entropy(logits, own - self.starts[j], reduction="none")
         return torch.exp(total / n_columns)
 
     def _span(self, j: int) -> slice:
         return slice(self.starts[j], self.starts[j + 1])
 
+    def _prior(self, span: slice) -> torch.Tensor:
+        """Rows that each token counts for before any is counted."""
+        return _PRIOR * self.log_shares[span].exp()
+
     def _ratios(self, pairs: torch.Tensor, rows: torch.Tensor, span: slice) -> torch.Tensor:
         """log P(l | k) / P(l)."""
-        prior = _PRIOR * self.log_shares[span].exp()
-        return (pairs + prior).div_(rows + _PRIOR).log_().sub_(self.log_shares[span])
+        return (pairs + self._prior(span)).div_(rows + _PRIOR).log_().sub_(self.log_shares[span])
 
 
 def _smoothing(tokens: Discretizer, width: float) -> list[torch.Tensor]:

@@ -18,7 +18,7 @@ from raresmith.gan.counter_rng import Stream
 from raresmith.gan.data.rows import Batch, Rows, sent
 from raresmith.gan.models.base import Model, Setting
 from raresmith.gan.models.discretizer import LEAST, MOST_TOKENS, Discretizer
-from raresmith.gan.models.masked_columns import HEARD, HIDDEN, MaskedColumns
+from raresmith.gan.models.masked_columns import HIDDEN, MaskedColumns
 from raresmith.gan.models.optimizer import adam
 from raresmith.generators import redraw
 
@@ -75,7 +75,7 @@ class Redraw(Model):
         # The class is one more category, which is always seen.
         self.n_given = 1 if setting.condition_width else 0
         self.block_starts = torch.tensor(representation.starts, dtype=torch.int64, device=setting.device)
-        self._tile = min(_TILE, max(1, _TILE_CELLS // min(self.n_columns, HEARD)))
+        self._tile = min(_TILE, max(1, _TILE_CELLS // self.n_columns))
         self.conditionals = conditionals
         super().__init__(setting, {"conditionals": conditionals})
 
@@ -93,8 +93,8 @@ class Redraw(Model):
 
     def check(self) -> None:
         super().check()
-        if not self.conditionals.are_sound():
-            raise DataError("has tokens without a value, or columns that there are not")
+        if not self.conditionals.tokens.are_sound():
+            raise DataError("has tokens without a value")
 
     def step(self, batch: Batch) -> torch.Tensor:
         """Hide some columns of each real row, from one to all, and learn what they were."""
@@ -155,17 +155,17 @@ class Redraw(Model):
             hidden = (~given).expand_as(hidden)
             numbers = torch.where(given[: numbers.shape[1]], rows.numbers, numbers)
         seen = self._seen(hidden)
-        values = torch.cat([numbers, codes], dim=1)
         embedded, read, shown = net.embedded(tokens, seen), net.read(seen), net.shown(tokens, seen)
         for j in self._order():
             for tile in _tiles(hidden[:, j].nonzero().squeeze(1), self._tile):
-                logits = net.logits(j, shown, read[tile], net.hidden(embedded[tile]), tile)
+                logits = net.logits(j, shown.index_select(0, tile), read[tile], net.hidden(embedded[tile]))
                 token = net.starts[j] + _drawn(logits, uniform[Stream.CATEGORY][tile, j])
                 tokens[tile, j] = token
-                values[tile, j] = net.tokens.values(token, uniform[Stream.WITHIN][tile, j])
                 embedded[tile] += net.embedded_column(token)
                 read[tile] += net.reads[j]
-            shown[j] = tokens[:, j]
+            shown[:, j] = tokens[:, j]
+        drawn = net.tokens.values(tokens[:, : self.n_columns], uniform[Stream.WITHIN])
+        values = torch.where(hidden, drawn, torch.cat([numbers, codes], dim=1)[:, : self.n_columns])
         n_numbers = numbers.shape[1]
         return self.representation.join(
             values[:, :n_numbers], values[:, n_numbers : self.n_columns].long() + self.block_starts
