@@ -143,7 +143,7 @@ class RandomForest(Classifier):
         )
         return InTask(
             model=forest,
-            title="random forest on bins, as Spark MLlib grows it, in one task",
+            title="random forest by the rules of Spark MLlib",
             remarks=(BINNING, IN_TASK),
         )
 
