@@ -164,13 +164,18 @@ class CategoricalFeature:
     kind: Literal["categorical"] = "categorical"
 
     def __post_init__(self) -> None:
-        known = range(2 + len(self.categories))
+        known = range(self.n_codes)
         rising = all(a < b for a, b in pairwise(self.seen))
         _require(
             self, len(self.seen) > 0 and rising and all(code in known for code in self.seen),
             f"seen must be rising codes below {len(known)}",
         )  # fmt: skip
         _require(self, len({*self.categories}) == len(self.categories), "categories must be distinct")
+
+    @property
+    def n_codes(self) -> int:
+        """The categories, unseen and null."""
+        return len(self.categories) + 2
 
 
 Feature = NumericFeature | CategoricalFeature

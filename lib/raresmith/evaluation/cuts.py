@@ -3,6 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from raresmith.encoding.encoder import Encoder
+
+
+def arities(encoder: Encoder, max_bins: int) -> tuple[int, ...]:
+    """Of each column how many codes it has; 0 for numbers, and for a category of more codes than bins."""
+    codes = (feature.n_codes if feature.kind == "categorical" else 0 for feature in encoder.features)
+    return tuple(n if n <= max_bins else 0 for n in codes)
+
 
 def place_cuts(values: NDArray[np.float64], positives: NDArray[np.float64], max_bins: int) -> tuple[float, ...]:
     """At most `max_bins` - 1 cuts, each in the middle between two neighbouring values.

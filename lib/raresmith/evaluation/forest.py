@@ -45,7 +45,7 @@ class Forest:
     subsampling_rate: float
     columns_of_a_split: int
     arities: tuple[int, ...]
-    """Of each column how many codes it has; 0 for numbers, and for what is cut like them."""
+    """Of each column, as `cuts.arities` has them."""
     positive: int
 
     def judge(self, real: Labelled, train: Labelled, x: NDArray[np.float32], n_classes: int, seed: int) -> Scores:

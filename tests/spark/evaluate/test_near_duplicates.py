@@ -5,7 +5,6 @@ from tests.spark.evaluate.test_evaluate import ENCODER
 
 from raresmith.evaluation.verdict import NearDuplicates
 from raresmith.spark.evaluate.near_duplicates import near_duplicates
-from raresmith.spark.evaluate.train_rows import as_arrays
 
 
 def test_test_rows_equal_to_a_train_row_to_a_hundredth_are_counted_once(spark: SparkSession) -> None:
@@ -21,4 +20,4 @@ def test_test_rows_equal_to_a_train_row_to_a_hundredth_are_counted_once(spark: S
         ("test", 0, 1e30, 0.0, 2.0),  # out of all proportion
     ]
     features = spark.createDataFrame(rows, "split string, label int, a float, b float, c float")
-    assert near_duplicates(as_arrays(features, ENCODER), 2) == NearDuplicates(rows=2, positive=1)
+    assert near_duplicates(features, ENCODER, 2) == NearDuplicates(rows=2, positive=1)

@@ -17,8 +17,8 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.encoding.encoder import CategoricalFeature, Encoder
-from raresmith.evaluation.cuts import place_cuts
+from raresmith.encoding.encoder import Encoder
+from raresmith.evaluation.cuts import arities, place_cuts
 from raresmith.spark.evaluate.classifiers.base import FEATURES
 
 SAMPLE_CELLS = 8_000_000
@@ -47,7 +47,7 @@ def fit_bins(train: DataFrame, encoder: Encoder, positive: int, max_bins: int, r
     train : real train rows with row_id, label and the feature columns.
     positive : label of the positive class, whose rows are sampled apart.
     """
-    names = [feature.name for feature in encoder.features if feature.kind == "numeric" or _arity(feature) > max_bins]
+    names = [name for name, codes in zip(encoder.names, arities(encoder, max_bins), strict=True) if not codes]
     if not names:
         return Bins(cuts={})
     # Ordered by hash rather than sampled by fraction: bounded whatever the table's size, and always the same rows.
@@ -90,7 +90,7 @@ def with_vectors(df: DataFrame, encoder: Encoder, bins: Bins) -> DataFrame:
         name = feature.name
         if feature.kind == "categorical" and name not in bins.cuts:
             values.append(F.col(name).cast("double"))
-            nominal.append({"idx": index, "name": name, "num_vals": _arity(feature)})
+            nominal.append({"idx": index, "name": name, "num_vals": feature.n_codes})
         else:
             # A column that is constant in train has no cuts and nothing to split.
             values.append(F.col(binned[name]) if name in cut else F.lit(0.0))
@@ -101,8 +101,3 @@ def with_vectors(df: DataFrame, encoder: Encoder, bins: Bins) -> DataFrame:
     return vectors.select(
         *df.columns, array_to_vector(F.array(*values)).alias(FEATURES, metadata={"ml_attr": attributes})
     )
-
-
-def _arity(feature: CategoricalFeature) -> int:
-    """Codes of the column: the categories, unseen and null."""
-    return len(feature.categories) + 2

@@ -2,9 +2,8 @@
 
 from pyspark.sql import functions as F
 
-from raresmith.evaluation.verdict import Judge
 from raresmith.spark.evaluate.classifiers.base import Classifier
-from raresmith.spark.evaluate.experiment import Experiment, Judged, Model
+from raresmith.spark.evaluate.experiment import Experiment, Judged, Model, judge_of
 
 
 def judge_by_spark(classifier: Classifier, of: Experiment) -> Judged:
@@ -22,12 +21,5 @@ def judge_by_spark(classifier: Classifier, of: Experiment) -> Judged:
             models.append(model)
         learnt_from.unpersist()
     train.real.unpersist()
-    judge = Judge(
-        name=classifier.name,
-        title=classifier.title,
-        noun=classifier.noun,
-        settings=classifier.settings(),
-        remarks=classifier.remarks(),
-    )
     names = [name for model in models for name in model.columns.values()]
-    return Judged(judge=judge, models=models, rows=rows.select("row_id", "split", "label", *names))
+    return Judged(judge=judge_of(classifier), models=models, rows=rows.select("row_id", "split", "label", *names))

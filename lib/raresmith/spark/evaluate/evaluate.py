@@ -84,7 +84,7 @@ def evaluate(
         not_judged={classes[label]: split for label, split in not_judged.items()},
         train_rows={of.name: _named(train.counts(of), classes) for of in strategies},
         test_rows=_named(class_rows["test"], classes),
-        near_duplicates=near_duplicates(experiment.arrays["features"], positive),
+        near_duplicates=near_duplicates(features, encoder, positive),
         samples=_samples(experiment, random_state),
     )
     experiment.unpersist()

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 
 from raresmith.encoding.encoder import Encoder
 from raresmith.evaluation.verdict import Judge, Strategy
+from raresmith.spark.evaluate.classifiers.base import Classifier
 from raresmith.spark.evaluate.train_rows import TrainRows, as_arrays
 
 
@@ -74,3 +75,8 @@ class Judged:
     """row_id, split, label and the score columns of the validation and test rows."""
     cached: Sequence[DataFrame] = ()
     """To unpersist when `rows` have been read."""
+
+
+def judge_of(of: Classifier) -> Judge:
+    """What the report says of the classifier itself."""
+    return Judge(name=of.name, title=of.title, noun=of.noun, settings=of.settings(), remarks=of.remarks())

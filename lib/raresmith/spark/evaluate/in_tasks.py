@@ -12,9 +12,8 @@ from pyspark.sql import functions as F
 
 from raresmith.evaluation.counts import SCORE_STEPS
 from raresmith.evaluation.forest import Labelled
-from raresmith.evaluation.verdict import Judge
 from raresmith.spark.evaluate.classifiers.base import FEATURES, WEIGHT, Classifier, InTask, TaskModel
-from raresmith.spark.evaluate.experiment import Experiment, Judged, Model
+from raresmith.spark.evaluate.experiment import Experiment, Judged, Model, judge_of
 
 _MODEL = "__model"
 _FOUND = pa.schema(
@@ -27,7 +26,7 @@ _FOUND = pa.schema(
         ("importances", pa.list_(pa.float64())),
     ]
 )
-"""What it gives back: a line for each row that it scored, in millionths, and one of the importances alone."""
+"""What a task gives back: a line for each row that it scored, in millionths, and one of the importances alone."""
 _FOUND_IN_SPARK = (
     f"{_MODEL} int, row_id bigint, split string, label int, scores array<bigint>, importances array<double>"
 )
@@ -48,13 +47,7 @@ def judge_in_tasks(classifier: Classifier, few: InTask, of: Experiment) -> Judge
     }
     models = [of.model(classifier.name, number, importances[number]) for number in range(len(seeds))]
     return Judged(
-        judge=Judge(
-            name=classifier.name,
-            title=few.title,
-            noun=classifier.noun,
-            settings=classifier.settings(),
-            remarks=few.remarks,
-        ),
+        judge=replace(judge_of(classifier), title=few.title, remarks=few.remarks),
         models=models,
         rows=_by_row(found.where("row_id IS NOT NULL"), models, labels),
         cached=[found],
@@ -66,11 +59,11 @@ def _sent(of: Experiment) -> DataFrame:
 
     A model's rows are a partition, in an order that follows from them alone.
     """
-    real, *made = (of.arrays[name] for name in ("features", *of.train.made))
+    real = of.arrays["features"]
     train = replace(
         of.train,
         real=real.where(F.col("split") == "train").drop("split"),
-        made=dict(zip(of.train.made, made, strict=True)),
+        made={name: of.arrays[name] for name in of.train.made},
     )
     numbers = range(len(of.trials))
     no_split = F.lit(None).cast("string").alias("split")

@@ -128,9 +128,9 @@ class RandomForest(Classifier):
         except (ImportError, OSError, RuntimeError) as error:
             _LOG.warning("Numba does not run here (%s), so Spark MLlib grows the forests, which takes longer", error)
             return None
+        from raresmith.evaluation.cuts import arities
         from raresmith.evaluation.forest import Forest, columns_of_a_split
 
-        arities = [len(feature.categories) + 2 if feature.kind == "categorical" else 0 for feature in encoder.features]
         forest = Forest(
             num_trees=of.num_trees,
             max_depth=of.max_depth,
@@ -138,7 +138,7 @@ class RandomForest(Classifier):
             min_instances_per_node=of.min_instances_per_node,
             subsampling_rate=of.subsampling_rate,
             columns_of_a_split=columns_of_a_split(of.feature_subset_strategy, n_columns, of.num_trees),
-            arities=tuple(arity if arity <= self.bins(encoder) else 0 for arity in arities),
+            arities=arities(encoder, self.bins(encoder)),
             positive=positive,
         )
         return InTask(
