@@ -14,23 +14,26 @@ from raresmith.cli import run_stages
 from raresmith.config import load_config
 
 
-def _probe(cluster: Cluster, *options: str | Path, argument: str = "") -> dict[str, Any]:
-    job = ROOT / "tests" / "deploy" / "probe.py"
-    out = cluster.run("spark-submit", "--master", cluster.url, *options, job, argument).finish()
-    answer: dict[str, Any] = json.loads(out.split("probe: ")[1].splitlines()[0])
+def _probe(cluster: Cluster, folder: Path, *options: str | Path, opened_by: str = "spark") -> dict[str, Any]:
+    job, found = ROOT / "tests" / "deploy" / "probe.py", folder / f"found-by-{opened_by}.json"
+    cluster.run("spark-submit", "--master", cluster.url, *options, job, found, opened_by).finish()
+    answer: dict[str, Any] = json.loads(found.read_text())
     return answer
 
 
 @pytest.fixture(scope="module")
-def shipped(cluster: Cluster) -> dict[str, Any]:
+def shipped(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a job found whose session raresmith opened, on a configuration that asks for other settings."""
     # The probe needs no Delta jars, so these two must not name their classes.
     options = ("--conf", "spark.sql.extensions=", "--conf", "spark.sql.catalog.spark_catalog=")
-    return _probe(cluster, "--py-files", cluster.package, *options, argument="opened by raresmith")
+    folder = tmp_path_factory.mktemp("shipped")
+    return _probe(cluster, folder, "--py-files", cluster.package, *options, opened_by="raresmith")
 
 
-def test_nodes_have_raresmith_only_where_it_is_shipped(cluster: Cluster, shipped: dict[str, Any]) -> None:
-    bare = _probe(cluster)
+def test_nodes_have_raresmith_only_where_it_is_shipped(
+    cluster: Cluster, shipped: dict[str, Any], tmp_path: Path
+) -> None:
+    bare = _probe(cluster, tmp_path)
     assert (bare["driver"], bare["executors"]) == ("nowhere", ["nowhere"])
     assert shipped["executors"]
     for origin in [shipped["driver"], *shipped["executors"]]:

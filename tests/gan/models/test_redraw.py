@@ -14,7 +14,7 @@ from raresmith.gan.data.representation import Representation
 from raresmith.gan.data.rows import Batch, Rows
 from raresmith.gan.models.base import Latent, Setting
 from raresmith.gan.models.discretizer import Discretizer
-from raresmith.gan.models.masked_columns import HIDDEN, MaskedColumns, _smoothing
+from raresmith.gan.models.masked_columns import GATE, HIDDEN, MaskedColumns, _smoothing
 from raresmith.gan.models.redraw import Redraw, _drawn
 from raresmith.gan.train import main
 
@@ -62,29 +62,64 @@ def test_more_columns_than_can_be_paired_are_refused() -> None:
 
 
 def test_a_row_is_taken_out_of_the_counts_that_it_is_compared_with() -> None:
-    codes = np.array([[0, 0], [0, 1], [1, 1], [1, 1]])
-    tokens = Discretizer.fitted(np.zeros((4, 0), np.float32), codes, [], [2, 2])
-    counted = tokens.of(torch.zeros(4, 0), torch.from_numpy(codes))
-    net = counting(tokens, counted)
-    seen = torch.tensor([[1.0, 0.0]])
-    without = net(counted[:1], seen, torch.ones(1, 2 * HIDDEN), [1])
-    rest = counting(tokens, counted[1:])
-    rest.load_state_dict({**net.state_dict(), "pairs": rest.pairs, "rows": net.rows - _one_hot(counted[0], 4)})
-
-    def entropy(counts: MaskedColumns) -> torch.Tensor:
-        counts.eval()
-        hidden = counts.hidden(counts.embedded(counted[:1], seen))
-        itself = counted[:1, 1] - counts.starts[1]
-        return torch.nn.functional.cross_entropy(
-            counts.logits(1, counts.shown(counted[:1], seen), counts.read(seen), hidden), itself
-        )
-
-    assert torch.allclose(without, entropy(rest), atol=1e-6)
-    assert not torch.allclose(without, entropy(net), atol=1e-2)
+    codes = np.array([[0, 0], [0, 1], [1, 1], [1, 1], [1, 0]])
+    tokens = Discretizer.fitted(np.zeros((5, 0), np.float32), codes, [], [2, 2])
+    counted = tokens.of(torch.zeros(5, 0), torch.from_numpy(codes))
+    net, first, seen = counting(tokens, counted), counted[:1], torch.tensor([[1.0, 0.0]])
+    entropy = net(first, seen, torch.ones(1, 2 * HIDDEN), [1])
+    torch.nn.init.zeros_(net.gates)
+    net.eval()
+    unseen = net.logits(1, net.shown(first, seen), net.read(seen), net.hidden(net.embedded(first, seen)))
+    # Of the other four rows one has the code 0 in column 1, and the one with code 0 in column 0 has not. With four rows
+    # of prior P(code 0) is 1/4 and P(code 0 | code 0 of column 0) = (0 + 4/4) / (1 + 4).
+    pairs = torch.tensor([4 / 5 / (3 / 4), 1 / 5 / (1 / 4)])  # tokens are in the order of their counts
+    expected = torch.nn.functional.cross_entropy(unseen + GATE * pairs.log(), first[:, 1] - net.starts[1])
+    assert torch.allclose(entropy.squeeze(), expected, atol=1e-6)
 
 
-def _one_hot(tokens: torch.Tensor, total: int) -> torch.Tensor:
-    return torch.zeros(total).index_fill(0, tokens, 1.0)
+def independent(n: int, columns: int, seed: int) -> Rows:
+    numbers = torch.randn(n, columns, generator=torch.Generator().manual_seed(seed))
+    return Rows(numbers, torch.zeros(n, 0, dtype=torch.int64), torch.zeros(n, dtype=torch.int64))
+
+
+def entropies(model: Redraw, rows: Rows) -> float:
+    """Mean cross-entropy of a column, given all others."""
+    net = model.conditionals
+    with torch.inference_mode():
+        tokens = net.tokens.of(rows.numbers, rows.positions)
+        return -net.likelihood(tokens, model.n_columns).log().mean().item()
+
+
+def test_what_the_counts_lack_without_a_row_does_not_tell_which_row_it_was() -> None:
+    # A model that learns to read it takes rows that were counted for less likely than rows that were not.
+    rows = independent(300, 30, 0)
+    model = trained(rows, (30, 0), 150)
+    assert entropies(model, rows) < entropies(model, independent(300, 30, 1))
+
+
+def test_of_many_columns_none_speaks_too_loudly() -> None:
+    model = trained(independent(100, 200, 0), (200, 0), 40)
+    of_no_column = math.log(len(model.conditionals.tokens) / 200)
+    assert entropies(model, independent(50, 200, 1)) < of_no_column + 1  # where all start as of a few: + 4.5
+
+
+def test_the_score_of_a_wide_row_is_of_columns_at_equal_distances() -> None:
+    rows = independent(60, 300, 0)
+    model = trained(rows, (300, 0), 2)
+    net, tokens, seen = (
+        model.conditionals,
+        model.conditionals.tokens.of(rows.numbers, rows.positions),
+        torch.ones(60, 300),
+    )
+    entropies = []
+    for j in range(0, 300, 2):
+        but_j = seen.clone()
+        but_j[:, j] = 0
+        logits = net.logits(j, net.shown(tokens, but_j), net.read(but_j), net.hidden(net.embedded(tokens, but_j)))
+        own = tokens[:, j] - net.starts[j]
+        entropies.append(torch.nn.functional.cross_entropy(logits, own, reduction="none"))
+    scores = model.scores(rows.numbers, rows.classes)
+    torch.testing.assert_close(scores, torch.exp(-torch.stack(entropies).mean(0)), rtol=1e-4, atol=0)
 
 
 def test_a_column_does_not_see_itself_nor_what_is_hidden() -> None:

@@ -23,7 +23,9 @@ from raresmith.gan.data.rows import sent
 from raresmith.gan.models.discretizer import Discretizer
 
 GATE = 0.25
-"""Of each pair of columns at the start."""
+"""Of each pair of columns at the start, in tables of at most _FULL columns."""
+_FULL = 64
+"""Columns; of more each speaks for less at the start, and learns more slowly: what they all say adds up."""
 HIDDEN = 64
 _RANK = 8
 """Of the part of the gates that depends on what is seen; of wide tables less, down to 1."""
@@ -39,6 +41,8 @@ _FEW = 8
 """So do all values of a number that has no more."""
 _CURVES = 8
 """Cosines of the rank that the network draws a number's logits with, beside what it says of each token."""
+_SCORED = 256
+"""Columns that the score of a row is the mean over."""
 _CHUNK = 4096
 
 
@@ -79,7 +83,8 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         self.ratios: list[torch.Tensor] = []
         self.register_load_state_dict_post_hook(self._forget_ratios)
 
-        self.gates = nn.Parameter(torch.full((d, d), GATE))
+        self.share_of_each = min(1.0, _FULL / d)
+        self.gates = nn.Parameter(torch.full((d, d), GATE * self.share_of_each))
         rank = max(1, min(_RANK, _MOVES // d**2))
         self.reads = nn.Parameter(0.1 * torch.randn(d, rank))
         self.moves = nn.Parameter(torch.zeros(d, rank, d))
@@ -108,6 +113,7 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
             weight, span = block / block.diagonal()[:, None], self._span(j)
             self.pairs[span] = weight @ spread[span]
             self.rows[span] = weight @ tokens.counts[span]
+        self.n_counted = len(counted)
         self.log_shares = (tokens.counts / len(counted)).log()
         ranks = tokens.ranks().clamp(1e-3, 1 - 1e-3)
         is_number = torch.tensor(tokens.is_number).repeat_interleave(torch.tensor(tokens.sizes))
@@ -144,13 +150,15 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         entropies = []
         for j, own in zip(columns, self._own(columns), strict=True):
             span = self._span(j)
-            target, prior = self.narrow[tokens[:, j], : self.sizes[j]], self._prior(span)
+            target = self.narrow[tokens[:, j], : self.sizes[j]]
+            shares = self._shares_without(target, span)
+            prior = (_PRIOR * shares)[:, None]
             # Copied first: in the whole table each read would be of another page of memory.
             pairs = self.pairs[:, span].contiguous()[tokens]
-            pairs.add_((prior - target)[:, None]).clamp_(min=prior).log_()
+            pairs.add_(prior - target[:, None]).clamp_(min=prior).log_()
             gates = (own.gates + read @ own.moves) * seen
             # What `_ratios` takes off each of these logarithms, taken off their sums.
-            rest = (gates * log_rows).sum(dim=1, keepdim=True) + gates.sum(dim=1, keepdim=True) * self.log_shares[span]
+            rest = (gates * log_rows).sum(dim=1, keepdim=True) + gates.sum(dim=1, keepdim=True) * shares.log()
             logits = torch.einsum("ni,nik->nk", gates, pairs) - rest + self._of_hidden(j, own, hidden)
             entropies.append(functional.cross_entropy(logits, target, reduction="none"))
         return torch.stack(entropies, dim=1)
@@ -241,21 +249,31 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
         return weight.T.contiguous(), bias[0]
 
     def likelihood(self, tokens: torch.Tensor, n_columns: int) -> torch.Tensor:
-        """Geometric mean over the first columns of the probability of each, given all others: (n,)."""
+        """Geometric mean over the first columns, of many over at most _SCORED at equal distances, of the probability of
+        each, given all others: (n,)."""
+        columns = range(0, n_columns, -(-n_columns // _SCORED))
         total = torch.zeros(len(tokens), device=tokens.device)
         seen = torch.ones(tokens.shape, device=tokens.device)
         embedded, read, shown = self.embedded(tokens, seen), self.read(seen[:1]), self.shown(tokens, seen)
-        for j in range(n_columns):
+        for j in columns:
             own = tokens[:, j]
             shown[:, j] = self.nothing
             hidden = self.hidden(embedded - self.embedded_column(own))
             logits = self.logits(j, shown, read - self.reads[j], hidden)
             shown[:, j] = own
             total -= functional.cross_entropy(logits, own - self.starts[j], reduction="none")
-        return torch.exp(total / n_columns)
+        return torch.exp(total / len(columns))
 
     def _span(self, j: int) -> slice:
         return slice(self.starts[j], self.starts[j + 1])
+
+    def _shares_without(self, target: torch.Tensor, span: slice) -> torch.Tensor:
+        """Shares of the tokens of a column (n, its tokens) among the rows but the one that `target` stands for.
+
+        Beside the shares of all rows the counts without a row would show, by what they lack, which row it was.
+        """
+        counts = self.n_counted * self.log_shares[span].exp()
+        return (counts - target).clamp_(min=0.5) / max(1, self.n_counted - 1)
 
     def _prior(self, span: slice) -> torch.Tensor:
         """Rows that each token counts for before any is counted."""

@@ -172,7 +172,7 @@ class Redraw(Model):
         )
 
     def scores(self, made: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        """Geometric mean over the columns of the probability of each, given all others."""
+        """Geometric mean of the probability of each column given all others, of wide tables over some of them."""
         n_numbers = len(self.representation.numeric)
         blocks = made[:, n_numbers:].split(self.representation.sizes, dim=1) if self.representation.sizes else ()
         parts = [block.argmax(dim=1) for block in blocks] + ([classes] if self.n_given else [])
@@ -269,9 +269,13 @@ def _adam(network: MaskedColumns, learning_rate: float) -> torch.optim.AdamW:
     gates = {network.gates, network.reads, network.moves}
     matrices = {p for p in network.parameters() if p.dim() > 1} - gates
     vectors = set(network.parameters()) - gates - matrices
+    inputs = {network.embedding.weight, network.first.weight}
+    # What is added up over the columns moves as far in a step with many of them as with few.
+    of_each = learning_rate * network.share_of_each
     groups = [
-        {"params": _in_order(network, gates), "peak": _OF_GATES * learning_rate, "weight_decay": 0.0},
-        {"params": _in_order(network, matrices), "peak": learning_rate, "weight_decay": _DECAY},
+        {"params": _in_order(network, gates), "peak": _OF_GATES * of_each, "weight_decay": 0.0},
+        {"params": _in_order(network, inputs), "peak": of_each, "weight_decay": _DECAY},
+        {"params": _in_order(network, matrices - inputs), "peak": learning_rate, "weight_decay": _DECAY},
         {"params": _in_order(network, vectors), "peak": learning_rate, "weight_decay": 0.0},
     ]
     return adam(groups, learning_rate, _BETAS)
