@@ -20,7 +20,7 @@ from tests.gan.ranks import Ranks
 
 from raresmith.errors import ConfigError
 from raresmith.gan.artifacts import checkpoint
-from raresmith.gan.data.tables import RowSource, newest_note, table_version
+from raresmith.gan.data.tables import RowSource, last_change, newest_note
 from raresmith.gan.ranks import start
 from raresmith.gan.train import main
 from raresmith.generators.registry import GENERATORS
@@ -320,12 +320,12 @@ def test_a_run_that_died_before_it_noted_itself_notes_the_same_and_makes_no_row_
     DeltaTable(house.table("refined")).alter.set_table_properties(other, raise_if_not_exists=False)
     staging = Path(house.table("models")) / "r" / "staging"
     (staging / "rows-000000000000.parquet").touch()
-    version = table_version(DeltaTable(house.table("refined")))
+    version = last_change(DeltaTable(house.table("refined"))).version
     assert main([str(house.config_path)]) == 0
     first, *others = capsys.readouterr().out.split("\n")
     assert "nothing changed" in first and others == said
     refined_table = DeltaTable(house.table("refined"))
-    assert table_version(refined_table) == version
+    assert last_change(refined_table).version == version
     assert refined_table.metadata().configuration["raresmith.run_id"] == "r"
     assert list(staging.iterdir()) == []
     assert delta_rows(house.table("runs")).drop(["seconds", "outputs"]).to_pylist() == noted

@@ -30,6 +30,7 @@ from raresmith.spark.content_hash import content_hash
 from raresmith.spark.files import holds_anything, names_in
 from raresmith.spark.java_errors import causes
 from raresmith.tables import commits, contracts
+from raresmith.tables.commits import Commit
 from raresmith.tables.concurrency import Overtaken
 from raresmith.tables.content_hash import rows_of
 from raresmith.tables.stage_run import StageRun
@@ -76,8 +77,8 @@ class Snapshot:
 
     newest: int
     """Version of the newest commit, whatever it changed."""
-    version: int
-    """Version of the newest commit that changed rows."""
+    changed: Commit
+    """The newest commit that changed rows."""
     note: dict[str, Any]
     """What the newest stage run left in the commit of its rows; or nothing."""
 
@@ -85,17 +86,18 @@ class Snapshot:
 def snapshot(spark: SparkSession, location: str) -> Snapshot:
     """The table at `location` as it is now; DataError where there is none."""
     _check_exists(spark, location)
-    newest, version = -1, -1
+    newest = -1
+    changed: Commit | None = None
     note: dict[str, Any] = {}
     for commit in newest_first(spark, location):
         newest = max(newest, commit.version)
-        version = commit.version if version < 0 and commit.changes_rows else version
+        changed = commit if changed is None and commit.changes_rows else changed
         note = note or commit.note
-        if version >= 0 and note:
+        if changed is not None and note:
             break
-    if version < 0:
+    if changed is None:
         raise DataError(f"the newest commits of {location} hold no rows; run the stage that writes it again")
-    return Snapshot(newest=newest, version=version, note=note)
+    return Snapshot(newest=newest, changed=changed, note=note)
 
 
 def current_version(spark: SparkSession, location: str) -> int:

@@ -18,6 +18,8 @@ class Commit(NamedTuple):
     """One commit, as who made it tells."""
 
     version: int
+    timestamp: int
+    """Milliseconds since 1970. A table that was deleted counts its versions from 0 again; this tells them apart."""
     operation: str
     metrics: dict[str, Any]
     metadata: str
@@ -27,7 +29,8 @@ class Commit(NamedTuple):
     def of(cls, version: int, info: dict[str, Any]) -> "Commit":
         """What `info`, the table's log, says of the commit of `version`."""
         metrics = info.get("operationMetrics") or {}
-        return cls(version, info.get("operation") or "", metrics, info.get("userMetadata") or "")
+        time, operation = int(info.get("timestamp") or 0), info.get("operation") or ""
+        return cls(version, time, operation, metrics, info.get("userMetadata") or "")
 
     @property
     def changes_rows(self) -> bool:
@@ -49,6 +52,11 @@ class Commit(NamedTuple):
 def last_change(newest_first: Iterable[Commit]) -> Commit | None:
     """The newest commit that changed rows."""
     return next((commit for commit in newest_first if commit.changes_rows), None)
+
+
+def identity(table: str, commit: Commit) -> dict[str, int]:
+    """What a stage that reads `table` as `commit` left it names among its inputs."""
+    return {table: commit.version, f"{table} committed": commit.timestamp}
 
 
 def newest_note(newest_first: Iterable[Commit]) -> dict[str, Any]:

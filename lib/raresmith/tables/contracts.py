@@ -239,7 +239,11 @@ def runs() -> Table:
             Column(name="config_hash", type="string", comment="hash of the configuration that the stage reads"),
             Column(name="random_state", type="bigint", comment="seed of the run"),
             Column(name="versions", type="string", comment="JSON: library versions"),
-            Column(name="inputs", type="string", comment="JSON: version of each table read"),
+            Column(
+                name="inputs",
+                type="string",
+                comment="JSON: version of each table read, and ms at which it was committed",
+            ),
             Column(name="outputs", type="string", comment="JSON: version of each table written"),
             Column(name="row_counts", type="string", comment="JSON: rows of each table written, and rows set aside"),
             Column(name="seconds", type="double", comment="wall time of the stage"),

@@ -136,7 +136,11 @@ def test_what_another_run_wrote_is_refused(tmp_path: Path, features: str, synthe
         ):
             refine_run(ours)
     else:
-        assert refine_run(ours).inputs.keys() == strange.keys()
+        inputs = refine_run(ours).inputs
+        assert inputs == refine_run(ours, int(inputs["features"]), int(inputs["synthetic"])).inputs
+        for table in strange:
+            times = {info["version"]: info["timestamp"] for info in DeltaTable(location(ours, table)).history()}
+            assert inputs[f"{table} committed"] == times[inputs[table]]
     for table, name in strange.items():
         if name == "q":
             with pytest.raises(DataError, match=r"go on with those rows by its run\.name and logical date, or run"):

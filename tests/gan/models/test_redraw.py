@@ -87,7 +87,7 @@ def entropies(model: Redraw, rows: Rows) -> float:
     net = model.conditionals
     with torch.inference_mode():
         tokens = net.tokens.of(rows.numbers, rows.positions)
-        return -net.likelihood(tokens, model.n_columns).log().mean().item()
+        return -float(net.likelihood(tokens, model.n_columns).log().mean())
 
 
 def test_what_the_counts_lack_without_a_row_does_not_tell_which_row_it_was() -> None:

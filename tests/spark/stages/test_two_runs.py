@@ -101,6 +101,18 @@ def test_inputs_are_read_as_they_were_when_the_stage_began(spark: SparkSession, 
     assert Context(spark=spark, config=ours).inputs("features") != inputs
 
 
+def test_a_table_that_was_deleted_and_made_again_is_another_input(spark: SparkSession, tmp_path: Path) -> None:
+    ours, inputs = config(tmp_path), []
+    for _ in range(2):
+        write(spark, ours, "features")
+        inputs.append(Context(spark=spark, config=ours).inputs("features"))
+        shutil.rmtree(Path(ours.run.warehouse) / "features")
+    assert inputs[0]["features"] == inputs[1]["features"]  # the version
+    assert Context(spark=spark, config=ours).run("evaluate", **inputs[0]).fingerprint != (
+        Context(spark=spark, config=ours).run("evaluate", **inputs[1]).fingerprint
+    )
+
+
 def raw(spark: SparkSession, folder: Path, name: str) -> None:
     rows = spark.range(120).selectExpr("id", f"sin(id + {len(folder.name)} + ascii('{name}')) x", "int(id % 5 = 0) y")
     rows.coalesce(1).write.parquet(str(folder / f"raw-{name}"))

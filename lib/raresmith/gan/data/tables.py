@@ -52,7 +52,7 @@ def read_table(path: str, version: int | None = None) -> DeltaTable:
     try:
         table = DeltaTable(path)
         # As it is now if it has the same rows: the files of `version` may have been compacted and vacuumed since.
-        return table if version is None or table_version(table) == version else DeltaTable(path, version)
+        return table if version is None or last_change(table).version == version else DeltaTable(path, version)
     except TableNotFoundError:
         raise DataError(f"there is no Delta table at {path}; run the stage that writes it first") from None
     except OSError as error:
@@ -60,12 +60,12 @@ def read_table(path: str, version: int | None = None) -> DeltaTable:
         raise DataError(f"the Delta table {path} cannot be read ({in_a_line(error)}); {cure}") from None
 
 
-def table_version(table: DeltaTable) -> int:
-    """Version of the newest commit that changed rows."""
+def last_change(table: DeltaTable) -> Commit:
+    """The newest commit that changed rows."""
     found = commits.last_change(_newest_first(table))
     if found is None:
         raise DataError(f"the newest commits of {table.table_uri} hold no rows; run the stage that writes it again")
-    return found.version
+    return found
 
 
 def _newest_first(table: DeltaTable) -> Iterator[Commit]:
@@ -105,10 +105,11 @@ def _run(config: "Config", inputs: dict[str, str | int]) -> StageRun:
 
 
 def _versions(config: "Config", features: int | None, synthetic: int | None) -> dict[str, str | int]:
-    return {
-        name: table_version(read_own(config, name)) if version is None else version
-        for name, version in (("features", features), ("synthetic", synthetic))
-    }
+    found: dict[str, str | int] = {}
+    for name, version in (("features", features), ("synthetic", synthetic)):
+        table = read_own(config, name) if version is None else read_table(location(config, name), version)
+        found |= commits.identity(name, last_change(table))
+    return found
 
 
 def generate_run(config: "Config", features: int | None = None, synthetic: int | None = None) -> StageRun:
@@ -290,7 +291,7 @@ def overwrite(path: str, rows: pa.RecordBatchReader) -> None:
 def note_run(config: "Config", run: StageRun, table: str, **told: Any) -> None:
     """Note in `runs` that the stage is done; `table` is the one that it wrote, `told` what `StageRun.note` takes."""
     contract = contracts.runs()
-    row = run.note(table=table, version=table_version(read_table(location(config, table))), **told)
+    row = run.note(table=table, version=last_change(read_table(location(config, table))).version, **told)
     note = pa.Table.from_pylist([row], schema_of(contract))
     path = location(config, "runs")
     despite_others(lambda: write_table(contract, path, note.to_reader(), run, predicate=_of(run)))

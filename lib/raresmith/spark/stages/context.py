@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from raresmith.spark.files import Folder
 from raresmith.spark.java_errors import storage_failure
 from raresmith.spark.source.read import is_unreadable, unreadable
 from raresmith.spark.stages.small_tables import settings_by_size
+from raresmith.tables import commits
 from raresmith.tables.concurrency import despite_others
 from raresmith.tables.contracts import Table
 from raresmith.tables.lease import under_way
@@ -105,15 +106,15 @@ class Context:
         DataError
             If the rows there are not this run's, or not those that `runs` tells of.
         """
-        return {table: self._take(table) for table in read}
+        return {name: value for table in read for name, value in self._take(table).items()}
 
-    def _take(self, table: str) -> str | int:
-        """The version of `table`, or a hash of the days so far."""
+    def _take(self, table: str) -> Mapping[str, str | int]:
+        """The newest commit of `table`, or a hash of the days so far."""
         self.taken[table] = taken = tables.snapshot(self.spark, self.location(table))
         if not self.config.run.incremental:
             refuse_others(self.unrecorded, table, taken.note)
             refuse_unnoted(self.unrecorded, table, taken.note, self.notes)
-            return taken.version
+            return commits.identity(table, taken.changed)
         stage = {"features": "prepare", "synthetic": "oversample"}[table]
         hashes = incremental.hashes_so_far(self.read("runs"), stage, self.config)
         if content_hash(self.read_own(table).drop("run_id")) != hashes[self.config.run_id]:
@@ -121,7 +122,7 @@ class Context:
                 f"{self.location(table)} does not hold the rows that {stage} of the run {self.config.run_id} wrote; "
                 f"run {stage} again, and give runs of another run.name a run.warehouse of their own"
             )
-        return incremental.identity_of(hashes)
+        return {table: incremental.identity_of(hashes)}
 
     def run(self, stage: str, **inputs: str | int) -> StageRun:
         """The identity of `stage` on `inputs`."""
