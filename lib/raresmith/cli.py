@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
@@ -50,17 +51,21 @@ SPARK_LOG = Path(tempfile.gettempdir()) / f"{name_of('spark')}.log"
 
 
 @contextmanager
-def stderr_to(path: Path) -> Iterator[None]:
-    """Processes started meanwhile write their errors to `path`: a page of Spark's own start hides our few lines."""
+def output_to(path: Path) -> Iterator[None]:
+    """Processes started meanwhile write what they say to `path`: a page of Spark's own start hides our few lines, and
+    why Java did not start it tells by its standard output."""
+    sys.stdout.flush()
     sys.stderr.flush()
-    with os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as kept:
+    with os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as kept, os.fdopen(os.dup(1), "w") as out:
         with path.open("ab") as log:
             os.dup2(log.fileno(), 2)
+            os.dup2(log.fileno(), 1)
         try:
             with redirect_stderr(kept):  # for what we say ourselves
                 yield
         finally:
             os.dup2(kept.fileno(), 2)
+            os.dup2(out.fileno(), 1)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -112,7 +117,7 @@ def _opened(name: str, config: SparkConfig) -> "SparkSession":
     """Spark, without a page of its own start."""
     from raresmith.spark.session import get_spark
 
-    with stderr_to(SPARK_LOG):
+    with output_to(SPARK_LOG):
         return get_spark(name, config)
 
 
@@ -236,7 +241,8 @@ def _run(config: Config) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit code: 0, or 2 after one sentence that says what is wrong."""
+    """Run the command; return the exit code: 0, 2 after one sentence that says what is wrong, or 1 after one that says
+    what Spark said where there are no words for it."""
     arguments = parser().parse_args(argv)
     try:
         show()
@@ -246,15 +252,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RaresmithError as error:
         logger.error("%s", error)
         code = 2
-    except Exception:
-        if SPARK_LOG.exists():
-            kept = SPARK_LOG.rename(SPARK_LOG.with_name(f"raresmith-crash-{os.getpid()}.log"))  # nobody deletes it
-            logger.error("unexpected; Spark's own log is %s", kept)
-        raise
+    except Exception as error:
+        code = _unexpected(error)
     else:
         code = 0
     SPARK_LOG.unlink(missing_ok=True)
     return code
+
+
+def _unexpected(error: Exception) -> int:
+    """Tell an error that is not ours; return the exit code. What Spark alone can tell stays in its log, and a bug is
+    raised again."""
+    if "pyspark" not in sys.modules:
+        raise error
+    from raresmith.spark.failures import first_cause, is_of_spark, remedy
+
+    log = SPARK_LOG.read_text(errors="replace") if SPARK_LOG.exists() else ""
+    of_spark = is_of_spark(error)
+    if of_spark and (told := remedy(error, log)):
+        logger.error("%s", told)
+        return 2
+    kept = SPARK_LOG.with_name(f"raresmith-crash-{os.getpid()}.log")  # nobody deletes it
+    kept.write_text(log + "".join(traceback.format_exception(error)))
+    if of_spark:
+        logger.error("Spark failed: %s; all that it says stands in %s", first_cause(error), kept)
+        return 1
+    logger.error("unexpected; this and Spark's own log stand in %s", kept)
+    raise error
 
 
 def entry() -> None:

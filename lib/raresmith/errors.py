@@ -44,6 +44,10 @@ class NothingToMake(DataError):
     """No rows can or need be made of a class: an error of a whole table, but no error of one day's rows."""
 
 
+class EngineError(RaresmithError):
+    """Spark was stopped by something with a remedy, which the message names."""
+
+
 class StorageError(RaresmithError):
     """A disk, a bucket or a permission is in the way of the tables; the message has the first cause."""
 

@@ -1,13 +1,18 @@
 """What the command line refuses, it refuses in one sentence, with exit code 2 and nothing written."""
 
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+from raresmith import cli
 from raresmith.cli import main
+from raresmith.config import Config
 
 CONFIG = """
 [run]
@@ -200,3 +205,34 @@ def test_plan_tells_rows_and_steps_and_writes_nothing(
     assert "400 rows (0: 300, 1: 100; positive '1')" in out
     assert "oversample about 120 rows of class '1' from about 60" in out
     assert not (tmp_path / "warehouse").exists()
+
+
+def test_java_that_does_not_start_is_told_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(CONFIG + '[spark]\ndriver_memory = "9000000g"\n')
+    (tmp_path / "raw").mkdir()
+    ended = subprocess.run(
+        [sys.executable, "-m", "raresmith", "prepare", path], capture_output=True, text=True, check=False
+    )
+    told = "raresmith: Java cannot have as much memory as spark.driver_memory says; lower it\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", told)
+
+
+def test_what_spark_alone_can_tell_is_told_in_a_line_and_kept_in_full(
+    tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stumbles(config: Config) -> None:
+        def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            raise ZeroDivisionError("in a task")
+
+        spark.range(1).mapInArrow(work, "id bigint").collect()
+
+    monkeypatch.setattr(cli, "_run", stumbles)
+    monkeypatch.setattr(cli, "SPARK_LOG", tmp_path / "spark.log")
+    (tmp_path / "spark.log").write_text("what Java said\n")
+    assert main(["run", str(folder(tmp_path, spark, "int(id % 2) y"))]) == 1
+    (kept,) = tmp_path.glob("raresmith-crash-*.log")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("raresmith: Spark failed: ") and line.endswith(f"; all that it says stands in {kept}")
+    assert kept.read_text().startswith("what Java said\nTraceback ") and "in a task" in kept.read_text()
+    assert not (tmp_path / "spark.log").exists()

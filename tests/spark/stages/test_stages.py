@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from tests.spark.conf import spark_conf
 
 from raresmith.config import Config, parse_config
-from raresmith.errors import DataError, StorageError
+from raresmith.errors import DataError, EngineError, StorageError
 from raresmith.spark.columns import ROW_ID
 from raresmith.spark.prepare.prepare import prepare
 from raresmith.spark.prepare.rules import passed
@@ -70,7 +70,7 @@ def test_evaluate_is_done_again_where_the_raw_rows_of_its_cards_changed(spark: S
     assert not SPARK_STAGES["evaluate"](spark, by_card).unchanged
     assert SPARK_STAGES["evaluate"](spark, by_card).unchanged
     (note,) = Context(spark=spark, config=by_card).read("runs").where("stage = 'evaluate'").collect()
-    assert set(json.loads(note["inputs"])) == {"features", "source"}
+    assert set(json.loads(note["inputs"])) == {"features", "features committed", "source"}
     assert {"evaluate.entity", "source.timestamp", "source.key"} < set(json.loads(note["settings"]))
 
 
@@ -132,6 +132,16 @@ def test_a_file_that_proves_broken_while_it_is_read_is_named(spark: SparkSession
 def test_a_place_that_takes_no_table_is_told_in_a_sentence(spark: SparkSession, folder: Path) -> None:
     (folder / "warehouse").touch()
     with pytest.raises(StorageError, match=r"^prepare cannot go on with its tables: [\w.]+Exception: .*warehouse"):
+        SPARK_STAGES["prepare"](spark, config(folder))
+
+
+def test_executors_without_python_are_no_fault_of_the_disk(
+    spark: SparkSession, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark.sparkContext, "pythonExec", "/nowhere/python")
+    with pytest.raises(
+        EngineError, match=r"^Spark cannot start /nowhere/python where its tasks run; set PYSPARK_PYTHON"
+    ):
         SPARK_STAGES["prepare"](spark, config(folder))
 
 

@@ -154,7 +154,7 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
             shares = self._shares_without(target, span)
             prior = (_PRIOR * shares)[:, None]
             # Copied first: in the whole table each read would be of another page of memory.
-            pairs = self.pairs[:, span].contiguous()[tokens]
+            pairs = functional.embedding(tokens, self.pairs[:, span].contiguous())
             pairs.add_(prior - target[:, None]).clamp_(min=prior).log_()
             gates = (own.gates + read @ own.moves) * seen
             # What `_ratios` takes off each of these logarithms, taken off their sums.

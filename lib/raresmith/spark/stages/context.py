@@ -14,9 +14,10 @@ from pyspark.sql import functions as F
 
 from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
-from raresmith.errors import DataError, StorageError
+from raresmith.errors import DataError, EngineError, StorageError
 from raresmith.spark import incremental, tables
 from raresmith.spark.content_hash import content_hash
+from raresmith.spark.failures import remedy
 from raresmith.spark.files import Folder
 from raresmith.spark.java_errors import storage_failure
 from raresmith.spark.source.read import is_unreadable, unreadable
@@ -152,6 +153,8 @@ def stage(work: Callable[[Context], StageReport]) -> Callable[[SparkSession, Con
         except (PySparkException, Py4JJavaError) as error:
             if is_unreadable(error, config):  # a file that is broken or gone shows only when a task comes to it
                 raise unreadable(error, config.source) from None
+            if told := remedy(error):
+                raise EngineError(told) from error
             if cause := storage_failure(error):
                 raise StorageError.of(name, cause) from error
             raise
