@@ -4,11 +4,9 @@ import re
 from collections.abc import Iterator
 
 from py4j.java_gateway import JavaObject, is_instance_of
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
-
-from raresmith.spark.java_errors import causes
 
 _OF_EXECUTORS = "spark.executor.memory and spark.executor.memoryOverhead, in spark.conf or for spark-submit"
 _REMEDIES = {
@@ -62,6 +60,24 @@ _REMEDIES = {
 }
 """What there is to say by what a cause says, a regular expression; the first that is found counts."""
 
+_OF_STORAGE = (
+    "java.nio.file.FileSystemException",
+    "java.io.FileNotFoundException",  # also where permission is denied
+    "org.apache.hadoop.fs.FSError",
+    "org.apache.hadoop.fs.PathIOException",
+    "org.apache.hadoop.fs.ParentNotDirectoryException",
+    "org.apache.hadoop.security.AccessControlException",
+)
+
+
+def causes(error: Exception, kind: str) -> Iterator[JavaObject]:
+    """Those of the Java exceptions behind `error`, outermost first, that are of the class called `kind`."""
+    cause = error.java_exception if isinstance(error, Py4JJavaError) else getattr(error, "_origin", None)
+    while cause is not None:
+        if is_instance_of(SparkContext._gateway, cause, kind):
+            yield cause
+        cause = cause.getCause()
+
 
 def is_of_spark(error: Exception) -> bool:
     """Whether Spark or its Java raised `error`."""
@@ -81,6 +97,16 @@ def remedy(error: Exception, log: str = "") -> str:
             if found := re.search(said, text, re.MULTILINE):
                 return told.format(what=" ".join((found.groupdict().get("what") or "").split()))
     return ""
+
+
+def storage_failure(error: Exception) -> str | None:
+    """What the first cause of `error` says, in a line, where it is of the disk or the bucket; else nothing."""
+    for cause in reversed(list(causes(error, "java.io.IOException"))):
+        name = cause.getClass().getName()
+        # Those of its subclasses that are not named tell of connections, and of a Python that died.
+        if name == "java.io.IOException" or any(is_instance_of(SparkContext._gateway, cause, k) for k in _OF_STORAGE):
+            return str(cause.toString()).partition("\n")[0]
+    return None
 
 
 def first_cause(error: Exception) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from raresmith.spark.java_errors import causes
+from raresmith.spark.failures import causes
 
 
 class File(NamedTuple):

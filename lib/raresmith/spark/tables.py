@@ -27,8 +27,8 @@ from raresmith.spark.columns import (
 )
 from raresmith.spark.commits import logged_schema, newest_first, properties_of
 from raresmith.spark.content_hash import content_hash
+from raresmith.spark.failures import causes
 from raresmith.spark.files import holds_anything, names_in
-from raresmith.spark.java_errors import causes
 from raresmith.tables import commits, contracts
 from raresmith.tables.commits import Commit
 from raresmith.tables.concurrency import Overtaken

@@ -48,8 +48,7 @@ def evaluate(
 
     Parameters
     ----------
-    features, synthetic, refined : the tables of those names; the made ones where a strategy needs them.
-    removed : the table of that name, where rows are taken out.
+    features, synthetic, refined, removed : the tables of those names, as far as strategies need them.
     cards : row_id, entity and day of at least the test rows, for card precision; rows with a null are left out.
 
     Raises

@@ -12,8 +12,8 @@ from pyspark.sql import types as t
 from raresmith.config import Config, SourceConfig
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import MALFORMED, col
+from raresmith.spark.failures import causes
 from raresmith.spark.files import exists, files_below
-from raresmith.spark.java_errors import causes
 from raresmith.spark.source import csv, parquet
 from raresmith.spark.source.csv import read_csv
 from raresmith.spark.source.parquet import read_parquet

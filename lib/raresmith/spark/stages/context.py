@@ -17,9 +17,8 @@ from raresmith.encoding.encoder import Encoder
 from raresmith.errors import DataError, EngineError, StorageError
 from raresmith.spark import incremental, tables
 from raresmith.spark.content_hash import content_hash
-from raresmith.spark.failures import remedy
+from raresmith.spark.failures import remedy, storage_failure
 from raresmith.spark.files import Folder
-from raresmith.spark.java_errors import storage_failure
 from raresmith.spark.source.read import is_unreadable, unreadable
 from raresmith.spark.stages.small_tables import settings_by_size
 from raresmith.tables import commits
