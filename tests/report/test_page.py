@@ -142,7 +142,7 @@ def data(
         library_versions={"pyspark": "4.2.0"},
         training=training or {},
         set_aside={"quarantined": {"amount is infinite": 1234}},
-        split=("one <card> has most rows",),
+        warnings=("one <card> has most rows",),
     )
 
 

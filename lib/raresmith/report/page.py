@@ -76,8 +76,8 @@ class ReportData:
     set_aside: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """What became of rows and values that were not clean: "quarantined", "imputed", "dropped", ..., each with the
     number by reason."""
-    split: Sequence[str] = ()
-    """Sentences on how the rows fell to the splits, where that is not as it was asked for."""
+    warnings: Sequence[str] = ()
+    """Sentences on what `prepare` found odd: splits that are not as they were asked for, features that may be leaks."""
 
 
 def write_report(path: str | Path, data: ReportData) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from raresmith.evaluation.metrics import Ranking, roc_auc
+from raresmith.evaluation.single_column import LEAK, area_of_categories, area_of_numbers
 from raresmith.starting.seen import SeenColumn, SeenTable
 
 Use = Literal["label", "timestamp", "key", "entity", "ignored", "category", "number", "moment"]
@@ -18,10 +18,6 @@ Use = Literal["label", "timestamp", "key", "entity", "ignored", "category", "num
 ENOUGH = 50
 """Rows from which on it says something that a column has another value in each."""
 MOST_CATEGORIES = 1000
-LEAK = 0.99
-"""Area under the curve from which on one column by itself is too good to be known beforehand."""
-FEW_POSITIVES = 10
-"""Below so many the area says nothing."""
 
 # Of names without underscores the capital tells where the last word begins: loanId, but not paid.
 _CALLED_KEY = re.compile(r"(?i:(^|_)(id|key|uuid|guid|nr|no|number|index)$|^(id|uuid|guid)_)|[a-z](Id|ID|Nr|No|Key)$")
@@ -187,27 +183,12 @@ def alone(column: SeenColumn, table: SeenTable) -> float:
     ROC curve, at least 0.5; 0.5 too where the rows looked at are too few to say."""
     rows = [(value, label == table.positive) for value, label in zip(column.values, table.labels, strict=True) if label]
     is_positive = np.array([positive for _, positive in rows], dtype=bool)
-    if min(is_positive.sum(), (~is_positive).sum()) < FEW_POSITIVES:
-        return 0.5
-    scores = np.array([value is None for value, _ in rows], dtype=float)
-    area = _area(scores, is_positive)
+    area = area_of_numbers(np.array([value is None for value, _ in rows], dtype=float), is_positive)
     if column.kind in ("text", "boolean"):
         places = {value: place for place, value in enumerate(dict.fromkeys(value for value, _ in rows))}
-        if len(places) > len(rows) // 20:
-            return area  # so many values tell any class in the rows that they were learnt from
-        codes = np.array([places[value] for value, _ in rows])
-        shares = np.bincount(codes, is_positive) / np.bincount(codes)
-        return max(area, _area(shares[codes], is_positive))
+        return max(
+            area, area_of_categories(np.array([places[value] for value, _ in rows], dtype=np.int64), is_positive)
+        )
     known = np.array([value is not None for value, _ in rows], dtype=bool)
     numbers = np.array([float(value) for value, _ in rows if value is not None])
-    if min(is_positive[known].sum(), (~is_positive[known]).sum()) < FEW_POSITIVES:
-        return area
-    return max(area, _area(numbers, is_positive[known]))
-
-
-def _area(scores: np.ndarray, is_positive: np.ndarray) -> float:
-    """The larger of the areas by the scores and by their reverse."""
-    _, places = np.unique(-scores, return_inverse=True)
-    counted = [np.bincount(places, weights)[None, :].astype(float) for weights in (is_positive, ~is_positive)]
-    area = float(roc_auc(Ranking.of(*counted))[0])
-    return max(area, 1 - area)
+    return max(area, area_of_numbers(numbers, is_positive[known]))

@@ -135,6 +135,26 @@ def test_a_place_that_takes_no_table_is_told_in_a_sentence(spark: SparkSession, 
         SPARK_STAGES["prepare"](spark, config(folder))
 
 
+def test_what_tells_the_class_by_itself_is_said_at_the_door_and_in_the_report(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    rows(spark, 0, 300).selectExpr(
+        "*", "if(y = 1, 3, id % 3) back", "if(y = 1, 'blocked', concat('k', id % 2)) state", "if(y = 1, null, x) lost",
+    ).coalesce(1).write.parquet(str(tmp_path / "raw"))  # fmt: skip
+    settings = config(tmp_path)
+    report = SPARK_STAGES["prepare"](spark, settings)
+    for name in ("back", "state", "lost_is_null"):
+        assert (
+            f"leak? {name} tells class 1 from all others by itself, with an area under the ROC curve of 1.000; if it is "
+            "not known before the label, name its column in source.ignore"
+        ) in report.words.splitlines()
+    assert report.words.count("leak?") == 3
+    (note,) = Context(spark=spark, config=settings).read("runs").collect()
+    assert json.loads(note["measures"])["leaks"] == {"back": 1.0, "state": 1.0, "lost_is_null": 1.0}
+    SPARK_STAGES["evaluate"](spark, settings)
+    assert "<li>Leak? back tells class 1 from" in (tmp_path / "warehouse" / "report" / "r.html").read_text()
+
+
 def test_executors_without_python_are_no_fault_of_the_disk(
     spark: SparkSession, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

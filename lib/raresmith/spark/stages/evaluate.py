@@ -1,6 +1,7 @@
 """evaluate: features, synthetic, refined → metrics and the report."""
 
 from dataclasses import replace
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,6 +14,7 @@ from raresmith.spark.columns import ROW_ID, col
 from raresmith.spark.evaluate.evaluate import evaluate
 from raresmith.spark.evaluate.strategies import made_table
 from raresmith.spark.files import write_text
+from raresmith.spark.prepare.leaks import leak_words
 from raresmith.spark.stages import ledger
 from raresmith.spark.stages.context import Context, stage
 from raresmith.spark.stages.passed import passed_rows, prepared_source
@@ -75,6 +77,11 @@ def _cards(ctx: Context, source: str) -> DataFrame:
     )
 
 
+def _warnings(measures: dict[str, Any], encoder: Encoder) -> list[str]:
+    """What `prepare` found odd."""
+    return [*SplitCounts.of(measures).far_shares(), *leak_words(measures.get("leaks", {}), encoder.label.positive)]
+
+
 def _write_report(
     ctx: Context, run: StageRun, read: list[str], encoder: Encoder, evaluation: Evaluation, page: str
 ) -> None:
@@ -90,7 +97,7 @@ def _write_report(
         library_versions=library_versions(),
         training=ctx.notes.get("refine", {}).get("measures") or {},
         set_aside=told_reasons(ledger.reasons_so_far(ctx)),
-        split=SplitCounts.of(ctx.notes.get("prepare", {}).get("measures") or {}).far_shares(),
+        warnings=_warnings(ctx.notes.get("prepare", {}).get("measures") or {}, encoder),
     )
     if "://" in page:
         write_text(ctx.spark, page, render_report(data))

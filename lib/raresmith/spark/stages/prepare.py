@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from raresmith.spark import incremental, tables
 from raresmith.spark.columns import raw_columns
+from raresmith.spark.prepare.leaks import leak_words, leaks
 from raresmith.spark.prepare.prepare import Prepared, prepare
 from raresmith.spark.source.read import check_unchanged, how_read, read_source, source_identity
 from raresmith.spark.stages import ledger
@@ -37,9 +38,14 @@ def prepare_stage(ctx: Context) -> StageReport:
         run,
     )
     prepared.release()
+    found = leaks(ctx.read_own("features"), prepared.encoder)
     rows = {"features": written.rows, "quarantine": quarantined}
-    reasons, measures = prepared.set_aside(), prepared.measures
-    words = [*how_read(ctx.spark, ctx.config.source, source), *filter(None, [prepared.words()])]
+    reasons, measures = prepared.set_aside(), {**prepared.measures, **({"leaks": found} if found else {})}
+    words = [
+        *how_read(ctx.spark, ctx.config.source, source),
+        *filter(None, [prepared.words()]),
+        *leak_words(found, prepared.encoder.label.positive),
+    ]
     return ledger.finish(ctx, run, written, rows, reasons=reasons, measures=measures, words="\n".join(words))
 
 
