@@ -23,8 +23,10 @@ def area_of_numbers(values: NDArray[np.float64], is_positive: NDArray[np.bool_])
 
 
 def area_of_categories(codes: NDArray[np.int64], is_positive: NDArray[np.bool_]) -> float:
-    """The same by the share of the class in each category, given as `codes` (n,) from 0 on; 0.5 where there is more than
-    one category for twenty rows, for so many tell any class in the rows that the shares are of."""
+    """The same by the share of the class in each category, given as `codes` (n,) from 0 on.
+
+    0.5 where there is more than one category for twenty rows: so many tell any class in the rows they were learnt from.
+    """
     rows = np.bincount(codes)
     if np.count_nonzero(rows) > len(codes) // 20:
         return 0.5

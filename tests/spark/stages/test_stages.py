@@ -145,8 +145,8 @@ def test_what_tells_the_class_by_itself_is_said_at_the_door_and_in_the_report(
     report = SPARK_STAGES["prepare"](spark, settings)
     for name in ("back", "state", "lost_is_null"):
         assert (
-            f"leak? {name} tells class 1 from all others by itself, with an area under the ROC curve of 1.000; if it is "
-            "not known before the label, name its column in source.ignore"
+            f"leak? {name} tells class 1 from all others by itself, with an area under the ROC curve of 1.000; "
+            "if it is not known before the label, name its column in source.ignore"
         ) in report.words.splitlines()
     assert report.words.count("leak?") == 3
     (note,) = Context(spark=spark, config=settings).read("runs").collect()

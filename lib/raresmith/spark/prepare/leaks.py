@@ -14,16 +14,20 @@ _VALUES = 4_000_000
 """That are looked at in all, of wide tables' fewer rows."""
 
 
-def leaks(features: DataFrame, encoder: Encoder) -> dict[str, float]:
+def leaks(features: DataFrame, encoder: Encoder, n_rows: int) -> dict[str, float]:
     """By feature the area under the ROC curve by which it alone tells the positive class from all others on some of the
-    train rows of the table `features`, where that is above LEAK."""
+    train rows of the table `features`, of `n_rows` rows, where that is above LEAK."""
     positive = encoder.label.classes.index(encoder.label.positive)
-    train = features.where("split = 'train'")
     by_hash, share = F.xxhash64("row_id"), min(1.0, _VALUES / (_POSITIVE + _OTHERS) / len(encoder.names))
-    columns = [(col("label") == positive).alias("is_positive"), *map(col, encoder.names)]
+    n_positive, n_others = int(share * _POSITIVE), int(share * _OTHERS)
+    # Each task would send as many of the others as are wanted in all; of a large table some are enough.
+    few = by_hash < F.lit(int(2**64 * min(1.0, 8 * n_others / max(1, n_rows))) - 2**63 - 1)
+    train = features.where("split = 'train'")
+    of_class = col("label") == positive
+    columns = [of_class.alias("is_positive"), *map(col, encoder.names)]
     parts = [
-        train.where((col("label") == positive) == is_positive).orderBy(by_hash).limit(int(share * rows)).select(columns)
-        for is_positive, rows in ((True, _POSITIVE), (False, _OTHERS))
+        train.where(of_class).orderBy(by_hash).limit(n_positive).select(columns),
+        train.where(~of_class & few).orderBy(by_hash).limit(n_others).select(columns),
     ]
     found = parts[0].unionAll(parts[1]).toArrow()
     is_positive = found["is_positive"].to_numpy().astype(bool)
@@ -40,7 +44,7 @@ def leaks(features: DataFrame, encoder: Encoder) -> dict[str, float]:
 def leak_words(areas: dict[str, float], positive: str) -> list[str]:
     """A sentence for each."""
     return [
-        f"leak? {name} tells class {positive} from all others by itself, with an area under the ROC curve of {area:.3f}; "
-        "if it is not known before the label, name its column in source.ignore"
+        f"leak? {name} tells class {positive} from all others by itself, with an area under the ROC curve of "
+        f"{area:.3f}; if it is not known before the label, name its column in source.ignore"
         for name, area in areas.items()
     ]

@@ -38,7 +38,7 @@ def prepare_stage(ctx: Context) -> StageReport:
         run,
     )
     prepared.release()
-    found = leaks(ctx.read_own("features"), prepared.encoder)
+    found = leaks(ctx.read_own("features"), prepared.encoder, written.rows)
     rows = {"features": written.rows, "quarantine": quarantined}
     reasons, measures = prepared.set_aside(), {**prepared.measures, **({"leaks": found} if found else {})}
     words = [
