@@ -80,7 +80,7 @@ def test_a_delta_table_of_a_later_version(spark: SparkSession, tmp_path: Path) -
     ("kind", "said", "told"),
     [
         ("java.lang.OutOfMemoryError", "Java heap space",
-         "Spark's Java ran out of memory (Java heap space); raise spark.driver_memory, on a cluster "),
+         "Spark's Java ran out of memory; raise spark.driver_memory, on a cluster "),
         ("org.apache.spark.SparkException", "Total size of serialized results of 3 tasks (1.2 GiB) is bigger than "
          "spark.driver.maxResultSize (1024.0 MiB)", "what came back from Spark's tasks is larger than spark"),
         ("org.apache.spark.SparkException", "Job aborted: ExecutorLostFailure (executor 2 exited caused by one of the "

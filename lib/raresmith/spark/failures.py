@@ -10,8 +10,9 @@ from pyspark.errors import PySparkException
 
 _OF_EXECUTORS = "spark.executor.memory and spark.executor.memoryOverhead, in spark.conf or for spark-submit"
 _REMEDIES = {
-    r"OutOfMemoryError: (?P<what>.*)|SparkOutOfMemoryError|UNABLE_TO_ACQUIRE_MEMORY": (
-        f"Spark's Java ran out of memory ({{what}}); raise spark.driver_memory, on a cluster {_OF_EXECUTORS}"
+    r"OutOfMemoryError: (?:Java heap|GC overhead|Requested array|Direct buffer)|SparkOutOfMemoryError|"
+    r"UNABLE_TO_ACQUIRE_MEMORY": (
+        f"Spark's Java ran out of memory; raise spark.driver_memory, on a cluster {_OF_EXECUTORS}"
     ),
     r"ExecutorLostFailure|Executor heartbeat timed out|exited? (?:with )?(?:code|status) 137": (
         "executors of Spark were lost, as mostly happens where they take more memory than they may; raise "
