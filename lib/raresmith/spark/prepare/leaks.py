@@ -10,7 +10,7 @@ from raresmith.spark.columns import col
 
 _POSITIVE, _OTHERS = 2_000, 8_000
 """Rows that are looked at, drawn by a hash of the row."""
-_VALUES = 4_000_000
+_VALUES = 1_000_000
 """That are looked at in all, of wide tables' fewer rows."""
 
 
@@ -19,18 +19,17 @@ def leaks(features: DataFrame, encoder: Encoder, n_rows: int) -> dict[str, float
     train rows of the table `features`, of `n_rows` rows, where that is above LEAK."""
     positive = encoder.label.classes.index(encoder.label.positive)
     by_hash, share = F.xxhash64("row_id"), min(1.0, _VALUES / (_POSITIVE + _OTHERS) / len(encoder.names))
-    n_positive, n_others = int(share * _POSITIVE), int(share * _OTHERS)
     # Each task would send as many of the others as are wanted in all; of a large table some are enough.
-    few = by_hash < F.lit(int(2**64 * min(1.0, 8 * n_others / max(1, n_rows))) - 2**63 - 1)
-    train = features.where("split = 'train'")
-    of_class = col("label") == positive
-    columns = [of_class.alias("is_positive"), *map(col, encoder.names)]
-    parts = [
-        train.where(of_class).orderBy(by_hash).limit(n_positive).select(columns),
-        train.where(~of_class & few).orderBy(by_hash).limit(n_others).select(columns),
-    ]
-    found = parts[0].unionAll(parts[1]).toArrow()
-    is_positive = found["is_positive"].to_numpy().astype(bool)
+    few = by_hash < F.lit(int(2**64 * min(1.0, 8 * share * _OTHERS / max(1, n_rows))) - 2**63 - 1)
+    train, of_class = features.where("split = 'train'"), col("label") == positive
+    parts = ((of_class, int(share * _POSITIVE)), (~of_class & few, int(share * _OTHERS)))
+    # The last hash of each part first: a query on all columns of a wide table is planned once then.
+    lasts = [train.where(which).select(by_hash.alias("h")).orderBy("h").limit(rows) for which, rows in parts]
+    last = [part.agg(F.max("h").alias("h"), F.lit(place).alias("place")) for place, part in enumerate(lasts)]
+    found_last = {row["place"]: row["h"] for row in last[0].unionAll(last[1]).collect()}
+    drawn = [which & (by_hash <= F.lit(found_last[place])) for place, (which, _) in enumerate(parts)]
+    found = train.where(drawn[0] | drawn[1]).toArrow()
+    is_positive = found["label"].to_numpy() == positive
     areas = {}
     for feature in encoder.features:
         values = found[feature.name].to_numpy()
