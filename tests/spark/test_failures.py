@@ -86,6 +86,12 @@ def test_a_delta_table_of_a_later_version(spark: SparkSession, tmp_path: Path) -
         ("org.apache.spark.SparkException", "Job aborted: ExecutorLostFailure (executor 2 exited caused by one of the "
          "running tasks) Reason: Container killed by YARN for exceeding physical memory limits",
          "executors of Spark were lost, as mostly happens where they take more memory than they may; raise "),
+        ("org.apache.spark.SparkException", "Not enough memory to build and broadcast the table to all worker nodes.",
+         "a table is too large to be sent to all executors; set"),
+        ("org.apache.spark.SparkException", "[PYTHON_VERSION_MISMATCH] Python in worker has different version: 3.9 "
+         "than that in driver: 3.11", "the Python of Spark's executors is of another version than the driver's; set"),
+        ("java.lang.ClassNotFoundException", "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+         "Spark has no Delta; leave RARESMITH_DELTA_JARS unset"),
         ("org.apache.spark.SparkException", "All masters are unresponsive! Giving up.",
          "no Spark master answers; see that spark.master is right"),
     ],
