@@ -121,5 +121,6 @@ def test_java_that_ended_before_spark_began() -> None:
 def test_what_there_are_no_words_for_is_told_by_its_first_cause(spark: SparkSession) -> None:
     error = in_a_task(spark, ValueError("something else"))
     assert remedy(error) == "" and "something else" in str(error)
+    assert remedy(error, "java.lang.OutOfMemoryError: Java heap space\n") == ""
     assert "PythonException" in first_cause(error) and "\n" not in first_cause(error)
     assert not is_of_spark(ValueError("ours"))

@@ -91,9 +91,9 @@ def remedy(error: Exception, log: str = "") -> str:
     Parameters
     ----------
     log
-        What Java wrote, where it ended before Spark began.
+        What Java wrote. It counts where Java ended before Spark began: later it tells of what was got over, too.
     """
-    for text in (*_texts(error), log):
+    for text in (*_texts(error), log if "JAVA_GATEWAY_EXITED" in str(error) else ""):
         for said, told in _REMEDIES.items():
             if found := re.search(said, text, re.MULTILINE):
                 return told.format(what=" ".join((found.groupdict().get("what") or "").split()))
