@@ -22,6 +22,12 @@ os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
 MARKED = {"jvm": {"spark", "after_a_kill"}, "torchrun": {"torchrun", "ranks"}}
 """By marker the fixtures that start what it stands for; `make test-fast` leaves these tests out."""
 
+AWS_PARTS = ",".join(
+    f"software.amazon.awssdk:{part}:2.35.4"
+    for part in ("s3", "s3-transfer-manager", "sts", "apache-client", "url-connection-client")
+)
+"""The parts of Amazon's kit that S3A uses."""
+
 SHARED = ("cluster", "finished_run", "ranks")
 """Fixtures of a whole session that are dear: the tests that want one go to the same process."""
 
@@ -45,6 +51,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         shuffle_partitions=4,
         conf={
             "spark.ui.enabled": "false",
+            # What deploy/README.md asks for where a warehouse lies in S3.
+            "spark.jars.packages": f"org.apache.hadoop:hadoop-aws:3.5.0,{AWS_PARTS}",
+            "spark.jars.excludes": "software.amazon.awssdk:bundle",
             "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark-warehouse")),
             # The tests go through Spark's planner thousands of times, which pays for Java's second compiler. Together
             # they fill the usual memory for machine code, and what Java drops to make room it must compile again.

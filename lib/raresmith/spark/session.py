@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError
 
 from pyspark import SparkConf, SparkContext
@@ -25,6 +26,7 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
     """
     # The port of the JVM that spark-submit started; PySpark starts one of its own without it.
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    conf = dict(config.conf)
     builder = SparkSession.builder.appName(f"raresmith {name}")
     if not submitted:
         check_java()
@@ -33,11 +35,7 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         builder = builder.master(config.master).config("spark.driver.memory", config.driver_memory)
         builder = builder.config("spark.driver.extraJavaOptions", COMPILE_ALL)
         if not os.environ.get("RARESMITH_DELTA_JARS"):
-            try:
-                builder = builder.config("spark.jars.packages", delta_package())
-            except PackageNotFoundError:
-                raise ConfigError("delta-spark is not installed; install raresmith[spark]") from None
-            builder = builder.config("spark.jars.excludes", EXCLUDED_PACKAGES)
+            conf |= _packages(conf)
         else:
             builder = builder.config("spark.jars", os.environ["RARESMITH_DELTA_JARS"])
         if config.master.startswith("local"):
@@ -59,7 +57,7 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         # PySpark would look up the calling line of every expression.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        **config.conf,
+        **conf,
     }
     if submitted:
         SparkContext._ensure_initialized()  # lets SparkConf see the options of spark-submit
@@ -72,3 +70,17 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+def _packages(conf: Mapping[str, str]) -> dict[str, str]:
+    """What Spark fetches: Delta, and what `conf` names beside it."""
+    packages, excludes = (conf.get(f"spark.jars.{what}", "") for what in ("packages", "excludes"))
+    if "io.delta:delta-spark" not in packages:
+        try:
+            packages = f"{delta_package()},{packages}"
+        except PackageNotFoundError:
+            raise ConfigError("delta-spark is not installed; install raresmith[spark]") from None
+    return {
+        "spark.jars.packages": packages.rstrip(","),
+        "spark.jars.excludes": f"{EXCLUDED_PACKAGES},{excludes}".rstrip(","),
+    }
