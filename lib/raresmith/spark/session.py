@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError
 
 from pyspark import SparkConf, SparkContext
@@ -24,6 +25,7 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
     what rows depend on.
     """
     # The port of the JVM that spark-submit started; PySpark starts one of its own without it.
+    delta = {"spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension"}
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     builder = SparkSession.builder.appName(f"raresmith {name}")
     if not submitted:
@@ -34,16 +36,15 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         builder = builder.config("spark.driver.extraJavaOptions", COMPILE_ALL)
         if not os.environ.get("RARESMITH_DELTA_JARS"):
             try:
-                builder = builder.config("spark.jars.packages", delta_package())
+                delta["spark.jars.packages"] = delta_package()
             except PackageNotFoundError:
                 raise ConfigError("delta-spark is not installed; install raresmith[spark]") from None
-            builder = builder.config("spark.jars.excludes", EXCLUDED_PACKAGES)
+            delta["spark.jars.excludes"] = EXCLUDED_PACKAGES
         else:
-            builder = builder.config("spark.jars", os.environ["RARESMITH_DELTA_JARS"])
+            delta["spark.jars"] = os.environ["RARESMITH_DELTA_JARS"]
         if config.master.startswith("local"):
             builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
     settings = {
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.shuffle.partitions": str(config.shuffle_partitions),
         # Delta's default of 50 tasks per table snapshot is for logs far larger than ours.
@@ -59,7 +60,7 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         # PySpark would look up the calling line of every expression.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        **config.conf,
+        **beside(delta, config.conf),
     }
     if submitted:
         SparkContext._ensure_initialized()  # lets SparkConf see the options of spark-submit
@@ -72,3 +73,8 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+def beside(delta: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str]:
+    """Both settings; where both have a key, which are lists of packages, jars or extensions, what both name."""
+    return {**delta, **told} | {key: f"{delta[key]},{told[key]}" for key in delta.keys() & told.keys()}

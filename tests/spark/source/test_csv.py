@@ -172,3 +172,21 @@ def test_dates_of_a_told_format_and_those_that_could_be_two(spark: SparkSession,
     assert types == "id:bigint,day:date,city:string,y:bigint"
     assert read == [(1, date(2024, 2, 1), "Rom", 0), (2, date(2024, 4, 3), "Bern", 1)]
     assert words == ()
+
+
+def test_another_file_among_them_is_named_with_what_to_do(spark: SparkSession, tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for name in ("a.csv", "b.csv"):
+        written(folder / name, [("id", "y"), ("1", "0")])
+    (folder / "README.md").write_text("# Payments, as they came\n\nOf 2024.\n")
+    with pytest.raises(
+        DataError, match=r"README.md has no column of the other files of .*, such as 'id'; move it .*\*.csv"
+    ):
+        read_source(spark, source(folder))
+    assert read_source(spark, source(folder / "*.csv")).count() == 2
+
+
+def test_malformed_records_of_a_table_of_texts_can_be_asked_for_alone(spark: SparkSession, tmp_path: Path) -> None:
+    df = read_source(spark, source(written(tmp_path / "a.csv", [("a", "y"), ("x", "u"), ("z", "v", "w")])))
+    assert [row[MALFORMED] for row in df.where(f"{MALFORMED} IS NOT NULL").select(MALFORMED).collect()] == ["z,v,w"]

@@ -57,7 +57,7 @@ def _check_names(config: Config, names: Sequence[str]) -> None:
     by_whom = dict.fromkeys(ADDED, "quarantine and augmented add one")
     by_whom |= dict.fromkeys(config.prepare.calendar, "prepare.calendar makes one")
     by_whom |= {name.lower(): "prepare.windows makes one" for name in window_feature_names(config.prepare.windows)}
-    if config.source.format != "csv":
+    if not config.source.has_malformed:
         by_whom[MALFORMED] = "malformed records have one"
     own = "names that begin with two underscores are raresmith's own"
     # Those that end with two as well are indexes of pandas or dask.
