@@ -275,7 +275,7 @@ def test_the_name_of_a_table_is_no_path() -> None:
         ("csv", {"sheet": "a", "separator": ";"}, "sheet"),
     ],
 )
-def test_options_of_another_format_are_refused(format: str, options: dict[str, Any], unfit: str) -> None:
+def test_options_of_another_format_are_refused(format: str, options: dict[str, object], unfit: str) -> None:
     source = {"path": "x", "label": "y", "format": format, "options": options}
     with pytest.raises(
         ConfigError, match=rf"source.format is '{format}', of which \[source.options\] cannot say {unfit};"

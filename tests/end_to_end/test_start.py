@@ -30,7 +30,7 @@ def cards(spark: SparkSession) -> DataFrame:
 
 def written(rows: DataFrame, format: str, folder: Path) -> str:
     """Where the table of that format lies, or what it is called."""
-    path = folder / "cards"
+    path = folder / "my cards"
     if format == "table":
         rows.write.mode("overwrite").saveAsTable("default.cards")
         return "default.cards"

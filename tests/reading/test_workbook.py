@@ -123,3 +123,13 @@ def test_another_file_and_a_sheet_that_is_not_there_are_refused() -> None:
         ConfigError, match=r"source.options.sheet names 'x', which a.xlsx lacks; its sheets are \['Sheet'\]"
     ):
         read(workbook(["a"], [1]), "x")
+
+
+def test_a_damaged_workbook_is_refused() -> None:
+    whole = saved(workbook(["a", "b"], *[[k, f"text {k}"] for k in range(2000)]))
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(whole)) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name)[:5000] if "sheet1" in name else old.read(name))
+    with pytest.raises(DataError, match=r"sheet 'Sheet' of a.xlsx is damaged \(.*\); save the workbook anew"):
+        read_sheet(changed.getvalue(), "", "a.xlsx", "_own")

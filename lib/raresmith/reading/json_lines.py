@@ -28,6 +28,15 @@ class Samples:
     nested: set[str] = field(default_factory=set)
     """Keys of which a value is an object or an array."""
 
+    @property
+    def only_nested(self) -> set[str]:
+        """Keys all of whose values are objects or arrays."""
+        return self.nested - self.texts.keys()
+
+    def has(self, key: str) -> bool:
+        """Whether there is a value of `key`."""
+        return key in self.nested or key in self.texts
+
     def add(self, objects: Iterable[dict[str, Any]]) -> None:
         """Take the values of some lines."""
         for key, value in (pair for found in objects for pair in found.items()):

@@ -9,6 +9,7 @@ import itertools
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -21,9 +22,10 @@ NO_VALUE = "#N/A"
 """The one of Excel's errors that says so much."""
 _CODE = re.compile("0{2,}")
 """Format of numbers that are shown with leading zeros."""
-_MERGED = re.compile(rb'<mergeCell ref="([A-Z]+\d+:[A-Z]+\d+)"')
+_MERGED = re.compile(rb'<(?:\w+:)?mergeCell ref="([A-Z]+\d+:[A-Z]+\d+)"')
 _NOT_COMPUTED = re.compile(
-    rb'<c (?:(?!t="str")[^>])*?r="([A-Z]+\d+)"(?:(?!t="str")[^>])*><f(?:[^>]*/>|[^>]*>[^<]*</f>)(?:<v ?/>|<v></v>)?</c>'
+    rb'<(?P<x>(?:\w+:)?)c (?:(?!t="str")[^>])*?r="(?P<cell>[A-Z]+\d+)"(?:(?!t="str")[^>])*>'
+    rb"<(?P=x)f(?:[^>]*/>|[^>]*>[^<]*</(?P=x)f>)(?:<(?P=x)v ?/>|<(?P=x)v></(?P=x)v>)?</(?P=x)c>"
 )
 """A formula without the value that it had; of one whose value is an empty text the cell says t="str"."""
 _CHUNK = 2**20
@@ -81,13 +83,18 @@ def read_sheet(workbook: bytes, name: str, place: str, own: str) -> Sheet:
             place=place,
             titles=titles,
         )
+    if not titles:
+        raise DataError(f"{place} has no sheet of cells")
     sheet = opened[name or titles[0]]
     where = f"sheet {sheet.title!r} of {place}"
-    merged = _check_xml(workbook, sheet._worksheet_path, where)
     sheet.reset_dimensions()  # some programs write down fewer than there are, and openpyxl would stop there
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what it says a moment that cannot be is an error here
-        table = _table(sheet.iter_rows(), where, own)
+    try:
+        merged = _check_xml(workbook, sheet._worksheet_path, where)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it says a moment that cannot be is an error here
+            table = _table(sheet.iter_rows(), where, own)
+    except (SyntaxError, LookupError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{where} is damaged ({error}); save the workbook anew") from None
     return Sheet(title=sheet.title, others=() if name else tuple(titles[1:]), merged=merged, **table)
 
 
@@ -115,7 +122,7 @@ def _check_xml(workbook: bytes, part: str, where: str) -> str:
             text = before + chunk
             if found := _NOT_COMPUTED.search(text):
                 raise DataError(
-                    f"{where} has a formula in {found[1].decode()} without its value, as of a workbook that no "
+                    f"{where} has a formula in {found['cell'].decode()} without its value, as of a workbook that no "
                     "spreadsheet has computed; open it in one and save it"
                 )
             if not merged and (found := _MERGED.search(text)):

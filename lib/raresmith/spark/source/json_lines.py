@@ -5,7 +5,7 @@ itself. But it passes over keys that it was not told of, and over what a line ho
 are looked at before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -57,34 +57,27 @@ def find_layout(spark: SparkSession, config: SourceConfig, wished: t.StructType 
     DataError
         If there is no object, or a file does not hold one a line; if keys repeat or differ only in case.
     """
-    samples = _sampled(spark, config.path)
-    keys = _keys(spark, config.path)
-    _sample_rare(
-        spark, config.path, [key for key in keys if key not in samples.texts | dict.fromkeys(samples.nested)], samples
-    )
-    told = told_types(wished, config.options) if wished is not None else None
-    absent = (
-        [name for name in wished.names if name.lower() not in {k.lower() for k in keys}] if wished is not None else []
-    )
-    as_text = {f.name for f in wished.fields if isinstance(f.dataType, t.StringType)} if wished is not None else set()
-    nested = frozenset(key for key in samples.nested if key not in samples.texts and key not in as_text)
+    samples, keys = _sampled(spark, config.path), _keys(spark, config.path)
+    _sample_rare(spark, config.path, [key for key in keys if not samples.has(key)], samples)
+    types = {f.name: f.dataType for f in wished.fields} if wished is not None else {}
+    there = {key.lower() for key in keys}
+    absent = [name for name in types if name.lower() not in there]
+    nested = frozenset(key for key in samples.only_nested if not isinstance(types.get(key), t.StringType))
     layout = JsonLayout(
-        keys=(*keys, *absent),
-        nested=nested,
-        found=told or Found(columns={}),
-        words=(
-            *(
-                f"{name} holds objects or arrays: carried along as the text of its field json"
-                for name in sorted(nested)
-            ),
-            *(f"{name} is in no line: null" for name in absent),
-        ),
+        keys=(*keys, *absent), nested=nested, found=Found(columns={}), words=tuple(_words(nested, absent))
     )
-    if told:
-        return layout
+    if wished is not None:
+        return replace(layout, found=told_types(wished, config.options))
     guesses = {key: _guess(key, samples, config.options.null_words) for key in keys if key not in nested}
     found = find_types(_texts(spark, config.path, layout), guesses, config.options, Marks())
     return replace(layout, found=found, words=(*layout.words, *found.words))
+
+
+def _words(nested: Iterable[str], absent: Iterable[str]) -> Iterator[str]:
+    for name in sorted(nested):
+        yield f"{name} holds objects or arrays: carried along as the text of its field json"
+    for name in absent:
+        yield f"{name} is in no line: null"
 
 
 def read_json(spark: SparkSession, config: SourceConfig, layout: JsonLayout) -> DataFrame:
@@ -167,7 +160,7 @@ def _sample_rare(spark: SparkSession, path: str, keys: Sequence[str], samples: S
     with_value = [F.when(col("found")[key].isNotNull(), col("value")) for key in keys]
     row = lines.agg(*(of(line) for line in with_value for of in (F.min, F.max))).first()
     rare = {*keys}
-    for line in {*(row or ())} - {None}:
+    for line in sorted({*(row or ())} - {None}):
         samples.add({key: value for key, value in found.items() if key in rare} for found in objects(line))
 
 
