@@ -181,7 +181,7 @@ def test_another_file_among_them_is_named_with_what_to_do(spark: SparkSession, t
         written(folder / name, [("id", "y"), ("1", "0")])
     (folder / "README.md").write_text("# Payments, as they came\n\nOf 2024.\n")
     with pytest.raises(
-        DataError, match=r"README.md has no column of the other files of .*, such as 'id'; move it .*\*.csv"
+        DataError, match=r"README.md has no column in common with .*a.csv; move .*, as by .*raw/\*.csv$"
     ):
         read_source(spark, source(folder))
     assert read_source(spark, source(folder / "*.csv")).count() == 2

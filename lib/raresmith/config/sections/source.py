@@ -53,7 +53,7 @@ with warnings.catch_warnings():
             if unfit := self.options.not_for(self.format):
                 yield ConfigError(
                     f"source.format is {self.format!r}, of which [source.options] cannot say {' and '.join(unfit)}; "
-                    "leave it out"
+                    f"leave {'it' if len(unfit) == 1 else 'them'} out"
                 )
 
         @property

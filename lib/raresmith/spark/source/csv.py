@@ -81,6 +81,8 @@ def _texts(spark: SparkSession, config: SourceConfig, layout: CsvLayout) -> Data
             .options(sep=layout.files.dialect.separator, quote=options.quote, escape=layout.files.dialect.escape)
             .options(header=options.header, encoding=encoding, multiLine=layout.has_line_breaks)
             .options(mode="PERMISSIVE", columnNameOfCorruptRecord=MALFORMED)
+            # Spark would count the values of a record only where all columns are asked for.
+            .options(columnPruning=False)
         )
         if len(files) == 1:
             parts.append(reader.csv(config.path))

@@ -98,13 +98,13 @@ def _header(path: str, record: Sequence[str], *, named: bool) -> tuple[str, ...]
 
 
 def _check_akin(path: str, files: dict[tuple[str, tuple[str, ...]], list[str]]) -> None:
-    """Refuse a file that has no column of the others, as a README.md among them has."""
-    _, most = max(files, key=lambda alike: len(files[alike]))
+    """Refuse files that have no column in common, as a README.md and the table beside it have none."""
+    (_, most), alike = max(files.items(), key=lambda found: len(found[1]))
     for (_, header), paths in files.items():
         if not {*header} & {*most}:
             raise DataError(
-                f"{paths[0]} has no column of the other files of {path}, such as {most[0]!r}; move it elsewhere, or "
-                "let source.path name the others alone, as by .../*.csv"
+                f"{paths[0]} has no column in common with {alike[0]}; move what is no part of the table elsewhere, or "
+                f"let source.path name the others alone, as by {path.rstrip('/')}/*.csv"
             )
 
 

@@ -19,11 +19,8 @@ _OF_A_TABLE = ("Type", "Provider", "Location", "View Text")
 def read_versioned(spark: SparkSession, config: SourceConfig, version: int | None) -> DataFrame:
     """The table, as it was at `version` where there is one."""
     if config.is_named:
-        return (
-            spark.table(config.path)
-            if version is None
-            else spark.sql(f"SELECT * FROM {config.path} VERSION AS OF {version}")
-        )
+        at = "" if version is None else f" VERSION AS OF {version}"
+        return spark.sql(f"SELECT * FROM {config.path}{at}")
     reader = spark.read.format(config.format)
     if version is not None:
         reader = reader.option({"delta": "versionAsOf", "iceberg": "snapshot-id"}[config.format], version)

@@ -105,7 +105,7 @@ def _check_types(config: Config, types: dict[str, t.DataType]) -> None:
     if source.timestamp and not isinstance(types[source.timestamp], (t.TimestampType, t.TimestampNTZType, t.DateType)):
         raise ConfigError(
             f"source.timestamp names {source.timestamp!r} of type {types[source.timestamp].simpleString()}; "
-            "it must be a timestamp or a date (for CSV say so in source.schema)"
+            "it must be a timestamp or a date (of CSV, JSON and Excel say so in source.schema)"
         )
     for window in config.prepare.windows:
         for name in window.mean:
