@@ -14,13 +14,12 @@ from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import MALFORMED, col
 from raresmith.spark.failures import causes
 from raresmith.spark.files import File, exists, files_below
+from raresmith.spark.needs import iceberg_package
 from raresmith.spark.source import csv, excel, json_lines, parquet, versioned
 from raresmith.spark.source.separated import look
 
 T = TypeVar("T")
 
-ICEBERG = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0"
-"""Maven coordinate of the newest jar of Iceberg that was tried."""
 _LAYOUTS: dict[tuple[str, ...], Any] = {}
 _MOST_LAYOUTS = 16
 
@@ -69,9 +68,12 @@ def unreadable(error: Exception, config: SourceConfig) -> DataError:
     """What to tell the user when Spark failed on the files of the raw table."""
     if "FILE_NOT_EXIST" in _read_failure(error):
         return _lost(error, config)
-    if config.format == "iceberg" and "DATA_SOURCE_NOT_FOUND" in str(error):
+    if config.format == "iceberg" and (
+        "DATA_SOURCE_NOT_FOUND" in str(error) or any(causes(error, "java.lang.LinkageError"))
+    ):
         return DataError(
-            f'source.format is "iceberg", and Spark has no Iceberg; set spark.conf."spark.jars.packages" = "{ICEBERG}"'
+            f'source.format is "iceberg", for which Spark has no fitting jar; add a release of {iceberg_package()} '
+            'to spark.conf."spark.jars.packages"'
         )
     return DataError(
         f"{config.path} cannot be read as {config.format}: {_said(error)}; set source.format to what it is, or mend it"
