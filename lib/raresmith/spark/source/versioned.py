@@ -22,9 +22,7 @@ def read_versioned(spark: SparkSession, config: SourceConfig, version: int | Non
         at = "" if version is None else f" VERSION AS OF {version}"
         return spark.sql(f"SELECT * FROM {config.path}{at}")
     reader = spark.read.format(config.format)
-    if version is not None:
-        reader = reader.option({"delta": "versionAsOf", "iceberg": "snapshot-id"}[config.format], version)
-    return reader.load(config.path)
+    return (reader if version is None else reader.option("versionAsOf", version)).load(config.path)
 
 
 def newest_version(spark: SparkSession, config: SourceConfig) -> int | None:
