@@ -138,6 +138,7 @@ def _keys(spark: SparkSession, path: str) -> list[str]:
     for fault, told in {"more": f"hold more than one object, but {ONE_A_LINE}", "repeats": "have a key twice"}.items():
         if any(row[fault] for row in found):
             line = looked_at.where(fault).agg(F.min("value").alias("value")).first()
+            assert line is not None  # an aggregate without groups has one row
             raise DataError(f"lines of {path} such as {line['value'][:_LEFT]!r} {told}")
     names = sorted({row["key"] for row in found} - {None})
     if not names:
