@@ -39,6 +39,7 @@ HELP = {
     "publish": "write original and made rows in the raw schema",
 }
 GENERATE = "make any number of rows in the raw schema by a saved model"
+TABLE = "a .csv, .parquet, .json or .xlsx file, a folder of such, a Delta table, or a name in Spark's catalogs"
 FORMULAS = "put an apostrophe before text in a .csv file that a spreadsheet would take for a formula"
 INIT = "look at a table and write a configuration to begin with, with the reason of each guess"
 TRY = "the same, and then all stages on as many rows as some minutes are enough for"
@@ -97,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_start(command: argparse.ArgumentParser, *, is_try: bool) -> None:
     """The arguments of a command that begins with a table."""
-    command.add_argument("table", metavar="TABLE", help="a .csv or .parquet file, a folder of such, or a Delta table")
+    command.add_argument("table", metavar="TABLE", help=TABLE)
     command.add_argument("--label", required=True, metavar="COLUMN", help="the column that holds the class")
     command.add_argument("--time", default="", metavar="COLUMN", help="when a row happened; else looked for")
     command.add_argument(

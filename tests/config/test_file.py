@@ -261,6 +261,34 @@ def test_paths_take_defaults_and_values_from_the_environment(monkeypatch: pytest
     assert parsed(source=source).source.path == "/else/x"
 
 
+def test_the_name_of_a_table_is_no_path() -> None:
+    source = {"path": "main.${RARESMITH_TEST_SCHEMA:-fraud}.cards", "label": "y", "format": "table"}
+    assert parsed(source=source).source.path == "main.fraud.cards"
+
+
+@pytest.mark.parametrize(
+    ("format", "options", "unfit"),
+    [
+        ("parquet", {"null_words": ["x"]}, "null_words"),
+        ("json", {"separator": ";", "sheet": "a"}, "separator and sheet"),
+        ("excel", {"sheet": "a", "encoding": "UTF-8"}, "encoding"),
+        ("csv", {"sheet": "a", "separator": ";"}, "sheet"),
+    ],
+)
+def test_options_of_another_format_are_refused(format: str, options: dict[str, object], unfit: str) -> None:
+    source = {"path": "x", "label": "y", "format": format, "options": options}
+    with pytest.raises(
+        ConfigError, match=rf"source.format is '{format}', of which \[source.options\] cannot say {unfit};"
+    ):
+        parsed(source=source)
+
+
+def test_what_cannot_be_simulated_is_refused() -> None:
+    source = {"path": "a.b", "label": "is_fraud", "format": "table"}
+    with pytest.raises(ConfigError, match=r"\[simulate\] cannot make a table of source.format = 'table'; set parquet"):
+        parsed(source=source, simulate={"rows": 10})
+
+
 INCREMENTAL = {"name": "r", "warehouse": "w", "incremental": True}
 
 

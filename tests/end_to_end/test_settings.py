@@ -27,7 +27,7 @@ EXPECTED = {
     },
     "source.options": {
         "prepare": "separator quote escape encoding header line_breaks decimal thousands null_words date_format "
-        "timestamp_format"
+        "timestamp_format sheet"
     },
     "split": {"prepare": "strategy fractions entity train validation test delay_days known_entity"},
     "prepare": {

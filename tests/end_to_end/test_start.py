@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 from pyspark.sql import DataFrame, SparkSession
 
 from raresmith.cli import main
@@ -27,26 +28,41 @@ def cards(spark: SparkSession) -> DataFrame:
     )
 
 
-@pytest.mark.parametrize("format", ["parquet", "delta", "csv"])
+def written(rows: DataFrame, format: str, folder: Path) -> str:
+    """Where the table of that format lies, or what it is called."""
+    path = folder / "my cards"
+    if format == "table":
+        rows.write.mode("overwrite").saveAsTable("default.cards")
+        return "default.cards"
+    if format == "excel":
+        book = Workbook()
+        book.active.append(rows.columns)
+        for row in rows.withColumn("paid_at", rows.paid_at.cast("timestamp_ntz")).collect():
+            book.active.append([*row])
+        book.save(path.with_suffix(".xlsx"))
+        return str(path.with_suffix(".xlsx"))
+    rows.repartition(3).write.format(format).option("header", True).save(str(path))
+    return str(path)
+
+
+@pytest.mark.parametrize("format", ["parquet", "delta", "csv", "json", "excel", "table"])
 def test_the_columns_of_a_table_are_told_and_written_with_a_split_in_time(
     spark: SparkSession, tmp_path: Path, format: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    writer = cards(spark).repartition(3).write.format(format)
-    (writer.option("header", True) if format == "csv" else writer).save(str(tmp_path / "cards"))
-    file = tmp_path / "c.toml"
-    assert main(["init", str(tmp_path / "cards"), "--label", "is_fraud", "--output", str(file)]) == 0
+    table, file = written(cards(spark), format, tmp_path), tmp_path / "c.toml"
+    assert main(["init", table, "--label", "is_fraud", "--output", str(file)]) == 0
     said = capsys.readouterr().out
     assert f"{ROWS} rows, 6 columns" in said
     assert "split by time, as it will be used: train 2025-01-01 to 2025-01-18" in said
     config = load_config(file)
     source = config.source
-    assert (source.format, source.path) == (format, str(tmp_path / "cards"))
+    assert (source.format, source.path) == (format, table)
     assert (source.key, source.timestamp, source.ignore) == (("payment_id",), "paid_at", ("customer_id",))
     assert config.split.test == ("2025-01-25", "2025-01-30")
     assert main(["plan", str(file)]) == 0
     assert f"{ROWS} rows (0: 810, 1: 90; positive '1')" in capsys.readouterr().out
     # What is there is not written over.
-    assert main(["init", str(tmp_path / "cards"), "--label", "is_fraud", "--output", str(file)]) == 2
+    assert main(["init", table, "--label", "is_fraud", "--output", str(file)]) == 2
     assert f"{file} is there already; name another file by --output, or delete it" in capsys.readouterr().err
 
 
@@ -105,7 +121,7 @@ def test_a_table_that_fits_the_minutes_is_taken_whole(spark: SparkSession, tmp_p
         ),
         (["cards", "--label", "is_fraud", "--time", "amount"], "source.timestamp"),
         (["nothing", "--label", "y"], "there is no table at .*nothing"),
-        (["notes", "--label", "y"], "is no Delta table, and no file in it is called .parquet or .csv"),
+        (["notes", "--label", "y"], "is no Delta table, and no file in it is called .parquet, .csv, .json or .xlsx"),
     ],
 )
 def test_what_is_no_table_or_has_no_such_column_is_said_in_a_sentence(

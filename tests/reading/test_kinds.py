@@ -37,6 +37,19 @@ def test_kinds(texts: list[str], kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("texts", "kind", "why"),
+    [
+        (["12345", "01067"], "text", "the file has its numbers as text"),
+        (["true"], "text", ""),
+        (["2024-01-05"], "date", ""),
+    ],
+)
+def test_what_the_file_itself_calls_text_is_no_number(texts: list[str], kind: str, why: str) -> None:
+    found = kind_of(texts, Marks(), written_as_text=True)
+    assert (found.name, found.why) == (kind, why)
+
+
+@pytest.mark.parametrize(
     ("texts", "name", "format"),
     [
         (["05.01.2024", "5.1.2024"], "date", "d.M.yyyy"),

@@ -69,6 +69,11 @@ class Config(Section):
         for reason, needed in needs_timestamp.items():
             if needed and not self.source.timestamp:
                 yield ConfigError(f"source.timestamp must name a column because {reason}")
+        if self.simulate and self.source.format in ("excel", "iceberg", "table"):
+            yield ConfigError(
+                f"[simulate] cannot make a table of source.format = {self.source.format!r}; set parquet, delta, csv or "
+                "json, or delete [simulate]"
+            )
         yield from label_mistakes(self.source, self.split, self.prepare, self.evaluate)
         if "reduced" in self.evaluate.strategies and not self.oversample.removes:
             yield ConfigError(
@@ -235,7 +240,8 @@ def parse_config(document: dict[str, Any], path: Path, logical_date: str = "") -
             place = getattr(parsed[name], key)
             dated = place.replace("{logical_date}", logical_date) if name == "source" else place
             try:
-                located = _located(dated, base)
+                is_named = name == "source" and parsed[name].is_named
+                located = _expand(dated) if is_named else _located(dated, base)
                 parsed[name] = parsed[name].replaced(**{key: located.rstrip("/") if name == "run" else located})
             except ConfigError as error:
                 mistakes.append(error)

@@ -16,6 +16,7 @@ from raresmith.reading.marks import Marks
 
 NULL_WORDS = ("NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "none", "-", "--", "?", ".", "\\N")
 """What stands for no value in a column of numbers or moments, where nobody says."""
+WRITTEN_AS_TEXT = "the file has its numbers as text"
 MOST_SLIPS = 100
 """One text in so many may be none of its column's kind."""
 _MOST_DIGITS = 18
@@ -65,7 +66,7 @@ class Kind:
 TEXT = Kind(name="text")
 
 
-def kind_of(texts: Sequence[str], marks: Marks) -> Kind:
+def kind_of(texts: Sequence[str], marks: Marks, *, written_as_text: bool = False) -> Kind:
     """What a column is that holds `texts`, those that stand for no value left out.
 
     Of numbers and moments one in a hundred may be something else: a slip in a long column does not make it text.
@@ -76,10 +77,15 @@ def kind_of(texts: Sequence[str], marks: Marks) -> Kind:
         Some of the column's values.
     marks : Marks
         Those of the file's numbers.
+    written_as_text : bool
+        Whether the file itself says that they are text, as JSON does by quotes: then they are no numbers.
     """
     present = [text.strip() for text in texts if text.strip()]
     if not present:
         return TEXT
+    if written_as_text:
+        is_number = bool(_most(present, marks.is_number))
+        return _moment(present) or (Kind(name="text", why=WRITTEN_AS_TEXT) if is_number else TEXT)
     if all(text.lower() in ("true", "false") for text in present):
         return Kind(name="boolean")
     return _number(present, marks) or _moment(present) or _in_other_marks(present, marks) or TEXT

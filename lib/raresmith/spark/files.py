@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
@@ -48,12 +49,13 @@ def files_below(spark: SparkSession, url: str) -> list[File]:
     return sorted(_walk(spark, url))
 
 
-def data_files(spark: SparkSession, url: str) -> list[File]:
-    """The files of the table at `url`, which may be a glob: none that is empty or hidden, or in a hidden folder."""
+def data_files(spark: SparkSession, url: str, *, empty: bool = False) -> list[File]:
+    """The files of the table at `url`, which may be a glob: none that is hidden or in a hidden folder, nor one that is
+    empty unless these are asked for."""
     found = []
     for file in files_below(spark, url):
         below = file.path.rpartition(url.rstrip("/"))[2] if not is_glob(url) else file.path.rpartition("/")[2]
-        if file.size and not any(_is_hidden(part) for part in below.split("/")):
+        if (file.size or empty) and not any(_is_hidden(part) for part in below.split("/")):
             found.append(file)
     return found
 
@@ -66,6 +68,12 @@ def _is_hidden(name: str) -> bool:
 def is_glob(url: str) -> bool:
     """Whether `url` stands for all files that it matches."""
     return any(character in url for character in "*?[{")
+
+
+def unescaped(url: str) -> str:
+    """The place that Spark's `inputFiles` calls `url`: it writes spaces and the like as a URL does, Hadoop takes them
+    as they are."""
+    return unquote(url)
 
 
 def size_up_to(spark: SparkSession, url: str, most: int) -> int | None:

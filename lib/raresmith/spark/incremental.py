@@ -98,7 +98,7 @@ def kept_encoder(spark: SparkSession, config: Config, raw: t.StructType) -> Enco
         raise DataError(
             f"the columns of {config.source.path} differ from those that the encoder was fitted on by the run "
             f"{row['run_id']}: {'; '.join(faults)}; mend the table, name its types in source.schema where it is CSV, "
-            "or take another run.warehouse"
+            "JSON or Excel, or take another run.warehouse"
         )
     return encoder
 

@@ -44,5 +44,10 @@ def delta_package() -> str:
     return f"io.delta:delta-spark_{spark}_2.13:{version('delta-spark')}"
 
 
+def iceberg_package() -> str:
+    """Maven coordinate, but for the release, of the Iceberg jar that fits the installed pyspark."""
+    return f"org.apache.iceberg:iceberg-spark-runtime-{'.'.join(version('pyspark').split('.')[:2])}_2.13"
+
+
 # delta-spark asks for an older Hadoop client than the one that Spark brings.
 EXCLUDED_PACKAGES = "org.apache.hadoop:hadoop-client-api,org.apache.hadoop:hadoop-client-runtime"

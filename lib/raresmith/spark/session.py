@@ -24,9 +24,9 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
     Under spark-submit the master, the memory and the packages are its business, and what it was told stands, but for
     what rows depend on.
     """
+    delta = {"spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension"}
     # The port of the JVM that spark-submit started; PySpark starts one of its own without it.
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
-    conf = dict(config.conf)
     builder = SparkSession.builder.appName(f"raresmith {name}")
     if not submitted:
         check_java()
@@ -35,13 +35,16 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         builder = builder.master(config.master).config("spark.driver.memory", config.driver_memory)
         builder = builder.config("spark.driver.extraJavaOptions", COMPILE_ALL)
         if not os.environ.get("RARESMITH_DELTA_JARS"):
-            conf |= _packages(conf)
+            try:
+                delta["spark.jars.packages"] = delta_package()
+            except PackageNotFoundError:
+                raise ConfigError("delta-spark is not installed; install raresmith[spark]") from None
+            delta["spark.jars.excludes"] = EXCLUDED_PACKAGES
         else:
-            builder = builder.config("spark.jars", os.environ["RARESMITH_DELTA_JARS"])
+            delta["spark.jars"] = os.environ["RARESMITH_DELTA_JARS"]
         if config.master.startswith("local"):
             builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
     settings = {
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.shuffle.partitions": str(config.shuffle_partitions),
         # Delta's default of 50 tasks per table snapshot is for logs far larger than ours.
@@ -57,7 +60,7 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
         # PySpark would look up the calling line of every expression.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        **conf,
+        **beside(delta, config.conf),
     }
     if submitted:
         SparkContext._ensure_initialized()  # lets SparkConf see the options of spark-submit
@@ -72,15 +75,6 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
     return spark
 
 
-def _packages(conf: Mapping[str, str]) -> dict[str, str]:
-    """What Spark fetches: Delta, and what `conf` names beside it."""
-    packages, excludes = (conf.get(f"spark.jars.{what}", "") for what in ("packages", "excludes"))
-    if "io.delta:delta-spark" not in packages:
-        try:
-            packages = f"{delta_package()},{packages}"
-        except PackageNotFoundError:
-            raise ConfigError("delta-spark is not installed; install raresmith[spark]") from None
-    return {
-        "spark.jars.packages": packages.rstrip(","),
-        "spark.jars.excludes": f"{EXCLUDED_PACKAGES},{excludes}".rstrip(","),
-    }
+def beside(delta: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str]:
+    """Both settings; where both have a key, which are lists of packages, jars or extensions, what both name."""
+    return {**delta, **told} | {key: f"{delta[key]},{told[key]}" for key in delta.keys() & told.keys()}

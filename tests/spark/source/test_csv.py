@@ -172,3 +172,23 @@ def test_dates_of_a_told_format_and_those_that_could_be_two(spark: SparkSession,
     assert types == "id:bigint,day:date,city:string,y:bigint"
     assert read == [(1, date(2024, 2, 1), "Rom", 0), (2, date(2024, 4, 3), "Bern", 1)]
     assert words == ()
+
+
+def test_another_file_among_them_is_named_with_what_to_do(spark: SparkSession, tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for name in ("a.csv", "b.csv"):
+        written(folder / name, [("id", "y"), ("1", "0")])
+    (folder / "README.md").write_text("# Payments, as they came\n\nOf 2024.\n")
+    with pytest.raises(
+        DataError, match=r"README.md has no column in common with .*a.csv; move .*, as by .*raw/\*.csv$"
+    ):
+        read_source(spark, source(folder))
+    assert read_source(spark, source(folder / "*.csv")).count() == 2
+
+
+def test_malformed_records_are_the_same_whichever_columns_are_asked_for(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [("a", "b", "y"), *[("x", "u", "v")] * 20, ("z", "u", "v", "w")]
+    malformed = read_source(spark, source(written(tmp_path / "a.csv", rows))).where(f"{MALFORMED} IS NOT NULL")
+    for names in (["a", "b", "y", MALFORMED], ["a", MALFORMED], [MALFORMED]):
+        assert [row[MALFORMED] for row in malformed.select(*names).collect()] == ["z,u,v,w"]

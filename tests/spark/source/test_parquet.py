@@ -82,3 +82,17 @@ def test_nanoseconds_are_read_to_the_microsecond(spark: SparkSession, tmp_path: 
         "naive: nanoseconds are read to the microsecond",
         "zoned: nanoseconds are read to the microsecond",
     )
+
+
+def test_a_file_that_is_no_parquet_is_named_with_what_to_do(spark: SparkSession, tmp_path: Path) -> None:
+    folder = write(tmp_path / "raw", a=pa.table({"id": [1], "y": [0]}), b=pa.table({"id": [2], "y": [1]}))
+    for name in ("_SUCCESS", ".a.parquet.crc"):
+        (folder / name).write_text("Spark passes over it")
+    assert read_source(spark, source(folder)).count() == 2
+    (folder / "README.md").write_text("# Payments")
+    with pytest.raises(DataError, match=r"README.md is no Parquet; move it .* as by .*raw/\*\.parquet$"):
+        read_source(spark, source(folder))
+    assert read_source(spark, source(folder / "*.parquet")).count() == 2
+    (folder / "c.parquet").touch()
+    with pytest.raises(DataError, match=r"README.md and 1 other are no Parquet"):
+        read_source(spark, source(folder))

@@ -1,4 +1,4 @@
-"""`[source.options]`: how text files are written."""
+"""`[source.options]`: how text files and workbooks are written."""
 
 from collections.abc import Iterator
 from typing import ClassVar, Literal
@@ -6,10 +6,13 @@ from typing import ClassVar, Literal
 from raresmith.config.section import Section
 from raresmith.errors import ConfigError
 
+_TYPES = frozenset({"null_words", "date_format", "timestamp_format"})
+
 
 class SourceOptions(Section):
-    """`[source.options]`: how the files of a CSV table are written. What is not said is found out by looking at them,
-    and told in the line of `prepare`."""
+    """`[source.options]`: how the files of a CSV table are written, or those of a JSON or Excel table for `null_words`,
+    `date_format` and `timestamp_format`. What is not said is found out by looking at them, and told in the line of
+    `prepare`."""
 
     section: ClassVar[str] = "source.options"
 
@@ -36,6 +39,14 @@ class SourceOptions(Section):
     """Format of dates as Spark writes it, such as "dd.MM.yyyy"; empty looks."""
     timestamp_format: str = ""
     """Format of timestamps, such as "dd.MM.yyyy HH:mm"; empty looks."""
+    sheet: str = ""
+    """Sheet of an Excel workbook; empty takes the first."""
+
+    def not_for(self, format: str) -> list[str]:
+        """The options that are set and say nothing of files of that format."""
+        known = {"csv": {*type(self).model_fields} - {"sheet"}, "json": _TYPES, "excel": _TYPES | {"sheet"}}
+        changed = [name for name, value in self if value != type(self).model_fields[name].default]
+        return [name for name in changed if name not in known.get(format, ())]
 
     def mistakes(self) -> Iterator[ConfigError]:
         """Marks of more than one character, or two that are the same."""

@@ -14,6 +14,7 @@ from raresmith.spark.encoding.encode import as_number
 from raresmith.spark.encoding.numbers import INSTANTS
 from raresmith.spark.files import data_files, exists, is_glob
 from raresmith.spark.prepare.label import class_counts, class_text, fit_label
+from raresmith.spark.source import versioned
 from raresmith.spark.source.read import read_source
 from raresmith.spark.stages.preflight import check_columns
 from raresmith.spark.tables import table_exists
@@ -27,7 +28,14 @@ MOST_DAYS = 100_000
 """Days of all columns and classes by which rows are counted; where there are more, it is not by them that rows part."""
 _MOMENTS = (t.DateType, *INSTANTS)
 _SEED = 0
-_FORMATS = {".parquet": "parquet", ".parq": "parquet", ".csv": "csv", ".tsv": "csv", ".csv.gz": "csv", ".txt": "csv"}
+_FORMATS = {
+    **dict.fromkeys((".parquet", ".parq"), "parquet"),
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), "json"),
+    ".xlsx": "excel",
+}
+_COMPRESSED = (".gz", ".bz2", ".zst")
+_OF_ICEBERG = ".metadata.json"
 
 
 def format_of(spark: SparkSession, path: str) -> str:
@@ -41,17 +49,24 @@ def format_of(spark: SparkSession, path: str) -> str:
         If nothing there says it.
     """
     if not exists(spark, path):
-        raise ConfigError(f"there is no table at {path}; name a file, a folder or a URL")
+        if versioned.is_known(spark, path):
+            return "table"
+        raise ConfigError(f"there is no table at {path}; name a file, a folder, a URL or a table of Spark's catalogs")
     if not is_glob(path) and table_exists(spark, path):
         return "delta"
     names = [path, *(file.path for file in data_files(spark, path))]
+    if any(name.endswith(_OF_ICEBERG) for name in names):
+        return "iceberg"
     for name in names:
+        plain = name.lower()
+        for compressed in _COMPRESSED:
+            plain = plain.removesuffix(compressed)
         for ending, format in _FORMATS.items():
-            if name.lower().endswith(ending):
+            if plain.endswith(ending):
                 return format
     raise DataError(
-        f"{path} is no Delta table, and no file in it is called .parquet or .csv; name a file or folder of such, or "
-        "write the configuration by hand, with source.format"
+        f"{path} is no Delta table, and no file in it is called .parquet, .csv, .json or .xlsx; name a file or folder "
+        "of such, or write the configuration by hand, with source.format"
     )
 
 

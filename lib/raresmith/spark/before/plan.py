@@ -17,7 +17,7 @@ from raresmith.oversampling.sampling_strategy import for_batch, rows_to_keep, ro
 from raresmith.spark.columns import LABEL, ROW_ID
 from raresmith.spark.encoding.fit import fit_encoder, is_categorical
 from raresmith.spark.evaluate.classifiers.registry import configured
-from raresmith.spark.files import exists, size_of
+from raresmith.spark.files import data_files, exists, size_of, unescaped
 from raresmith.spark.incremental import kept_encoder
 from raresmith.spark.neighbors.feature_matrix import FeatureColumns, bytes_of_row
 from raresmith.spark.neighbors.neighbor_search import NeighborSearch
@@ -139,8 +139,10 @@ def _has_double(labelled: DataFrame, fields: Sequence[t.StructField], label: Lab
 
 
 def _prepare(spark: SparkSession, raw: _Raw, config: Config) -> list[str]:
-    sources = raw.df.inputFiles()
-    size = sum(size_of(spark, file) for file in sources)
+    sizes = [size_of(spark, unescaped(file)) for file in raw.df.inputFiles()]
+    # Spark knows no files of a workbook, whose rows come from here.
+    sizes = sizes or [file.size for file in data_files(spark, config.source.path)]
+    files = f"{_human(sum(sizes))} in {len(sizes)} files, " if sizes else ""
     shares = dict(zip(("train", "validation", "test"), config.split.fractions, strict=True))
     classes = ", ".join(f"{text}: {count:,}" for text, count in raw.counts.items())
     if config.split.strategy == "time":
@@ -149,8 +151,8 @@ def _prepare(spark: SparkSession, raw: _Raw, config: Config) -> list[str]:
     else:
         split = "split: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     return [
-        f"prepare    {raw.rows:,} rows ({classes}; positive {raw.positive!r}), {_human(size)} in "
-        f"{len(sources)} files, {raw.df.rdd.getNumPartitions()} tasks -> about {raw.n_features} features, "
+        f"prepare    {raw.rows:,} rows ({classes}; positive {raw.positive!r}), {files}"
+        f"{raw.df.rdd.getNumPartitions()} tasks -> about {raw.n_features} features, "
         f"{_human(raw.rows * (16 + 4 * raw.n_features))} before compression",
         f"           {split}",
     ]

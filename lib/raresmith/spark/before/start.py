@@ -12,7 +12,9 @@ from raresmith.config.sections.run import local_path
 from raresmith.errors import ConfigError
 from raresmith.spark.before.first_look import format_of, look
 from raresmith.spark.columns import MALFORMED, col
+from raresmith.spark.files import exists
 from raresmith.spark.source.read import how_read, read_source
+from raresmith.spark.source.versioned import is_known
 from raresmith.starting.draft import Draft, run_name
 from raresmith.starting.roles import Told, roles
 from raresmith.starting.seen import SeenTable
@@ -34,8 +36,9 @@ def begin(spark: SparkSession, path: str, told: Told, file: Path) -> tuple[SeenT
         If there is no table, or none that can be read; if it lacks a column that is told.
     """
     path = local_path(path)
-    if "://" not in path:
-        path = os.path.abspath(path)  # noqa: PTH100 - a pattern is no path
+    located = path if "://" in path else os.path.abspath(path)  # noqa: PTH100 - a pattern is no path
+    is_named = not exists(spark, located) and is_known(spark, path)
+    path = path if is_named else located
     document = {
         "run": {"name": run_name(path), "warehouse": "w"},
         "source": {
@@ -54,7 +57,7 @@ def begin(spark: SparkSession, path: str, told: Told, file: Path) -> tuple[SeenT
     days = by_days(seen.days[time], seen.positive) if time else None
     draft = Draft(
         name=config.run.name,
-        path=path if "://" in path else os.path.relpath(path, file.parent),
+        path=path if is_named or "://" in path else os.path.relpath(path, file.parent),
         format=config.source.format,
         roles=found,
         days=days,

@@ -13,9 +13,11 @@ from pyspark.sql import types as t
 
 from raresmith.errors import DataError
 from raresmith.spark.columns import col
-from raresmith.spark.files import data_files, hadoop_path, is_glob
+from raresmith.spark.files import beginning_of, data_files, hadoop_path, is_glob
 from raresmith.spark.source.wider import wider
 
+_MAGIC = b"PAR1"
+"""With which each Parquet file begins."""
 _NANOSECONDS = re.compile(
     r"^ {2}\w+ int64 (?P<name>.+) \(TIMESTAMP\(NANOS,(?P<is_instant>true|false)\)\)", re.MULTILINE
 )
@@ -42,7 +44,10 @@ def find_layout(spark: SparkSession, path: str) -> ParquetLayout:
     files = [file.path for file in data_files(spark, path)]
     if not files:
         return ParquetLayout(groups=())
-    if len(files) == 1 or _merged(spark, path) == spark.read.parquet(path).schema:
+    merged = _merged(spark, path)
+    if merged is None:
+        _check_parquet(spark, path)
+    if len(files) == 1 or merged == spark.read.parquet(path).schema:
         return ParquetLayout(groups=((_footer(spark, files[0]), ()),))
     with ThreadPoolExecutor() as pool:
         footers = [*pool.map(partial(_footer, spark), files)]
@@ -83,6 +88,21 @@ def _merged(spark: SparkSession, path: str) -> t.StructType | None:
         return spark.read.option("mergeSchema", True).parquet(path).schema
     except (PySparkException, Py4JJavaError):
         return None
+
+
+def _check_parquet(spark: SparkSession, path: str) -> None:
+    """Refuse a folder in which Spark comes upon a file that is no Parquet file, such as a README.md."""
+    files = data_files(spark, path, empty=True)
+    with ThreadPoolExecutor() as pool:
+        begin = pool.map(lambda file: beginning_of(spark, file.path, len(_MAGIC)), files)
+        strangers = [file.path for file, first in zip(files, begin, strict=True) if first != _MAGIC]
+    if strangers and len(files) > 1:
+        more = len(strangers) - 1
+        others = f" and {more:,} other{'s' if more > 1 else ''} are" if more else " is"
+        raise DataError(
+            f"{strangers[0]}{others} no Parquet; move it elsewhere, or let source.path name the others alone, as by "
+            f"{path.rstrip('/')}/*.parquet"
+        )
 
 
 def _footer(spark: SparkSession, path: str) -> str:

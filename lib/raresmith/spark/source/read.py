@@ -1,7 +1,7 @@
 """Read the raw table, and tell whether it is the same as before."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from py4j.protocol import Py4JJavaError
@@ -13,12 +13,10 @@ from raresmith.config import Config, SourceConfig
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import MALFORMED, col
 from raresmith.spark.failures import causes
-from raresmith.spark.files import exists, files_below
-from raresmith.spark.source import csv, parquet
-from raresmith.spark.source.csv import read_csv
-from raresmith.spark.source.parquet import read_parquet
+from raresmith.spark.files import File, exists, files_below
+from raresmith.spark.needs import iceberg_package
+from raresmith.spark.source import csv, excel, json_lines, parquet, versioned
 from raresmith.spark.source.separated import look
-from raresmith.spark.tables import current_version
 
 T = TypeVar("T")
 
@@ -27,12 +25,12 @@ _MOST_LAYOUTS = 16
 
 
 def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -> DataFrame:
-    """The raw table; for CSV also the column `MALFORMED`.
+    """The raw table; for CSV, JSON and Excel also the column `MALFORMED`.
 
     Parameters
     ----------
     identity
-        What `source_identity` said: a Delta table is read as it was then, and other files must be the same still.
+        What `source_identity` said: a table with versions is read as it was then, others must be the same still.
 
     Raises
     ------
@@ -46,14 +44,7 @@ def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -
     wished = _wished_schema(spark, config)
     version = _version_in(identity, config) if identity else None
     try:
-        if version is not None:
-            df = spark.read.format("delta").option("versionAsOf", version).load(config.path)
-        elif config.format == "delta":
-            df = spark.read.format("delta").load(config.path)
-        elif config.format == "parquet":
-            df, _ = read_parquet(spark, config.path, _parquet_layout(spark, config, identity))
-        else:
-            df = read_csv(spark, config, _csv_layout(spark, config, identity))
+        df, _ = _read(spark, config, identity, version)
     except (PySparkException, Py4JJavaError) as error:
         if version is not None:
             raise _lost(error, config) from None
@@ -77,6 +68,13 @@ def unreadable(error: Exception, config: SourceConfig) -> DataError:
     """What to tell the user when Spark failed on the files of the raw table."""
     if "FILE_NOT_EXIST" in _read_failure(error):
         return _lost(error, config)
+    if config.format == "iceberg" and (
+        "DATA_SOURCE_NOT_FOUND" in str(error) or any(causes(error, "java.lang.LinkageError"))
+    ):
+        return DataError(
+            f'source.format is "iceberg", for which Spark has no fitting jar; add a release of {iceberg_package()} '
+            'to spark.conf."spark.jars.packages"'
+        )
     return DataError(
         f"{config.path} cannot be read as {config.format}: {_said(error)}; set source.format to what it is, or mend it"
     )
@@ -112,13 +110,6 @@ def _read_failure(error: Exception) -> str:
     return ""
 
 
-def _check_exists(spark: SparkSession, config: SourceConfig) -> None:
-    if not exists(spark, config.path):
-        raise ConfigError(
-            f"there is no table at source.path = {config.path}; set the path, or RARESMITH_DATA where it uses it"
-        )
-
-
 def _wished_schema(spark: SparkSession, config: SourceConfig) -> t.StructType | None:
     if not config.schema:
         return None
@@ -135,24 +126,31 @@ def _wished_schema(spark: SparkSession, config: SourceConfig) -> t.StructType | 
 
 def how_read(spark: SparkSession, config: SourceConfig, identity: str = "") -> tuple[str, ...]:
     """What a person should know of how the raw table is read; `identity` as for `read_source`."""
-    if config.format == "csv":
-        return _csv_layout(spark, config, identity).words
-    if config.format == "parquet":
-        return tuple(read_parquet(spark, config.path, _parquet_layout(spark, config, identity))[1])
-    return ()
+    version = _version_in(identity, config) if identity else None
+    return versioned.words(spark, config) if config.is_named else _read(spark, config, identity, version)[1]
 
 
-def _csv_layout(spark: SparkSession, config: SourceConfig, identity: str) -> csv.CsvLayout:
-    told = (config.schema, repr(dict(config.options)))
-    return _once(
-        (identity or source_identity(spark, config), config.path, *told),
-        lambda: csv.find_layout(spark, config, _wished_schema(spark, config)),
-    )
-
-
-def _parquet_layout(spark: SparkSession, config: SourceConfig, identity: str) -> parquet.ParquetLayout:
+def _read(
+    spark: SparkSession, config: SourceConfig, identity: str, version: int | None
+) -> tuple[DataFrame, tuple[str, ...]]:
+    """The raw table as its format has it, and what a person should know of how it is read."""
+    if config.format in versioned.FORMATS:
+        return versioned.read_versioned(spark, config, version), ()
     files = (identity or source_identity(spark, config), config.path)
-    return _once(files, lambda: parquet.find_layout(spark, config.path))
+    if config.format == "parquet":
+        groups = _once(files, lambda: parquet.find_layout(spark, config.path))
+        rows, words = parquet.read_parquet(spark, config.path, groups)
+        return rows, tuple(words)
+    told = (*files, config.format, config.schema, repr(dict(config.options)))
+    wished = _wished_schema(spark, config)
+    if config.format == "csv":
+        separated = _once(told, lambda: csv.find_layout(spark, config, wished))
+        return csv.read_csv(spark, config, separated), separated.words
+    if config.format == "json":
+        lines = _once(told, lambda: json_lines.find_layout(spark, config, wished))
+        return json_lines.read_json(spark, config, lines), lines.words
+    sheet = _once(told, lambda: excel.find_layout(spark, config, wished))
+    return excel.read_excel(spark, config, sheet), sheet.words
 
 
 def _once(files: tuple[str, ...], find: Callable[[], T]) -> T:
@@ -202,39 +200,61 @@ def drift(found: t.StructType, wished: t.StructType, *, typed: bool = True) -> l
     return faults + [f"{name!r} is not expected" for name in types if name.lower() not in wished_names]
 
 
+def _check_exists(spark: SparkSession, config: SourceConfig) -> None:
+    """ConfigError where there is nothing at `config.path`."""
+    if config.is_named:
+        if not versioned.is_known(spark, config.path):
+            raise ConfigError(
+                f"Spark's catalogs have no table source.path = {config.path}; set its name, such as "
+                "catalog.schema.table, and the catalog's settings in spark.conf"
+            )
+    elif not exists(spark, config.path):
+        raise ConfigError(
+            f"there is no table at source.path = {config.path}; set the path, or RARESMITH_DATA where it uses it"
+        )
+
+
 def source_identity(spark: SparkSession, config: SourceConfig) -> str:
-    """What changes when the raw table changes: its Delta version, or a hash of its files' names, sizes and times."""
+    """What changes when the raw table changes: its version, or a hash of its files' names, sizes and times.
+
+    Of a named table without versions the hash is of its definition and of the files that Spark tells.
+    """
     _check_exists(spark, config)
-    if config.format == "delta":
+    if config.format in versioned.FORMATS:
         try:
-            return f"{config.path}@{current_version(spark, config.path)}"
+            version = versioned.newest_version(spark, config)
         except (PySparkException, Py4JJavaError) as error:
             raise unreadable(error, config) from None
+        if version is not None:
+            return f"{config.path}@{version}"
+        return _hash(versioned.files_of(spark, config.path), config.path, versioned.definition_of(spark, config.path))
+    return _hash(files_below(spark, config.path), config.path)
+
+
+def _hash(files: Iterable[File], path: str, *more: str) -> str:
     # By their names from there on: a table that was moved with its warehouse is the same.
-    files = [
-        (file.path.rpartition(config.path)[2], file.size, file.changed) for file in files_below(spark, config.path)
-    ]
-    return hashlib.sha256(repr(files).encode()).hexdigest()[:16]
+    told = [(file.path.rpartition(path)[2], file.size, file.changed) for file in files]
+    return hashlib.sha256(repr([*told, *more]).encode()).hexdigest()[:16]
 
 
 def check_unchanged(spark: SparkSession, config: SourceConfig, identity: str) -> None:
-    """Refuse files that are not those of `identity` any more; a Delta table is read as it was then in any case.
+    """Refuse a table that is not that of `identity` any more; one with versions is read as it was then in any case.
 
     Raises
     ------
     DataError
         If a file was added, taken away or written again.
     """
-    if config.format != "delta" and source_identity(spark, config) != identity:
+    if _version_in(identity, config) is None and source_identity(spark, config) != identity:
         raise DataError(
             f"{config.path} is not what prepare read: its files have other names, sizes or times; run prepare again"
         )
 
 
 def _version_in(identity: str, config: SourceConfig) -> int | None:
-    """The version that `identity` names of a Delta table; None of other files."""
-    path, _, version = identity.rpartition("@")
-    is_delta = config.format == "delta"
-    if path != (config.path if is_delta else ""):
+    """The version that `identity` names of a table that has versions; None of others."""
+    path, at, version = identity.rpartition("@")
+    has_versions = {"delta": True, "iceberg": True, "table": bool(at)}.get(config.format, False)
+    if bool(at) != has_versions or path != (config.path if at else ""):
         raise DataError(f"source.path = {config.path} is not the table that prepare read; run prepare again")
-    return int(version) if is_delta else None
+    return int(version) if at else None

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from raresmith.config import SourceConfig
 from raresmith.errors import DataError
 from raresmith.reading.dialect import RECORDS, Dialect, dialect_of, has_line_breaks
+from raresmith.reading.names import check_names
 from raresmith.reading.text import decoded, encoding_of
 from raresmith.spark.columns import MALFORMED
 from raresmith.spark.files import beginning_of, data_files
@@ -71,6 +72,7 @@ def look(spark: SparkSession, config: SourceConfig) -> Separated:
             rows = [*itertools.islice(records, RECORDS)]
             for name, values in zip(header, itertools.zip_longest(*rows[:-1] or rows, fillvalue=""), strict=False):
                 sample.setdefault(name, []).extend(values)
+    _check_akin(config.path, files)
     return Separated(
         dialect=dialect,
         files=files,
@@ -91,18 +93,19 @@ def _header(path: str, record: Sequence[str], *, named: bool) -> tuple[str, ...]
     """The names of a file's columns, which are `_c0` and so on where it has none."""
     if not named:
         return tuple(f"_c{i}" for i in range(len(record)))
-    if unnamed := [str(i) for i, name in enumerate(record, 1) if not name.strip()]:
-        raise DataError(
-            f"the header of {path} has no name for column {', '.join(unnamed)} (pandas writes its index so, unless "
-            "told index=False); name it, or write the file without it"
-        )
-    times = Counter(name.lower() for name in record)
-    if twice := [name for name in dict.fromkeys(record) if times[name.lower()] > 1]:
-        told = "more than once" if len(twice) == 1 else "which differ only in case"
-        raise DataError(f"the header of {path} names {' and '.join(map(repr, twice))}, {told}; rename one")
-    if MALFORMED in times:
-        raise DataError(f"the header of {path} names {MALFORMED!r}, which raresmith adds itself; rename it")
+    check_names(record, f"the header of {path}", MALFORMED)
     return tuple(record)
+
+
+def _check_akin(path: str, files: dict[tuple[str, tuple[str, ...]], list[str]]) -> None:
+    """Refuse files that have no column in common, as a README.md and the table beside it have none."""
+    (_, most), alike = max(files.items(), key=lambda found: len(found[1]))
+    for (_, header), paths in files.items():
+        if not {*header} & {*most}:
+            raise DataError(
+                f"{paths[0]} has no column in common with {alike[0]}; move what is no part of the table elsewhere, or "
+                f"let source.path name the others alone, as by {path.rstrip('/')}/*.csv"
+            )
 
 
 def differing(files: dict[tuple[str, tuple[str, ...]], list[str]]) -> Iterator[str]:

@@ -57,7 +57,7 @@ def _check_names(config: Config, names: Sequence[str]) -> None:
     by_whom = dict.fromkeys(ADDED, "quarantine and augmented add one")
     by_whom |= dict.fromkeys(config.prepare.calendar, "prepare.calendar makes one")
     by_whom |= {name.lower(): "prepare.windows makes one" for name in window_feature_names(config.prepare.windows)}
-    if config.source.format != "csv":
+    if not config.source.has_malformed:
         by_whom[MALFORMED] = "malformed records have one"
     own = "names that begin with two underscores are raresmith's own"
     # Those that end with two as well are indexes of pandas or dask.
@@ -105,7 +105,7 @@ def _check_types(config: Config, types: dict[str, t.DataType]) -> None:
     if source.timestamp and not isinstance(types[source.timestamp], (t.TimestampType, t.TimestampNTZType, t.DateType)):
         raise ConfigError(
             f"source.timestamp names {source.timestamp!r} of type {types[source.timestamp].simpleString()}; "
-            "it must be a timestamp or a date (for CSV say so in source.schema)"
+            "it must be a timestamp or a date (of CSV, JSON and Excel say so in source.schema)"
         )
     for window in config.prepare.windows:
         for name in window.mean:
