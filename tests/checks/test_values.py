@@ -67,10 +67,12 @@ def checksum(digits: str) -> int:
         ([card(400012345678000 + i % 90) for i in range(N)], "whole", "x", "card or account numbers"),
         ([4000123456780000 + 10 * (i % 90) for i in range(N)], "whole", "x", ""),  # that come again and fail the check
         ([10**14 + 7 * x for x in SHUFFLED], "whole", "x", "card or account numbers"),
+        ([10 ** (9 + x % 4) + 7 * x for x in SHUFFLED], "whole", "x", ""),  # of several lengths
         ([1_700_000_000 + 7 * x for x in SHUFFLED], "whole", "x", ""),  # seconds since 1970
         ([1_700_000_000_000 + 7 * x for x in SHUFFLED], "whole", "x", ""),
         ([f"{'ABC'[i % 3]}nna M{'aeiou'[i % 5]}{'lmnrst'[i % 6]}er" for i in range(N)], "text", "full_name",
          "names of persons"),
+        ([f"{'abc'[i % 3]}nna m{'aeiou'[i % 5]}{'lmnrst'[i % 6]}er" for i in range(N)], "text", "full_name", ""),
         ([f"{'ABC'[i % 3]}nna M{'aeiou'[i % 5]}{'lmnrst'[i % 6]}er" for i in range(N)], "text", "city", ""),
         ([f"Lamp {i}" for i in range(N)], "text", "name", ""),
         (["Abc", "Def"] * N, "text", "name", ""),
@@ -114,6 +116,7 @@ SPREAD = [i % 30 for i in range(N)]
         ([-1] * 20 + SPREAD, "whole", "", None),  # no more than of the others
         ([-1] * 100 + [-2] * 20 + SPREAD, "whole", "", None),
         ([-1] * 20 + [10_000 + x for x in SPREAD], "whole", "", ("-1", 20 / 420)),
+        ([-1] * 100 + [-2 - x for x in SPREAD], "whole", "", None),
         ([99] * 50 + [1, 2, 3] * 100, "whole", "", None),  # a few codes
         ([-999.0] * 20 + [x / 7 for x in SPREAD], "number", "", ("-999", 20 / 420)),
         ([-998.99999] * 20 + [x / 7 for x in SPREAD], "number", "", ("-999", 20 / 420)),  # as floats of 32 bits have it
