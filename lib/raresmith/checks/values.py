@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -89,7 +89,7 @@ def personal(column: SeenColumn) -> str:
     return ""
 
 
-def _most(found: Any) -> bool:
+def _most(found: Iterable[bool]) -> bool:
     marks = [*found]
     return sum(marks) > MOST * len(marks)
 

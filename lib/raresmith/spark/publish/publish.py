@@ -90,7 +90,7 @@ class ValidRows:
     def measures(self) -> dict[str, Any]:
         """For the note of the run."""
         counts = {name: dataclasses.asdict(found) for name, found in self.constraints.items()}
-        found = {"constraints": counts, "min_distance": self.searched}
+        found: dict[str, Any] = {"constraints": counts, "min_distance": self.searched}
         found |= {"carried": [*self.carried], "emptied": [*self.emptied]}
         return {name: measured for name, measured in found.items() if measured}
 
