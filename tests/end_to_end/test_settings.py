@@ -55,7 +55,7 @@ EXPECTED = {
         "evaluate": "num_trees max_depth max_bins min_instances_per_node subsampling_rate feature_subset_strategy "
         "engine"
     },
-    "publish": {"publish": "originals source min_distance names"},
+    "publish": {"publish": "originals source carried min_distance names"},
     "publish.constraints": {"publish": "not_null ranges combinations orders sums"},
     "spark": {NONE: "master driver_memory shuffle_partitions conf"},
     "simulate": {NONE: "rows customers terminals start days fraud_share"},

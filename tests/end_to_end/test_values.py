@@ -52,7 +52,7 @@ def finished(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> t
         "run": {"name": "values", "warehouse": str(folder / "warehouse")},
         "source": {"path": str(folder / "raw"), "label": "y", "key": ["id"], "ignore": ["odd one; (x)", "seen"]},
         "oversample": {"sampling_strategy": 1.0},
-        "publish": {"source": "smote"},
+        "publish": {"source": "smote", "carried": "base"},
     }
     config = parse_config(document, folder / "values.toml")
     return config, {stage: SPARK_STAGES[stage](spark, config).words for stage in ("prepare", "oversample", "publish")}
@@ -93,7 +93,7 @@ def test_made_rows_lie_on_the_grid_of_the_real_ones(
     assert augmented.where("origin = 'smote'").select("account").distinct().count() > 200
 
 
-def test_what_is_ignored_comes_along_whatever_its_fields_are_called(
+def test_what_is_ignored_comes_along_where_it_is_asked_for_whatever_its_fields_are_called(
     spark: SparkSession, finished: tuple[Config, dict[str, str]]
 ) -> None:
     augmented = read_table(spark, f"{finished[0].run.warehouse}/augmented")

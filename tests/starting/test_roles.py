@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from raresmith.checks.seen import Kind, SeenColumn
 from raresmith.starting.roles import Role, Told, alone, roles
-from raresmith.starting.seen import Kind, SeenColumn, SeenTable
+from raresmith.starting.seen import SeenTable
 
 N = 400
 LABELS = ["1" if i % 20 == 0 else "0" for i in range(N)]

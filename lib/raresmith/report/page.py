@@ -77,7 +77,7 @@ class ReportData:
     """What became of rows and values that were not clean: "quarantined", "imputed", "dropped", ..., each with the
     number by reason."""
     warnings: Sequence[str] = ()
-    """Sentences on what `prepare` found odd: splits that are not as they were asked for, features that may be leaks."""
+    """Sentences on what `prepare` found odd: splits that are not as they were asked for, and what else it warns of."""
 
 
 def write_report(path: str | Path, data: ReportData) -> None:

@@ -4,36 +4,25 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 
+from raresmith.checks.seen import SeenColumn
+from raresmith.checks.values import ENOUGH, are_dates, is_called_key, is_row_number, is_unique, no_value, personal
 from raresmith.evaluation.single_column import LEAK, area_of_categories, area_of_numbers
-from raresmith.starting.seen import SeenColumn, SeenTable
+from raresmith.starting.seen import SeenTable
 
 Use = Literal["label", "timestamp", "key", "entity", "ignored", "category", "number", "moment"]
 
-ENOUGH = 50
-"""Rows from which on it says something that a column has another value in each."""
 MOST_CATEGORIES = 1000
 
-# Of names without underscores the capital tells where the last word begins: loanId, but not paid.
-_CALLED_KEY = re.compile(r"(?i:(^|_)(id|key|uuid|guid|nr|no|number|index)$|^(id|uuid|guid)_)|[a-z](Id|ID|Nr|No|Key)$")
 _CALLED_TIME = re.compile(r"time|date|stamp|(^|_)(ts|at|day|datum|zeit)($|_)", re.IGNORECASE)
 _CALLED_ENTITY = re.compile(
     r"(^|_)(customer|client|card|account|user|member|patient|policy|merchant|terminal|device|kunde|konto|karte)"
     r"s?(_?(id|no|nr|num|number|key|name))?$",
     re.IGNORECASE,
 )
-_OF_PERSONS = {
-    "mail addresses": re.compile(r"[^@\s]+@[^@\s]+\.[a-zA-Z]{2,}"),
-    "bank accounts (IBAN)": re.compile(r"[A-Z]{2}\d{2}( ?[A-Z0-9]{4}){2,7}( ?[A-Z0-9]{1,3})?"),
-    "telephone numbers": re.compile(r"(\+|00)\d[\d /()-]{6,}\d"),
-    "card or account numbers": re.compile(r"\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{0,7}"),
-}
-"""By what the values of a column are the look of each of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +61,7 @@ def roles(table: SeenTable, told: Told) -> list[Role]:
         days = len(table.days[called.name])
         found[called.name] = Role(name=called.name, use="timestamp", why=f"moments of {days:,} days")
     if not told.entity and (entity := next((c for c in others if c.name not in found and _is_entity(c)), None)):
-        distinct = len(set(_present(entity)))
+        distinct = len(set(entity.present))
         why = f"called so, and its values come again: {distinct:,} in {len(entity.values):,} rows"
         found[entity.name] = Role(name=entity.name, use="entity", why=why)
     time = next((c for c in table.columns if c.name in found and found[c.name].use == "timestamp"), None)
@@ -85,16 +74,8 @@ def _label(table: SeenTable) -> str:
     return f"{shares}; {table.positive} is the rare one"
 
 
-def _present(column: SeenColumn) -> list[Any]:
-    return [value for value in column.values if value is not None]
-
-
-def _is_unique(column: SeenColumn) -> bool:
-    return len(column.values) >= ENOUGH and len(set(_present(column))) == len(column.values)
-
-
 def _key(columns: Sequence[SeenColumn]) -> SeenColumn | None:
-    unique = [c for c in columns if c.kind in ("whole", "text") and _is_unique(c) and _CALLED_KEY.search(c.name)]
+    unique = [c for c in columns if c.kind in ("whole", "text") and is_unique(c) and is_called_key(c)]
     return unique[0] if unique else None
 
 
@@ -107,12 +88,12 @@ def _time(table: SeenTable, columns: Sequence[SeenColumn]) -> SeenColumn | None:
 def _is_entity(column: SeenColumn) -> bool:
     if column.kind not in ("whole", "text") or not _CALLED_ENTITY.search(column.name):
         return False
-    present = _present(column)
+    present = column.present
     return len(present) >= ENOUGH and 10 <= len(set(present)) < len(present)
 
 
 def _feature(column: SeenColumn, table: SeenTable, time: SeenColumn | None) -> Role:
-    present = _present(column)
+    present = column.present
     counts = Counter(present)
 
     def role(use: Use, why: str) -> Role:
@@ -122,18 +103,13 @@ def _feature(column: SeenColumn, table: SeenTable, time: SeenColumn | None) -> R
         return role("ignored", f"of type {column.type}, which can be no feature")
     if len(counts) < 2:
         return role("ignored", "the same value in every row" if counts else "no value in any row looked at")
-    if column.kind == "text":
-        for what, look in _OF_PERSONS.items():
-            if sum(look.fullmatch(text.strip()) is not None for text in present) > 0.9 * len(present):
-                return role("ignored", f"look like {what}")
-        if _is_unique(column) or len(counts) > max(MOST_CATEGORIES, len(present) // 2):
-            return role("ignored", f"an identifier or free text: {len(counts):,} texts in {len(present):,} rows")
-    if column.kind == "whole" and _is_unique(column):
-        if all(b - a == 1 for a, b in pairwise(sorted(present))) or _CALLED_KEY.search(column.name):
-            return role("ignored", "a number of the row, another in every one")
-        if len({len(str(abs(value))) for value in present}) == 1 and len(str(present[0])) >= 10:
-            return role("ignored", "look like card or account numbers")
-    if column.kind == "whole" and len(counts) > 20 and (_CALLED_KEY.search(column.name) or _is_entity(column)):
+    if looks_like := personal(column):
+        return role("ignored", f"look like {looks_like}")
+    if column.kind == "text" and (is_unique(column) or len(counts) > max(MOST_CATEGORIES, len(present) // 2)):
+        return role("ignored", f"an identifier or free text: {len(counts):,} texts in {len(present):,} rows")
+    if is_row_number(column, table.rows):
+        return role("ignored", "a number of the row, another in every one")
+    if column.kind == "whole" and len(counts) > 20 and (is_called_key(column) or _is_entity(column)):
         return role("ignored", "called like an identifier: its numbers name something and have no order")
     if time is not None and column.kind in ("whole", "number", "moment") and _goes_with(column, time):
         return role("ignored", f"rises with {time.name}, so that no train row has the values of later rows")
@@ -163,19 +139,11 @@ def _about_numbers(column: SeenColumn, present: Sequence[Any], counts: Counter[A
     value, most = counts.most_common(1)[0]
     if most > 0.2 * len(present) and len(counts) > 10:
         about.append(f"{most / len(present):.0%} are {value}")
-    if column.kind == "whole" and all(_is_day(value) for value in present):
+    if stands_for_none := no_value(column):
+        about.append(f"{stands_for_none[0]} seems to stand for no value; better null")
+    if are_dates(column):
         about.append("dates written as numbers, of which the distance means little; a date column would be better")
     return ", ".join(about)
-
-
-def _is_day(value: int) -> bool:
-    if not 19000101 <= value <= 21001231:
-        return False
-    try:
-        datetime.strptime(str(value), "%Y%m%d")
-    except ValueError:
-        return False
-    return True
 
 
 def alone(column: SeenColumn, table: SeenTable) -> float:

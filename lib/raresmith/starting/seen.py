@@ -3,21 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
 
-Kind = Literal["whole", "number", "text", "boolean", "moment", "other"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeenColumn:
-    """A column, and its values in the rows that were looked at."""
-
-    name: str
-    kind: Kind
-    type: str
-    """As Spark calls it."""
-    values: Sequence[Any]
-    """Of each row looked at; None where there is none. Moments are numbers."""
+from raresmith.checks.seen import SeenColumn
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -158,7 +158,8 @@ def test_a_row_that_repair_makes_a_copy_is_left_out_as_one(prepared: Prepared, r
     assert found.measures["constraints"]["n ≤ amount"]["broken"] == broken
     assert found.words() == (
         f"n ≤ amount: broken by {broken} made rows, {copies} repaired, {broken - copies} left out; "
-        f"broken by {counts.originals} original rows"
+        f"broken by {counts.originals} original rows\n"
+        "columns carried from base rows: 't'; left empty in made rows: 'card'"
     )
 
 
@@ -178,6 +179,37 @@ def test_carried_columns_and_the_class_can_be_part_of_a_constraint(
     assert tuple(found)[:3] == (5, dt.datetime(2025, 1, 3), 0)
     assert found[3] > 10
     assert rows.columns == [*raw.columns, "origin", "parent_row_id", "run_id"]
+
+
+@pytest.mark.parametrize(("given", "empty"), [({}, ["card"]), ({"carried": "base"}, [])])
+def test_a_made_row_has_nothing_of_its_base_row_but_the_moment_and_what_is_asked_for(
+    prepared: Prepared, raw: DataFrame, given: dict[str, str], empty: list[str]
+) -> None:
+    made = made_from(prepared, 0.3)
+    found = valid(prepared, raw, configured(**given), made)
+    parents = {row["id"]: row for row in raw.collect()}
+    rows = found.rows.collect()
+    assert len(rows) == made.count()
+    for row in rows:
+        parent = parents[row["parent_row_id"]]
+        assert (row["id"], row["t"]) == (None, parent["t"])
+        assert row["card"] == (None if empty else parent["card"])
+    kept = ["t"] if empty else ["card", "t"]
+    assert (found.carried, found.emptied) == (kept, empty)
+    told = "columns carried from base rows: 't'; left empty in made rows: 'card'"
+    assert found.words() == (told if empty else "columns carried from base rows: 'card', 't'")
+    assert found.measures == ({"carried": kept, "emptied": empty} if empty else {"carried": kept})
+
+
+def test_a_copy_is_one_whatever_it_is_let_out_with(raw: DataFrame) -> None:
+    # Windows of the card make it part of what a copy is told by.
+    source = {"path": "/data/raw", "label": "label", "key": ["id"], "timestamp": "t", "ignore": ["card"]}
+    windows = {"windows": [{"entity": "card", "days": [1]}]}
+    document = {"run": {"name": "r", "warehouse": "w"}, "source": source, "prepare": windows}
+    config = parse_config({**document, "publish": {"source": "smote"}}, Path("/conf/a.toml"))
+    windowed = prepare(raw, config)
+    assert valid(windowed, raw, config, made_from(windowed, 0.0)).rows.count() == 0
+    windowed.release()
 
 
 def test_the_closer_ones_are_left_out_by_their_distance_as_decoded(

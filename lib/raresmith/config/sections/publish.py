@@ -22,6 +22,10 @@ class PublishConfig(Section):
     names: Literal["raw", "safe"] = "raw"
     """What the columns of `augmented` are called: as in the raw table, or, for readers that open no table whose names
     Delta has to map (docs/publish.md), with '_' for each space, tab, line break and each of ,;{}()= in a name."""
+    carried: Literal["null", "base"] = "null"
+    """What a made row has in raw columns that are neither features, key, label nor source.timestamp, such as those of
+    source.ignore: nothing, for they may say who somebody is, or what its base row has. Columns that constraints name
+    have the latter either way (docs/publish.md)."""
     min_distance: Annotated[Finite, Ge(0)] = 0.0
     """Made rows nearer than this to the nearest train row of their class are left out; at least 0. In units of the
     median distance from a train row of the class to its own nearest one, distances as `oversample` measures them

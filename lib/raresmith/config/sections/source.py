@@ -41,8 +41,8 @@ with warnings.catch_warnings():
         """Days until a label is known, from which split and windows follow: both wait at least so long. 0 takes
         split.delay_days."""
         ignore: tuple[str, ...] = ()
-        """Columns that are no features: identifiers, and what gives the label away. Made rows carry those of their
-        base row."""
+        """Columns that are no features: identifiers, and what gives the label away. Made rows have none of them, or
+        their base row's (publish.carried)."""
         options: SourceOptions = Field(default_factory=SourceOptions)
         """How text files and workbooks are written."""
 

@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
+from raresmith.checks.seen import Kind, SeenColumn
 from raresmith.config import Config
 from raresmith.errors import ConfigError, DataError
 from raresmith.spark.columns import LABEL, MALFORMED, col, quoted
@@ -18,7 +19,7 @@ from raresmith.spark.source import versioned
 from raresmith.spark.source.read import read_source
 from raresmith.spark.stages.preflight import check_columns
 from raresmith.spark.tables import table_exists
-from raresmith.starting.seen import Kind, SeenColumn, SeenTable
+from raresmith.starting.seen import SeenTable
 
 LOOKED_AT = 50_000
 """Rows whose values are looked at, about; of a larger table drawn from all of it."""

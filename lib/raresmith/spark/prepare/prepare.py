@@ -12,7 +12,7 @@ from pyspark.sql import types as t
 from raresmith.config import Config, SplitConfig
 from raresmith.encoding.encoder import Encoder, Label, NumericFeature
 from raresmith.errors import DataError
-from raresmith.spark.columns import COMPLETE, LABEL, MALFORMED, REASON, ROW_ID, SPLIT, col, quoted
+from raresmith.spark.columns import COMPLETE, CONTENT, LABEL, MALFORMED, REASON, ROW_ID, SPLIT, col, quoted
 from raresmith.spark.encoding.encode import encode, is_outlier
 from raresmith.spark.encoding.fit import fit_encoder
 from raresmith.spark.prepare.calendar_features import with_calendar
@@ -46,6 +46,8 @@ class Prepared:
     """Rows in quarantine by reason."""
     split: SplitCounts | None
     """How the rows fell to the splits; None where they were not counted, as under fixed cuts."""
+    repeated: int
+    """Rows that repeat another in every column and passed."""
     replaced: dict[str, int]
     """Nulls and outliers by reason: values that the features have others for."""
     cached: list[DataFrame] = field(default_factory=list)
@@ -105,7 +107,7 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         judged = without_known(judged, known)
     label_column = raw_schema[config.source.label]
     used = feature_columns(raw_schema, config)
-    counts, reasons, has_nulls, by_day = _audit(judged, label_column, config)
+    counts, reasons, has_nulls, by_day, repeated = _audit(judged, label_column, config)
     if not counts and not reasons:
         raise DataError(f"{config.source.path} has no rows")
     refuse(reasons, config)
@@ -135,6 +137,7 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         raw_schema=raw_schema,
         reasons=reasons,
         split=split,
+        repeated=repeated,
         replaced=_replaced(slim, used if has_nulls else [], outlying),
         cached=[slim] if is_dear else [],
     )
@@ -216,22 +219,26 @@ class _Audit(NamedTuple):
     """Whether a row that passed lacks a value."""
     by_day: dict[str, dict[str, int]]
     """Rows that passed, by the side that their day has and class; empty where days do not decide."""
+    repeated: int
+    """Rows that passed and repeat another."""
 
 
 def _audit(judged: DataFrame, label: t.StructField, config: Config) -> _Audit:
     split = config.split
     side = side_by_day(split, config.source.timestamp) if split.strategy == "time" else F.lit(None).cast("string")
+    # The first of those that share their content has its id.
+    again = col(ROW_ID) != col(CONTENT) if CONTENT in judged.columns else F.lit(False)
     # The class of a row with a reason does not count, but to leave it out at once would be to tell the reason twice.
     groups = judged.groupBy(col(REASON), class_text(label).alias("class"), side.alias("side")).agg(
-        F.count(F.lit(1)).alias("rows"), F.min(COMPLETE).alias("complete")
+        F.count(F.lit(1)).alias("rows"), F.min(COMPLETE).alias("complete"), F.count_if(again).alias("repeated")
     )
     of_passed = [F.when(col(REASON).isNull(), F.col(name)).alias(name) for name in ("class", "side")]
     counted = groups.groupBy(col(REASON), *of_passed).agg(
-        F.sum("rows").alias("rows"), F.min("complete").alias("complete")
+        F.sum("rows").alias("rows"), F.min("complete").alias("complete"), F.sum("repeated").alias("repeated")
     )
     classes, reasons = Counter[str | None](), dict[str, int]()
     by_day: dict[str, dict[str, int]] = {}
-    has_nulls = False
+    has_nulls, repeated = False, 0
     # Classes are few or an error: past the limit there is no need to know them all.
     for row in counted.limit(20 * MAX_CLASSES).collect():
         if row[REASON] is not None:
@@ -239,9 +246,11 @@ def _audit(judged: DataFrame, label: t.StructField, config: Config) -> _Audit:
             continue
         classes[row["class"]] += row["rows"]
         has_nulls |= not row["complete"]
+        repeated += row["repeated"]
         if row["side"] is not None:
             by_day.setdefault(row["side"], {})[row["class"]] = row["rows"]
-    return _Audit(classes, dict(sorted(reasons.items(), key=lambda found: told_reason(found[0]))), has_nulls, by_day)
+    in_order = dict(sorted(reasons.items(), key=lambda found: told_reason(found[0])))
+    return _Audit(classes, in_order, has_nulls, by_day, repeated)
 
 
 def _replaced(df: DataFrame, columns: Sequence[t.StructField], outlying: Sequence[NumericFeature]) -> dict[str, int]:

@@ -42,8 +42,8 @@ def with_row_id(
     key
         Columns that identify a row, or none.
     """
-    columns = sorted((f for f in judged.schema.fields if f.name not in (REASON, COMPLETE)), key=lambda f: f.name)
-    identity = [f for f in columns if f.name in key] or columns
+    columns = raw_fields(judged.schema)
+    identity = identity_of(judged.schema, key)
     rows = judged.withColumn(ROW_ID, plain_id(identity))
     # Without their reasons, for those take all columns to tell: an id too many here changes nothing below.
     ids = rows.select(ROW_ID).where(F.col(ROW_ID).isNotNull())
@@ -117,6 +117,17 @@ def _shown_distinct(ids: DataFrame) -> bool:
     marked = marks.agg(F.sum(F.bitmap_count("marks")).alias("ids")).first()
     assert marked is not None
     return bool(marked["ids"] == total["rows"])
+
+
+def raw_fields(schema: t.StructType) -> list[t.StructField]:
+    """The columns that two rows may differ in, by name."""
+    return sorted((f for f in schema.fields if f.name not in (REASON, COMPLETE)), key=lambda f: f.name)
+
+
+def identity_of(schema: t.StructType, key: Sequence[str]) -> list[t.StructField]:
+    """The columns that `plain_id` is made of."""
+    columns = raw_fields(schema)
+    return [f for f in columns if f.name in key] or columns
 
 
 def is_whole_number(identity: Sequence[t.StructField]) -> bool:

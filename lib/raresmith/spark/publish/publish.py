@@ -35,15 +35,34 @@ def published_schema(encoder: Encoder, config: Config) -> t.StructType:
     return plainly_named(raw, ADDED) if config.publish.names == "safe" else raw
 
 
+def carried(encoder: Encoder, config: Config) -> tuple[list[str], list[str]]:
+    """The raw columns, beside features, label and key, that made rows have from their base row, and those in which they
+    have nothing.
+
+    The moment is no person's, and a row without one would fall out of whatever is chosen by days. What a constraint
+    names is to hold, which nothing but the base row's value can see to.
+    """
+    others = {feature.source for feature in encoder.features} | {encoder.label.name, *config.source.key}
+    names = [name for name in raw_schema(encoder).names if name not in others]
+    kept = {*names}
+    if config.publish.carried == "null":
+        constrained = config.publish.constraints.columns.values()
+        kept = {config.source.timestamp, *(name for columns in constrained for name in columns)}
+    return [name for name in names if name in kept], [name for name in names if name not in kept]
+
+
 def told_names(schema: t.StructType) -> str:
     """A line where a table with the columns of `schema` is none for every reader, or ""."""
     if not (odd := mapped_columns(schema)):
         return ""
-    named = ", ".join(map(repr, odd[:5])) + (f" and {len(odd) - 5} more" if len(odd) > 5 else "")
     return (
-        f"Delta has to map the names of {named}: read_delta of polars refuses such a table; "
+        f"Delta has to map the names of {_some(odd)}: read_delta of polars refuses such a table; "
         'publish.names = "safe" gives plain names'
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,20 +81,28 @@ class ValidRows:
     """By class how its train rows were searched for one too close, and the unit of publish.min_distance."""
     kept: tuple[DataFrame, ...]
     """What is kept until the rows are written."""
+    carried: Sequence[str] = ()
+    """Raw columns that are the base row's."""
+    emptied: Sequence[str] = ()
+    """Raw columns beside the key that are null."""
 
     @property
     def measures(self) -> dict[str, Any]:
         """For the note of the run."""
         counts = {name: dataclasses.asdict(found) for name, found in self.constraints.items()}
-        found = {"constraints": counts, "min_distance": self.searched}
+        found: dict[str, Any] = {"constraints": counts, "min_distance": self.searched}
+        found |= {"carried": [*self.carried], "emptied": [*self.emptied]}
         return {name: measured for name, measured in found.items() if measured}
 
     def words(self) -> str:
-        """A line for each constraint, and for each class whose rows cannot be too close."""
+        """A line for each constraint, for each class whose rows cannot be too close, and on columns that are none of a
+        made row's own."""
         lines = [f"{name}: {counts}" for name, counts in self.constraints.items()]
         for name, found in self.searched.items():
             if found["unit"] == 0:
                 lines.append(f"class {name}: most train rows equal another, so no made row is too close to them")
+        told = {"columns carried from base rows": self.carried, "left empty in made rows": self.emptied}
+        lines += filter(None, ["; ".join(f"{what}: {_some(names)}" for what, names in told.items() if names)])
         return "\n".join(lines)
 
     def release(self) -> None:
@@ -108,7 +135,12 @@ def valid_rows(
     constraints = _constraints(originals, train, encoder, config)
     named = sorted({name for constraint in constraints for name in constraint.columns})
     rows = decode_made(made, originals, encoder, config, config.publish.source, named)
-    columns = [col(name) for name in [*raw_schema(encoder).names, "origin", "parent_row_id", "run_id"]]
+    taken, emptied = carried(encoder, config)
+    # Only at the end: constraints and copies are judged by what a base row has there.
+    raw = [
+        F.lit(None).cast(f.dataType).alias(f.name) if f.name in emptied else col(f.name) for f in raw_schema(encoder)
+    ]
+    columns = [*raw, *map(col, ("origin", "parent_row_id", "run_id"))]
     n_made = rows.count()
     left_out: dict[str, int] = {}
     counts: dict[str, Counts] = {}
@@ -137,6 +169,8 @@ def valid_rows(
         constraints=counts,
         searched=searched,
         kept=tuple(kept),
+        carried=taken,
+        emptied=emptied,
     )
 
 

@@ -14,7 +14,6 @@ from raresmith.spark.columns import ROW_ID, col
 from raresmith.spark.evaluate.evaluate import evaluate
 from raresmith.spark.evaluate.strategies import made_table
 from raresmith.spark.files import write_text
-from raresmith.spark.prepare.leaks import leak_words
 from raresmith.spark.stages import ledger
 from raresmith.spark.stages.context import Context, stage
 from raresmith.spark.stages.passed import passed_rows, prepared_source
@@ -77,9 +76,9 @@ def _cards(ctx: Context, source: str) -> DataFrame:
     )
 
 
-def _warnings(measures: dict[str, Any], encoder: Encoder) -> list[str]:
+def _warnings(measures: dict[str, Any]) -> list[str]:
     """What `prepare` found odd."""
-    return [*SplitCounts.of(measures).far_shares(), *leak_words(measures.get("leaks", {}), encoder.label.positive)]
+    return [*SplitCounts.of(measures).far_shares(), *(warning["says"] for warning in measures.get("warnings", ()))]
 
 
 def _write_report(
@@ -97,7 +96,7 @@ def _write_report(
         library_versions=library_versions(),
         training=ctx.notes.get("refine", {}).get("measures") or {},
         set_aside=told_reasons(ledger.reasons_so_far(ctx)),
-        warnings=_warnings(ctx.notes.get("prepare", {}).get("measures") or {}, encoder),
+        warnings=_warnings(ctx.notes.get("prepare", {}).get("measures") or {}),
     )
     if "://" in page:
         write_text(ctx.spark, page, render_report(data))

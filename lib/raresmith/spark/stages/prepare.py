@@ -3,11 +3,14 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from raresmith.checks.features import data_warnings
+from raresmith.checks.warning import DataWarning, told
 from raresmith.spark import incremental, tables
 from raresmith.spark.columns import raw_columns
-from raresmith.spark.prepare.leaks import leak_words, leaks
+from raresmith.spark.prepare.looked_at import beside, some_train_rows
 from raresmith.spark.prepare.prepare import Prepared, prepare
 from raresmith.spark.source.read import check_unchanged, how_read, read_source, source_identity
 from raresmith.spark.stages import ledger
@@ -38,15 +41,20 @@ def prepare_stage(ctx: Context) -> StageReport:
         run,
     )
     prepared.release()
-    found = leaks(ctx.read_own("features"), prepared.encoder, written.rows)
+    warnings = _warnings(ctx, prepared, raw, written.rows)
     rows = {"features": written.rows, "quarantine": quarantined}
-    reasons, measures = prepared.set_aside(), {**prepared.measures, **({"leaks": found} if found else {})}
-    words = [
-        *how_read(ctx.spark, ctx.config.source, source),
-        *filter(None, [prepared.words()]),
-        *leak_words(found, prepared.encoder.label.positive),
-    ]
+    measures = {**prepared.measures, **({"warnings": [w.document() for w in warnings]} if warnings else {})}
+    words = [*how_read(ctx.spark, ctx.config.source, source), *filter(None, [prepared.words()]), *told(warnings)]
+    reasons = prepared.set_aside()
     return ledger.finish(ctx, run, written, rows, reasons=reasons, measures=measures, words="\n".join(words))
+
+
+def _warnings(ctx: Context, prepared: Prepared, raw: DataFrame, n_rows: int) -> list[DataWarning]:
+    """What is odd in some of the train rows that were written."""
+    encoder = prepared.encoder
+    found = some_train_rows(ctx.read_own("features"), encoder, n_rows)
+    of_raw = beside(raw, found, encoder, ctx.config)
+    return data_warnings(found, of_raw, encoder, n_rows=n_rows, split=prepared.split, repeated=prepared.repeated)
 
 
 def _write_others(ctx: Context, run: StageRun, prepared: Prepared, *, is_fitted: bool) -> int:
