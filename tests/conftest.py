@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 
 from raresmith.config import SparkConfig
 from raresmith.spark.session import COMPILE_ALL, get_spark
+from raresmith.spark.stages.small_tables import SETTINGS
 
 settings.register_profile("raresmith", deadline=None)  # a busy machine is no fault
 settings.load_profile("raresmith")
@@ -54,6 +55,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             # What deploy/README.md asks for where a warehouse lies in S3.
             "spark.jars.packages": f"org.apache.hadoop:hadoop-aws:3.5.0,{AWS_PARTS}",
             "spark.jars.excludes": "software.amazon.awssdk:bundle",
+            # As of small tables, which all are here.
+            **{key: SETTINGS[key] for key in ("spark.databricks.delta.stats.skipping", "spark.sql.ui.explainMode")},
             "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark-warehouse")),
             # The tests go through Spark's planner thousands of times, which pays for Java's second compiler. Together
             # they fill the usual memory for machine code, and what Java drops to make room it must compile again.

@@ -25,6 +25,7 @@ SPARK_DEFAULTS = """
 spark.sql.codegen.wholeStage  false
 spark.sql.codegen.factoryMode NO_CODEGEN
 spark.ui.enabled              false
+spark.sql.ui.explainMode      simple
 spark.driver.host             127.0.0.1
 spark.driver.bindAddress      127.0.0.1
 spark.driver.memory           1g

@@ -1,4 +1,4 @@
-"""A run whose raw table and warehouse lie in an object store, which Spark reaches by S3A and the trainer by delta-rs."""
+"""A run whose raw table and warehouse lie in an object store, for Spark by S3A and for the trainer by delta-rs."""
 
 import re
 import subprocess

@@ -23,6 +23,8 @@ SPARKS_OWN = {
     "spark.sql.codegen.wholeStage": "true",
     "spark.sql.codegen.factoryMode": "FALLBACK",
     "spark.sql.adaptive.enabled": "true",
+    "spark.databricks.delta.stats.skipping": "true",
+    "spark.sql.ui.explainMode": "formatted",
 }
 SHORT = """
 key = ["id"]

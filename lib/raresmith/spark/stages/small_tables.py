@@ -24,6 +24,10 @@ SETTINGS = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     # Plans each stage of a query anew by the sizes of the one before, as a job of its own.
     "spark.sql.adaptive.enabled": "false",
+    # For each condition on a table, plans a query of its own on what Delta knows of the files, which are few.
+    "spark.databricks.delta.stats.skipping": "false",
+    # Writes down each plan in full for a page that is open for seconds.
+    "spark.sql.ui.explainMode": "simple",
 }
 
 
