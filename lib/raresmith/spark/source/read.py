@@ -1,7 +1,7 @@
 """Read the raw table, and tell whether it is the same as before."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from py4j.protocol import Py4JJavaError
@@ -15,6 +15,7 @@ from raresmith.spark.columns import MALFORMED, col
 from raresmith.spark.failures import causes
 from raresmith.spark.files import exists, files_below
 from raresmith.spark.source import csv, parquet
+from raresmith.spark.source.carried import carried
 from raresmith.spark.source.csv import read_csv
 from raresmith.spark.source.parquet import read_parquet
 from raresmith.spark.source.separated import look
@@ -43,21 +44,8 @@ def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -
         is not to be had any more.
     """
     _check_exists(spark, config)
-    wished = _wished_schema(spark, config)
-    version = _version_in(identity, config) if identity else None
-    try:
-        if version is not None:
-            df = spark.read.format("delta").option("versionAsOf", version).load(config.path)
-        elif config.format == "delta":
-            df = spark.read.format("delta").load(config.path)
-        elif config.format == "parquet":
-            df, _ = read_parquet(spark, config.path, _parquet_layout(spark, config, identity))
-        else:
-            df = read_csv(spark, config, _csv_layout(spark, config, identity))
-    except (PySparkException, Py4JJavaError) as error:
-        if version is not None:
-            raise _lost(error, config) from None
-        raise unreadable(error, config) from None
+    wished = _wished_schema(config)
+    df, _ = _read(spark, config, identity)
     if identity:
         check_unchanged(spark, config, identity)  # after Spark has listed the files
     columns = t.StructType([f for f in df.schema.fields if f.name != MALFORMED])
@@ -66,6 +54,28 @@ def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -
         _check_schema(columns, wished, config)
         df = df.select(*[col(name) for name in wished.names], *[col(n) for n in df.columns if n == MALFORMED])
     return df
+
+
+def _read(spark: SparkSession, config: SourceConfig, identity: str) -> tuple[DataFrame, list[str]]:
+    """The raw table in types that Delta has, and what a person should know of how it is read."""
+    version = _version_in(identity, config) if identity else None
+    words: Sequence[str] = ()
+    try:
+        if version is not None:
+            df = spark.read.format("delta").option("versionAsOf", version).load(config.path)
+        elif config.format == "delta":
+            df = spark.read.format("delta").load(config.path)
+        elif config.format == "parquet":
+            df, words = read_parquet(spark, config.path, _parquet_layout(spark, config, identity))
+        else:
+            layout = _csv_layout(spark, config, identity)
+            df, words = read_csv(spark, config, layout), layout.words
+    except (PySparkException, Py4JJavaError) as error:
+        if version is not None:
+            raise _lost(error, config) from None
+        raise unreadable(error, config) from None
+    df, more = carried(df, config.path)
+    return df, [*words, *more]
 
 
 def column_names(spark: SparkSession, config: SourceConfig) -> list[str]:
@@ -119,7 +129,7 @@ def _check_exists(spark: SparkSession, config: SourceConfig) -> None:
         )
 
 
-def _wished_schema(spark: SparkSession, config: SourceConfig) -> t.StructType | None:
+def _wished_schema(config: SourceConfig) -> t.StructType | None:
     if not config.schema:
         return None
     try:
@@ -135,18 +145,14 @@ def _wished_schema(spark: SparkSession, config: SourceConfig) -> t.StructType | 
 
 def how_read(spark: SparkSession, config: SourceConfig, identity: str = "") -> tuple[str, ...]:
     """What a person should know of how the raw table is read; `identity` as for `read_source`."""
-    if config.format == "csv":
-        return _csv_layout(spark, config, identity).words
-    if config.format == "parquet":
-        return tuple(read_parquet(spark, config.path, _parquet_layout(spark, config, identity))[1])
-    return ()
+    return tuple(_read(spark, config, identity)[1])
 
 
 def _csv_layout(spark: SparkSession, config: SourceConfig, identity: str) -> csv.CsvLayout:
     told = (config.schema, repr(dict(config.options)))
     return _once(
         (identity or source_identity(spark, config), config.path, *told),
-        lambda: csv.find_layout(spark, config, _wished_schema(spark, config)),
+        lambda: csv.find_layout(spark, config, _wished_schema(config)),
     )
 
 
