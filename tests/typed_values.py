@@ -87,9 +87,9 @@ NESTED: dict[str, tuple[str, ...]] = {
         "map(0, NULL, 1, array(NULL))",
         "NULL",
     ),
-    "STRUCT<`a-b`:INT,`c d`:STRING,`e.f`:DOUBLE,`g;=h`:DATE>": (
-        "named_struct('a-b', 1, 'c d', '', 'e.f', -0.0D, 'g;=h', DATE'0001-01-01')",
-        "named_struct('a-b', NULL, 'c d', NULL, 'e.f', NULL, 'g;=h', NULL)",
+    "STRUCT<`a-b`:INT,`c d`:STRING,`e.f`:DOUBLE,`g``;=h`:DATE>": (
+        "named_struct('a-b', 1, 'c d', '', 'e.f', -0.0D, 'g`;=h', DATE'0001-01-01')",
+        "named_struct('a-b', NULL, 'c d', NULL, 'e.f', NULL, 'g`;=h', NULL)",
         "NULL",
     ),
     "STRUCT<t:TIMESTAMP,n:TIMESTAMP_NTZ>": tuple(

@@ -93,14 +93,6 @@ def test_made_rows_lie_on_the_grid_of_the_real_ones(
     assert augmented.where("origin = 'smote'").select("account").distinct().count() > 200
 
 
-def test_what_is_ignored_comes_along_whatever_its_fields_are_called(
-    spark: SparkSession, finished: tuple[Config, dict[str, str]]
-) -> None:
-    augmented = read_table(spark, f"{finished[0].run.warehouse}/augmented")
-    of_parent = ODD.replace("id", "coalesce(id, parent_row_id)")
-    assert augmented.where(f"to_json(`odd one; (x)`) <> to_json({of_parent}) OR `odd one; (x)` IS NULL").isEmpty()
-
-
 def test_every_reader_finds_what_is_under_odd_names(
     spark: SparkSession, finished: tuple[Config, dict[str, str]]
 ) -> None:

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 _LAYOUTS: dict[tuple[str, ...], Any] = {}
 _MOST_LAYOUTS = 16
+_IN_TEXT = (t.StringType, t.BinaryType, t.BooleanType, t.NumericType, t.DateType, t.TimestampType, t.TimestampNTZType)
+"""What the values of a text file can be read as."""
 
 
 def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -> DataFrame:
@@ -135,12 +137,17 @@ def _wished_schema(config: SourceConfig) -> t.StructType | None:
     try:
         wished = t.StructType.fromDDL(config.schema)
         assert isinstance(wished, t.StructType)
-        return wished
     except (PySparkException, ValueError) as error:
         said = str(error).strip().splitlines()[0]
         raise ConfigError(
             f"source.schema is not a list of columns such as 'amount DOUBLE, country STRING': {said}"
         ) from None
+    if config.format == "csv" and (odd := [f for f in wished.fields if not isinstance(f.dataType, _IN_TEXT)]):
+        raise ConfigError(
+            f"source.schema says that {odd[0].name!r} is {odd[0].dataType.simpleString()}, which values of a text file "
+            "are not read as; take STRING"
+        )
+    return wished
 
 
 def how_read(spark: SparkSession, config: SourceConfig, identity: str = "") -> tuple[str, ...]:
