@@ -18,8 +18,8 @@ _WESTERN = "windows-1252"
 def encoding_of(sample: bytes) -> str:
     """The name, as Java and Python both know it, of the encoding that the first bytes of a file are in.
 
-    A byte order mark says it. Without one, zeros in every other byte are UTF-16, bytes that are valid UTF-8 are that,
-    and all others are taken for Western European.
+    A byte order mark says it. Without one, many zeros in every other byte are UTF-16 (a few lie in values), bytes that
+    are valid UTF-8 are that, and all others are taken for Western European.
 
     Parameters
     ----------
@@ -36,9 +36,10 @@ def encoding_of(sample: bytes) -> str:
     for mark, name in _MARKS.items():
         if sample.startswith(mark):
             return name
-    if b"\0" in sample[:1000]:
-        # Separators and digits have their zero on the same side in all of the text.
-        return "UTF-16LE" if sample[1:1000:2].count(0) > sample[0:1000:2].count(0) else "UTF-16BE"
+    # Separators and digits have their zero on the same side in all of the text.
+    zeros = {name: sample[side:1000:2].count(0) for side, name in enumerate(("UTF-16BE", "UTF-16LE"))}
+    if max(zeros.values()) > len(sample[:1000]) // 10:
+        return max(zeros, key=lambda name: zeros[name])
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)  # a character that the sample cuts is no fault
     except UnicodeDecodeError:

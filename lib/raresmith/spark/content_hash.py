@@ -2,19 +2,25 @@
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import AtomicType, StructField
+from pyspark.sql.types import AtomicType, StructField, VariantType
 
 from raresmith.spark.columns import quoted
 from raresmith.tables.content_hash import digest
+
+_AS_JSON = """map(
+    'ignoreNullFields', 'false',
+    'timestampFormat', "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX", 'timestampNTZFormat', "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"
+)"""
+"""Options by which values that differ are texts that differ: of itself Spark skips nulls and writes milliseconds."""
 
 
 def hashable(field: StructField) -> str:
     """The column, as SQL text, as something that tells its values apart when hashed."""
     value = quoted(field.name)
-    if isinstance(field.dataType, AtomicType):
+    if isinstance(field.dataType, AtomicType) and not isinstance(field.dataType, VariantType):
         return value
-    # Spark hashes no maps, and skips nulls within arrays and structs.
-    return f"to_json(struct({value}), map('ignoreNullFields', 'false'))"
+    # Spark hashes neither maps nor variants, and skips nulls within arrays and structs.
+    return f"to_json(struct({value}), {_AS_JSON})"
 
 
 def content_hash(df: DataFrame) -> str:

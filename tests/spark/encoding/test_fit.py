@@ -40,7 +40,11 @@ def test_integers_too_large_to_come_back_whole_are_refused_as_names(spark: Spark
         fitted(df, PrepareConfig())
 
 
-def test_a_column_of_arrays_is_refused_by_name(spark: SparkSession) -> None:
-    df = numbered(spark.createDataFrame([([1.0],)], "x array<double>"))
-    with pytest.raises(DataError, match="'x' is of type array<double>"):
-        fitted(df, PrepareConfig())
+@pytest.mark.parametrize("kind", ["array<double>", "binary"])
+@pytest.mark.parametrize("categorical", [(), ("x",)])
+def test_a_column_whose_values_text_does_not_give_back_is_refused_by_name(
+    spark: SparkSession, kind: str, categorical: tuple[str, ...]
+) -> None:
+    df = numbered(spark.createDataFrame([(None,)], f"x {kind}"))
+    with pytest.raises(DataError, match=f"'x' is of type {kind}, which cannot be a feature; name it in source.ignore"):
+        fitted(df, PrepareConfig(categorical=categorical))

@@ -108,6 +108,17 @@ def test_columns_of_every_type_make_an_id(spark: SparkSession) -> None:
     assert identified(df).select(ROW_ID).distinct().count() == 4
 
 
+def test_rows_that_differ_within_a_value_alone_are_no_duplicates(spark: SparkSession) -> None:
+    moment = "2024-01-01 00:00:00.123456"
+    row = (
+        f"named_struct('t', TIMESTAMP'{moment}'), array(TIMESTAMP_NTZ'{moment}'), map('k', NULL), parse_json('[null]')"
+    )
+    changes = {f"{last}'{moment}": f"{last}'{moment[:-1]}7" for last in "PZ"} | {"NULL": "0", "[null]": "[]"}
+    rows = [row, *[row.replace(before, after) for before, after in changes.items()]]
+    df = spark.sql(" UNION ALL ".join(f"SELECT {row}" for row in rows)).toDF("s", "a", "m", "v")
+    assert identified(df, on_duplicate="quarantine").where(F.col(REASON).isNotNull()).isEmpty()
+
+
 def test_many_repeated_rows_are_told_apart_without_the_driver(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:

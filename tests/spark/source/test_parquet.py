@@ -1,6 +1,7 @@
 """Parquet files of one folder are read as one table by the names of their columns, or refused."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -60,8 +61,68 @@ def test_names_of_folders_are_text(spark: SparkSession, tmp_path: Path) -> None:
     assert sorted(map(tuple, rows), key=str) == [("007", None), ("042", 1.5), ("042", None)]
 
 
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (
+            pa.array([Decimal(1)], pa.decimal256(50, 10)),
+            r"'x' of .* is decimal\(50,10\), but Spark has .* 38 digits; wr",
+        ),
+        (pa.array([[0]], pa.list_(pa.time64("us"))), r"'x' of .* has TIME\(MICROS,false\) within another type, which"),
+        (
+            pa.array([{"a": None}], pa.struct([("a", pa.float16())])),
+            r"'x' of .* has FLOAT16 within another type, which",
+        ),
+    ],
+)
+def test_types_that_spark_has_not_are_refused_by_column_and_type(
+    spark: SparkSession, tmp_path: Path, column: pa.Array, message: str
+) -> None:
+    folder = write(tmp_path / "raw", a=pa.table({"x": column, "y": [0]}))
+    with pytest.raises(DataError, match=message):
+        read_source(spark, source(folder))
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("INTERVAL '3' DAY", "interval day"),
+        ("struct(INTERVAL '1-2' YEAR TO MONTH)", r"struct<`col1`:interval year .*>"),
+    ],
+)
+def test_types_that_delta_has_not_are_refused_by_column_and_type(
+    spark: SparkSession, tmp_path: Path, value: str, kind: str
+) -> None:
+    spark.sql(f"SELECT {value} AS x, 1 AS y").write.parquet(str(tmp_path / "raw"))
+    with pytest.raises(
+        DataError, match=f"'x' of .* is of type {kind}, which no Delta table can hold; write it as text"
+    ):
+        read_source(spark, source(tmp_path / "raw"))
+
+
+def test_what_is_read_as_another_type_is_told(spark: SparkSession, tmp_path: Path) -> None:
+    early = {"clock": pa.array([1], pa.time32("ms")), "none": pa.nulls(1), "empty": pa.nulls(1)}
+    late = {"clock": pa.array([2], pa.time64("ns")), "none": pa.array([1.5]), "empty": pa.nulls(1)}
+    within = pa.array([[7]], pa.list_(pa.timestamp("ns")))
+    odd = {"clock (TIME(MICROS,true)) a": [3]}
+    folder = write(
+        tmp_path / "raw", a=pa.table({**early, "y": [0]}), b=pa.table({**late, "y": [1], "w": within, **odd})
+    )
+    df = read_source(spark, source(folder))
+    assert sorted(map(tuple, df.select("y", "clock", "none", "empty", "w", *odd).collect())) == [
+        (0, "00:00:00.001", None, None, None, None),
+        (1, "00:00:00.000000002", 1.5, None, [7], 3),
+    ]
+    assert [words for words in how_read(spark, source(folder)) if "files" not in words] == [
+        "clock: times of day are read as text",
+        "w: nanoseconds within another type are read as whole numbers",
+        "none is double or void by file: read as double",
+        "empty has neither values nor a type: read as text",
+    ]
+
+
 def test_nanoseconds_are_read_to_the_microsecond(spark: SparkSession, tmp_path: Path) -> None:
-    moments = [-1_500, 1_700_000_000_123_456_789, None]
+    moments = [-1_500, 1_700_000_000_123_456_999, None]
     table = pa.table(
         {
             "naive": pa.array(moments, pa.timestamp("ns")),

@@ -1,5 +1,6 @@
 """A raw table is read as it is, or refused in one sentence that says what differs."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,12 @@ def test_a_path_where_nothing_is_says_which_setting_to_change(spark: SparkSessio
 def test_a_schema_that_is_no_schema_is_refused(spark: SparkSession, csv: Path) -> None:
     with pytest.raises(ConfigError, match=r"source.schema is not a list of columns"):
         read_source(spark, source(csv, schema="id BIGNUM"))
+
+
+@pytest.mark.parametrize("kind", ["time(6)", "array<string>", "interval day", "char(4)"])
+def test_types_that_no_text_stands_for_are_refused(spark: SparkSession, csv: Path, kind: str) -> None:
+    with pytest.raises(ConfigError, match=f"'amount' is {re.escape(kind)}, which values of a text file .* take STRING"):
+        read_source(spark, source(csv, schema=f"id INT, amount {kind}, y INT"))
 
 
 def test_the_identity_of_files_changes_when_one_does(spark: SparkSession, csv: Path) -> None:

@@ -74,7 +74,10 @@ def counted(column: str, kind: t.DataType, step: float, origin: int | None) -> s
         return plain
     x = exact_number(column, kind)
     if isinstance(kind, t.DecimalType):
-        steps = f"try_multiply({x}, {power_of_ten(-round(log10(step))):f}BD)"
+        decimals = -round(log10(step))
+        steps = f"try_multiply({x}, {power_of_ten(decimals):f}BD)"
+        if decimals == kind.precision == 38:  # the power of ten has a digit too many; text is read as it is
+            steps = f"CAST(concat(CAST({x} AS STRING), 'E38') AS DECIMAL(38,0))"
         beyond = f"CAST(try_subtract({steps}, {origin}BD) AS DOUBLE)"
     else:
         unit = f"{int(step)}L"

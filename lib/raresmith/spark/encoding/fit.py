@@ -43,13 +43,13 @@ def is_categorical(field: t.StructField, config: PrepareConfig) -> bool:
     Raises
     ------
     DataError
-        If its type can be no feature at all.
+        If its type can be no feature at all: a category is kept as text, which gives the value back.
     """
     kind = field.dataType
-    if isinstance(kind, (t.StringType, t.BooleanType)) or field.name in config.categorical:
+    if isinstance(kind, (t.StringType, t.BooleanType)):
         return True
     if isinstance(kind, (t.FractionalType, *INTEGERS, *INSTANTS, t.DateType)):
-        return False
+        return field.name in config.categorical
     raise DataError(
         f"column {field.name!r} is of type {kind.simpleString()}, which cannot be a feature; "
         "name it in source.ignore or leave it out of prepare.features"

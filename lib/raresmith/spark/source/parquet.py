@@ -1,34 +1,42 @@
 """Read Parquet files whose columns need not be the same, of which nothing may be lost without a word."""
 
-import re
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial, reduce
+from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import types as t
 
 from raresmith.errors import DataError
 from raresmith.spark.columns import col
 from raresmith.spark.files import beginning_of, data_files, hadoop_path, is_glob
+from raresmith.spark.source.annotated import annotated, check_legible, with_meanings
 from raresmith.spark.source.wider import wider
 
 _MAGIC = b"PAR1"
 """With which each Parquet file begins."""
-_NANOSECONDS = re.compile(
-    r"^ {2}\w+ int64 (?P<name>.+) \(TIMESTAMP\(NANOS,(?P<is_instant>true|false)\)\)", re.MULTILINE
-)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Footer:
+    """The columns of a file."""
+
+    columns: str
+    """As Parquet writes them down."""
+    schema: str
+    """As Spark's JSON schema, where Spark cannot tell it; else ""."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParquetLayout:
     """Which files have the same columns, so that it is found out once."""
 
-    groups: tuple[tuple[str, tuple[str, ...]], ...]
-    """The columns as Parquet writes them down, and the files that have these; no files where all have."""
+    groups: tuple[tuple[_Footer, tuple[str, ...]], ...]
+    """The columns, and the files that have these; no files where all have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +52,11 @@ def find_layout(spark: SparkSession, path: str) -> ParquetLayout:
     files = [file.path for file in data_files(spark, path)]
     if not files:
         return ParquetLayout(groups=())
-    merged = _merged(spark, path)
-    if merged is None:
-        _check_parquet(spark, path)
-    if len(files) == 1 or merged == spark.read.parquet(path).schema:
+    if len(files) == 1 or _are_alike(spark, path):
         return ParquetLayout(groups=((_footer(spark, files[0]), ()),))
     with ThreadPoolExecutor() as pool:
         footers = [*pool.map(partial(_footer, spark), files)]
-    groups: dict[str, list[str]] = {}
+    groups: dict[_Footer, list[str]] = {}
     for file, footer in zip(files, footers, strict=True):
         groups.setdefault(footer, []).append(file)
     return ParquetLayout(groups=tuple((footer, tuple(paths)) for footer, paths in groups.items()))
@@ -68,26 +73,27 @@ def read_parquet(spark: SparkSession, path: str, layout: ParquetLayout) -> tuple
     DataError
         Naming column and files, where no type holds the values of all.
     """
-    if len(layout.groups) < 2:
-        footer = layout.groups[0][0] if layout.groups else ""
-        return _with_moments(spark.read.parquet(path), footer)
+    if not layout.groups:
+        return spark.read.parquet(path), []
+    if len(layout.groups) == 1:
+        return _read(spark.read, layout.groups[0][0], path)
     reader = spark.read if is_glob(path) else spark.read.option("basePath", path)
     words: dict[str, None] = {}
     alike = []
     for footer, paths in layout.groups:
-        rows, told = _with_moments(reader.parquet(*paths), footer)
+        rows, told = _read(reader, footer, path, paths)
         alike.append(_Alike(paths=paths, rows=rows))
         words |= dict.fromkeys(told)
     rows, more = _together(alike, path)
     return rows, [*words, *more]
 
 
-def _merged(spark: SparkSession, path: str) -> t.StructType | None:
-    """The columns of all files, told by one job; None where Spark cannot make them one."""
+def _are_alike(spark: SparkSession, path: str) -> bool:
+    """Whether all files have the same columns, told by one job; False where Spark cannot tell."""
     try:
-        return spark.read.option("mergeSchema", True).parquet(path).schema
+        return bool(spark.read.option("mergeSchema", True).parquet(path).schema == spark.read.parquet(path).schema)
     except (PySparkException, Py4JJavaError):
-        return None
+        return False
 
 
 def _check_parquet(spark: SparkSession, path: str) -> None:
@@ -105,32 +111,46 @@ def _check_parquet(spark: SparkSession, path: str) -> None:
         )
 
 
-def _footer(spark: SparkSession, path: str) -> str:
-    """The columns of a file as Parquet writes them down."""
+def _footer(spark: SparkSession, path: str) -> _Footer:
     parquet = spark._jvm.org.apache.parquet.hadoop  # type: ignore[union-attr]
     configuration = spark._jsparkSession.sessionState().newHadoopConf()
     reader = parquet.ParquetFileReader.open(
         parquet.util.HadoopInputFile.fromPath(hadoop_path(spark, path), configuration)
     )
     try:
-        return str(reader.getFileMetaData().getSchema().toString())
+        schema = reader.getFileMetaData().getSchema()
     finally:
         reader.close()
+    columns = str(schema.toString())
+    fields = annotated(columns)
+    check_legible(fields, path)
+    stored = {field.name: field.stored_as for field in fields if not field.is_legible}
+    return _Footer(columns=columns, schema=_schema(spark, schema, stored).json() if stored else "")
 
 
-def _with_moments(df: DataFrame, footer: str) -> tuple[DataFrame, list[str]]:
-    """`df` with its nanoseconds since 1970, which Spark takes for whole numbers, as timestamps."""
-    found = {match["name"]: match["is_instant"] == "true" for match in _NANOSECONDS.finditer(footer)}
-    moments = {name: F.timestamp_micros(F.floor(col(name) / 1000)) for name in found}
-    if not found:
-        return df, []
-    columns = [
-        (moments[name] if found[name] else moments[name].cast("timestamp_ntz")).alias(name)
-        if name in found
-        else col(name)
-        for name in df.columns
-    ]
-    return df.select(*columns), [f"{name}: nanoseconds are read to the microsecond" for name in found]
+def _schema(spark: SparkSession, message: Any, stored: dict[str, t.DataType]) -> t.StructType:
+    """The columns of `message`, which is a Parquet schema, with the types of those that are only `stored` as such."""
+    jvm: Any = spark._jvm
+    known = jvm.java.util.ArrayList()
+    names = []
+    for field in message.getFields():
+        names.append(field.getName())
+        if names[-1] not in stored:
+            known.add(field)
+    parquet = jvm.org.apache.spark.sql.execution.datasources.parquet
+    converter = parquet.ParquetToSparkSchemaConverter(spark._jsparkSession.sessionState().conf())
+    told = converter.convert(jvm.org.apache.parquet.schema.MessageType("known", known)).json()
+    kinds = {f.name: f.dataType for f in t.StructType.fromJson(json.loads(told))} | stored
+    return t.StructType([t.StructField(name, kinds[name]) for name in names])
+
+
+def _read(
+    reader: DataFrameReader, footer: _Footer, path: str, paths: tuple[str, ...] = ()
+) -> tuple[DataFrame, list[str]]:
+    """The rows of the files `paths`, or of all at `path`, and what a person should know of how they are read."""
+    if footer.schema:
+        reader = reader.schema(t.StructType.fromJson(json.loads(footer.schema)))
+    return with_meanings(reader.parquet(*(paths or (path,))), annotated(footer.columns))
 
 
 def _together(groups: list[_Alike], path: str) -> tuple[DataFrame, list[str]]:

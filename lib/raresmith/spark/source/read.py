@@ -16,12 +16,15 @@ from raresmith.spark.failures import causes
 from raresmith.spark.files import File, exists, files_below
 from raresmith.spark.needs import iceberg_package
 from raresmith.spark.source import csv, excel, json_lines, parquet, versioned
+from raresmith.spark.source.carried import carried
 from raresmith.spark.source.separated import look
 
 T = TypeVar("T")
 
 _LAYOUTS: dict[tuple[str, ...], Any] = {}
 _MOST_LAYOUTS = 16
+_IN_TEXT = (t.StringType, t.BinaryType, t.BooleanType, t.NumericType, t.DateType, t.TimestampType, t.TimestampNTZType)
+"""What the values of a text file can be read as."""
 
 
 def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -> DataFrame:
@@ -41,14 +44,8 @@ def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -
         is not to be had any more.
     """
     _check_exists(spark, config)
-    wished = _wished_schema(spark, config)
-    version = _version_in(identity, config) if identity else None
-    try:
-        df, _ = _read(spark, config, identity, version)
-    except (PySparkException, Py4JJavaError) as error:
-        if version is not None:
-            raise _lost(error, config) from None
-        raise unreadable(error, config) from None
+    wished = _wished_schema(config)
+    df, _ = _read(spark, config, identity)
     if identity:
         check_unchanged(spark, config, identity)  # after Spark has listed the files
     columns = t.StructType([f for f in df.schema.fields if f.name != MALFORMED])
@@ -57,6 +54,19 @@ def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -
         _check_schema(columns, wished, config)
         df = df.select(*[col(name) for name in wished.names], *[col(n) for n in df.columns if n == MALFORMED])
     return df
+
+
+def _read(spark: SparkSession, config: SourceConfig, identity: str) -> tuple[DataFrame, tuple[str, ...]]:
+    """The raw table in types that Delta has, and what a person should know of how it is read."""
+    version = _version_in(identity, config) if identity else None
+    try:
+        df, words = _as_it_is(spark, config, identity, version)
+    except (PySparkException, Py4JJavaError) as error:
+        if version is not None:
+            raise _lost(error, config) from None
+        raise unreadable(error, config) from None
+    df, more = carried(df, config.path)
+    return df, (*words, *more)
 
 
 def column_names(spark: SparkSession, config: SourceConfig) -> list[str]:
@@ -110,27 +120,33 @@ def _read_failure(error: Exception) -> str:
     return ""
 
 
-def _wished_schema(spark: SparkSession, config: SourceConfig) -> t.StructType | None:
+def _wished_schema(config: SourceConfig) -> t.StructType | None:
     if not config.schema:
         return None
     try:
         wished = t.StructType.fromDDL(config.schema)
         assert isinstance(wished, t.StructType)
-        return wished
     except (PySparkException, ValueError) as error:
         said = str(error).strip().splitlines()[0]
         raise ConfigError(
             f"source.schema is not a list of columns such as 'amount DOUBLE, country STRING': {said}"
         ) from None
+    odd = [f for f in wished.fields if not isinstance(f.dataType, _IN_TEXT)]
+    if config.format in ("csv", "excel") and odd:
+        raise ConfigError(
+            f"source.schema says that {odd[0].name!r} is {odd[0].dataType.simpleString()}, which values of a text file "
+            "are not read as; take STRING"
+        )
+    return wished
 
 
 def how_read(spark: SparkSession, config: SourceConfig, identity: str = "") -> tuple[str, ...]:
     """What a person should know of how the raw table is read; `identity` as for `read_source`."""
-    version = _version_in(identity, config) if identity else None
-    return versioned.words(spark, config) if config.is_named else _read(spark, config, identity, version)[1]
+    words = _read(spark, config, identity)[1]
+    return (*versioned.words(spark, config), *words) if config.is_named else words
 
 
-def _read(
+def _as_it_is(
     spark: SparkSession, config: SourceConfig, identity: str, version: int | None
 ) -> tuple[DataFrame, tuple[str, ...]]:
     """The raw table as its format has it, and what a person should know of how it is read."""
@@ -142,7 +158,7 @@ def _read(
         rows, words = parquet.read_parquet(spark, config.path, groups)
         return rows, tuple(words)
     told = (*files, config.format, config.schema, repr(dict(config.options)))
-    wished = _wished_schema(spark, config)
+    wished = _wished_schema(config)
     if config.format == "csv":
         separated = _once(told, lambda: csv.find_layout(spark, config, wished))
         return csv.read_csv(spark, config, separated), separated.words
