@@ -17,7 +17,7 @@ from raresmith.spark.prepare.prepare import prepare
 
 
 def leaks(rows: DataFrame, encoder: Encoder) -> Mapping[str, float]:
-    found = some_train_rows(rows, encoder, 20_000)
+    found = some_train_rows(rows, encoder, None)
     warnings = data_warnings(found, Beside(), encoder, n_rows=20_000, split=None, repeated=0)
     return {of["column"]: of["area"] for warning in warnings if warning.kind == "leak" for of in warning.found}
 
@@ -35,7 +35,7 @@ def test_some_rows_of_a_large_table_tell_what_all_do(spark: SparkSession, monkey
     expected = {"n0": 1.0, "n2": 1.0, "c0": 1.0}
     of_all = {**leaks(rows, encoder)}
     assert 0.99 < of_all.pop("n4") < 1 and of_all == expected
-    monkeypatch.setattr(module, "_OTHERS", 300)  # of which an eighth of the rows is drawn first
+    monkeypatch.setattr(module, "_OTHERS", 300)
     of_some = leaks(rows, encoder)
     assert {name: area for name, area in of_some.items() if name != "n4"} == expected
     assert leaks(rows.repartition(7), encoder) == of_some
@@ -51,7 +51,7 @@ def test_of_rows_without_a_key_that_repeat_each_train_row_is_found_once(spark: S
     twice = raw.union(raw.where("count < 30"))
     prepared = prepare(twice, config)
     assert prepared.repeated == 30
-    found = some_train_rows(prepared.features, prepared.encoder, 430)
+    found = some_train_rows(prepared.features, prepared.encoder, prepared.split)
     of_raw = beside(twice, found, prepared.encoder, config)
     columns = {column.name: [*column.values] for column in of_raw.columns}
     # The texts are too many to be known by their codes; a copy has an id of its own, by which no raw row is found.

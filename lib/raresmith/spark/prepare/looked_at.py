@@ -2,7 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
@@ -12,29 +12,37 @@ from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.spark.columns import MALFORMED, ROW_ID, col
 from raresmith.spark.prepare.row_id import identity_of, plain_id
+from raresmith.tables.split_counts import SplitCounts
 
 _POSITIVE, _OTHERS = 2_000, 8_000
-"""Rows that are looked at."""
+"""Rows that are looked at, about."""
 _VALUES = 500_000
 """That are looked at in all, of wide tables' fewer rows."""
 _PERSONAL = (t.StringType, t.IntegralType, t.DecimalType)
 """Types in which something may say who somebody is."""
 
 
-def some_train_rows(features: DataFrame, encoder: Encoder, n_rows: int) -> pa.Table:
-    """Train rows of the table `features`, of `n_rows` rows: more of the positive class than its share."""
-    positive = encoder.label.classes.index(encoder.label.positive)
-    by_hash, share = F.xxhash64("row_id"), min(1.0, _VALUES / (_POSITIVE + _OTHERS) / len(encoder.names))
-    # Each task would send as many of the others as are wanted in all; of a large table some are enough.
-    few = by_hash < F.lit(int(2**64 * min(1.0, 8 * share * _OTHERS / max(1, n_rows))) - 2**63 - 1)
-    train, of_class = features.where("split = 'train'"), col("label") == positive
-    parts = ((of_class, int(share * _POSITIVE)), (~of_class & few, int(share * _OTHERS)))
-    # The last hash of each part first: a query on all columns of a wide table is planned once then.
-    lasts = [train.where(which).select(by_hash.alias("h")).orderBy("h").limit(rows) for which, rows in parts]
-    last = [part.agg(F.max("h").alias("h"), F.lit(place).alias("place")) for place, part in enumerate(lasts)]
-    found_last = {row["place"]: row["h"] for row in last[0].unionAll(last[1]).collect()}
-    drawn = [which & (by_hash <= F.lit(found_last[place])) for place, (which, _) in enumerate(parts)]
-    return train.where(drawn[0] | drawn[1]).toArrow().sort_by("row_id")
+def some_train_rows(features: DataFrame, encoder: Encoder, split: SplitCounts | None) -> pa.Table:
+    """Train rows of the table `features`: of the positive class more than its share.
+
+    `split` is how many rows of each class each split has, where they were counted.
+    """
+    train, classes = features.where("split = 'train'"), encoder.label.classes
+    if split is None:
+        rows = {classes[row["label"]]: row["count"] for row in train.groupBy("label").count().collect()}
+    else:
+        rows = dict(split.rows.get("train", {}))
+    positives = rows.pop(encoder.label.positive, 0)
+    others = sum(rows.values())
+    share = min(1.0, _VALUES / (_POSITIVE + _OTHERS) / len(encoder.names))
+    is_positive = col("label") == classes.index(encoder.label.positive)
+    last = F.when(is_positive, _last(share * _POSITIVE, positives)).otherwise(_last(share * _OTHERS, others))
+    return train.where(F.xxhash64("row_id") <= last).toArrow().sort_by("row_id")
+
+
+def _last(wanted: float, rows: int) -> Column:
+    """The hash up to which about so many of the `rows` have theirs."""
+    return F.lit(int(2**64 * min(1.0, wanted / max(1, rows))) - 2**63 - 1)
 
 
 def beside(raw: DataFrame, found: pa.Table, encoder: Encoder, config: Config) -> Beside:

@@ -52,7 +52,7 @@ def prepare_stage(ctx: Context) -> StageReport:
 def _warnings(ctx: Context, prepared: Prepared, raw: DataFrame, n_rows: int) -> list[DataWarning]:
     """What is odd in some of the train rows that were written."""
     encoder = prepared.encoder
-    found = some_train_rows(ctx.read_own("features"), encoder, n_rows)
+    found = some_train_rows(ctx.read_own("features"), encoder, prepared.split)
     of_raw = beside(raw, found, encoder, ctx.config)
     return data_warnings(found, of_raw, encoder, n_rows=n_rows, split=prepared.split, repeated=prepared.repeated)
 
