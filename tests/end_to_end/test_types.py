@@ -147,7 +147,7 @@ def run(request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: p
         "run": {"name": "types", "warehouse": str(warehouse)},
         "source": {**raw.settings, "label": "y", "ignore": ignored},
         "oversample": {"sampling_strategy": 1.0},
-        "publish": {"source": "smote"},
+        "publish": {"source": "smote", "carried": "base"},
     }
     config = parse_config(document, folder / "types.toml")
     for stage in ("prepare", "oversample", "publish"):
