@@ -103,6 +103,24 @@ def test_of_many_columns_none_speaks_too_loudly() -> None:
     assert entropies(model, independent(50, 200, 1)) < of_no_column + 1  # where all start as of a few: + 4.5
 
 
+def test_of_many_columns_a_step_goes_through_the_rows_that_hide_one() -> None:
+    rows = independent(40, 80, 0)
+    net = trained(rows, (80, 0), 2).conditionals.train()
+    tokens = net.tokens.of(rows.numbers, rows.positions)
+    seen = torch.bernoulli(torch.full((40, 80), 0.5), generator=torch.Generator().manual_seed(0))
+    seen[:, 4] = 1
+    hidden, columns, found = seen == 0, [0, 3, 4, 79], []
+    for share in (net.share_of_each, 1.0):  # of few columns all rows are gone through
+        net.share_of_each = share
+        entropies = net(tokens, seen, torch.ones(40, 2 * HIDDEN), columns)
+        (entropies * hidden[:, columns]).sum().backward()
+        found.append([entropies.detach(), *(p.grad.clone() for p in net.parameters())])
+        net.zero_grad()
+    assert (found[0][0][~hidden[:, columns]] == 0).all() and (found[1][0] > 0).all()
+    found[1][0] = found[1][0] * hidden[:, columns]
+    torch.testing.assert_close(found[0], found[1])
+
+
 def test_the_score_of_a_wide_row_is_of_columns_at_equal_distances() -> None:
     rows = independent(60, 300, 0)
     model = trained(rows, (300, 0), 2)

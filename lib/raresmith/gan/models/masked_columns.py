@@ -146,22 +146,41 @@ class MaskedColumns(nn.Module):  # type: ignore[misc]
     ) -> torch.Tensor:
         hidden = self.hidden(self.embedded(tokens, seen), factors)
         log_rows = ((self.rows[tokens] - 1).clamp_(min=0) + _PRIOR).log_()
-        read = self.read(seen)
+        of_rows = (tokens, seen, hidden, log_rows, self.read(seen))
         entropies = []
         for j, own in zip(columns, self._own(columns), strict=True):
-            span = self._span(j)
-            target = self.narrow[tokens[:, j], : self.sizes[j]]
-            shares = self._shares_without(target, span)
-            prior = (_PRIOR * shares)[:, None]
-            # Copied first: in the whole table each read would be of another page of memory.
-            pairs = functional.embedding(tokens, self.pairs[:, span].contiguous())
-            pairs.add_(prior - target[:, None]).clamp_(min=prior).log_()
-            gates = (own.gates + read @ own.moves) * seen
-            # What `_ratios` takes off each of these logarithms, taken off their sums.
-            rest = (gates * log_rows).sum(dim=1, keepdim=True) + gates.sum(dim=1, keepdim=True) * shares.log()
-            logits = torch.einsum("ni,nik->nk", gates, pairs) - rest + self._of_hidden(j, own, hidden)
-            entropies.append(functional.cross_entropy(logits, target, reduction="none"))
+            if self.share_of_each == 1.0 or seen.device.type != "cpu":
+                entropies.append(self._entropy(j, own, *of_rows))
+                continue
+            # Nothing is to be learnt of a column where it is seen. Which rows these are a GPU would be waited for.
+            rows = (seen[:, j] == 0).nonzero().squeeze(1)
+            entropy = self._entropy(j, own, *(part.index_select(0, rows) for part in of_rows))
+            entropies.append(entropy.new_zeros(len(seen)).index_copy(0, rows, entropy))
         return torch.stack(entropies, dim=1)
+
+    def _entropy(
+        self,
+        j: int,
+        own: "_Own",
+        tokens: torch.Tensor,
+        seen: torch.Tensor,
+        hidden: torch.Tensor,
+        log_rows: torch.Tensor,
+        read: torch.Tensor,
+    ) -> torch.Tensor:
+        """The cross-entropy of column j of some rows: (n,)."""
+        span = self._span(j)
+        target = self.narrow[tokens[:, j], : self.sizes[j]]
+        shares = self._shares_without(target, span)
+        prior = (_PRIOR * shares)[:, None]
+        # Copied first: in the whole table each read would be of another page of memory.
+        pairs = functional.embedding(tokens, self.pairs[:, span].contiguous())
+        pairs.add_(prior - target[:, None]).clamp_(min=prior).log_()
+        gates = (own.gates + read @ own.moves) * seen
+        # What `_ratios` takes off each of these logarithms, taken off their sums.
+        rest = (gates * log_rows).sum(dim=1, keepdim=True) + gates.sum(dim=1, keepdim=True) * shares.log()
+        logits = torch.einsum("ni,nik->nk", gates, pairs) - rest + self._of_hidden(j, own, hidden)
+        return functional.cross_entropy(logits, target, reduction="none")
 
     def embedded(self, tokens: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """The seen columns, added up: (n, HIDDEN)."""
