@@ -52,7 +52,11 @@ def find_layout(spark: SparkSession, path: str) -> ParquetLayout:
     files = [file.path for file in data_files(spark, path)]
     if not files:
         return ParquetLayout(groups=())
-    if len(files) == 1 or _are_alike(spark, path):
+    if _are_alike(spark, path):
+        files = files[:1]
+    else:
+        _check_parquet(spark, path)
+    if len(files) == 1:
         return ParquetLayout(groups=((_footer(spark, files[0]), ()),))
     with ThreadPoolExecutor() as pool:
         footers = [*pool.map(partial(_footer, spark), files)]
