@@ -49,13 +49,15 @@ class _Alike:
 
 def find_layout(spark: SparkSession, path: str) -> ParquetLayout:
     """Compare the files of the table at `path` by their footers."""
-    files = [file.path for file in data_files(spark, path)]
+    found = data_files(spark, path, empty=True)
+    files = [file.path for file in found if file.size]
     if not files:
         return ParquetLayout(groups=())
-    if _are_alike(spark, path):
-        files = files[:1]
-    else:
-        _check_parquet(spark, path)
+    if len(found) > 1:
+        if _are_alike(spark, path):
+            files = files[:1]
+        else:
+            _check_parquet(spark, path, [file.path for file in found])
     if len(files) == 1:
         return ParquetLayout(groups=((_footer(spark, files[0]), ()),))
     with ThreadPoolExecutor() as pool:
@@ -100,13 +102,12 @@ def _are_alike(spark: SparkSession, path: str) -> bool:
         return False
 
 
-def _check_parquet(spark: SparkSession, path: str) -> None:
+def _check_parquet(spark: SparkSession, path: str, files: list[str]) -> None:
     """Refuse a folder in which Spark comes upon a file that is no Parquet file, such as a README.md."""
-    files = data_files(spark, path, empty=True)
     with ThreadPoolExecutor() as pool:
-        begin = pool.map(lambda file: beginning_of(spark, file.path, len(_MAGIC)), files)
-        strangers = [file.path for file, first in zip(files, begin, strict=True) if first != _MAGIC]
-    if strangers and len(files) > 1:
+        begin = pool.map(lambda file: beginning_of(spark, file, len(_MAGIC)), files)
+        strangers = [file for file, first in zip(files, begin, strict=True) if first != _MAGIC]
+    if strangers:
         more = len(strangers) - 1
         others = f" and {more:,} other{'s' if more > 1 else ''} are" if more else " is"
         raise DataError(

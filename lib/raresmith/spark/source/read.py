@@ -43,9 +43,19 @@ def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -
         If it cannot be read as source.format, or its columns are not those of source.schema; if the table of `identity`
         is not to be had any more.
     """
+    return _checked(spark, config, identity)[0]
+
+
+def read_told(spark: SparkSession, config: SourceConfig, identity: str = "") -> tuple[DataFrame, tuple[str, ...]]:
+    """The raw table as `read_source` reads it, and what `how_read` says of it, in one go."""
+    df, words = _checked(spark, config, identity)
+    return df, _told(spark, config, words)
+
+
+def _checked(spark: SparkSession, config: SourceConfig, identity: str) -> tuple[DataFrame, tuple[str, ...]]:
     _check_exists(spark, config)
     wished = _wished_schema(config)
-    df, _ = _read(spark, config, identity)
+    df, words = _read(spark, config, identity)
     if identity:
         check_unchanged(spark, config, identity)  # after Spark has listed the files
     columns = t.StructType([f for f in df.schema.fields if f.name != MALFORMED])
@@ -53,7 +63,7 @@ def read_source(spark: SparkSession, config: SourceConfig, identity: str = "") -
     if wished is not None:
         _check_schema(columns, wished, config)
         df = df.select(*[col(name) for name in wished.names], *[col(n) for n in df.columns if n == MALFORMED])
-    return df
+    return df, words
 
 
 def _read(spark: SparkSession, config: SourceConfig, identity: str) -> tuple[DataFrame, tuple[str, ...]]:
@@ -142,7 +152,10 @@ def _wished_schema(config: SourceConfig) -> t.StructType | None:
 
 def how_read(spark: SparkSession, config: SourceConfig, identity: str = "") -> tuple[str, ...]:
     """What a person should know of how the raw table is read; `identity` as for `read_source`."""
-    words = _read(spark, config, identity)[1]
+    return _told(spark, config, _read(spark, config, identity)[1])
+
+
+def _told(spark: SparkSession, config: SourceConfig, words: tuple[str, ...]) -> tuple[str, ...]:
     return (*versioned.words(spark, config), *words) if config.is_named else words
 
 

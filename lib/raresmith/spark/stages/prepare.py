@@ -12,7 +12,7 @@ from raresmith.spark import incremental, tables
 from raresmith.spark.columns import raw_columns
 from raresmith.spark.prepare.looked_at import beside, some_train_rows
 from raresmith.spark.prepare.prepare import Prepared, prepare
-from raresmith.spark.source.read import check_unchanged, how_read, read_source, source_identity
+from raresmith.spark.source.read import check_unchanged, read_told, source_identity
 from raresmith.spark.stages import ledger
 from raresmith.spark.stages.context import Context, stage
 from raresmith.spark.stages.preflight import check_columns
@@ -25,7 +25,7 @@ from raresmith.tables.stage_run import StageRun
 def prepare_stage(ctx: Context) -> StageReport:
     """Judge, split and encode the raw table."""
     source = source_identity(ctx.spark, ctx.config.source)
-    raw = read_source(ctx.spark, ctx.config.source, source)
+    raw, how_read = read_told(ctx.spark, ctx.config.source, source)
     check_columns(ctx.unrecorded, raw.schema)
     kept = incremental.kept_encoder(ctx.spark, ctx.config, raw.schema)
     run = ctx.run("prepare", source=source)
@@ -44,7 +44,7 @@ def prepare_stage(ctx: Context) -> StageReport:
     warnings = _warnings(ctx, prepared, raw, written.rows)
     rows = {"features": written.rows, "quarantine": quarantined}
     measures = {**prepared.measures, **({"warnings": [w.document() for w in warnings]} if warnings else {})}
-    words = [*how_read(ctx.spark, ctx.config.source, source), *filter(None, [prepared.words()]), *told(warnings)]
+    words = [*how_read, *filter(None, [prepared.words()]), *told(warnings)]
     reasons = prepared.set_aside()
     return ledger.finish(ctx, run, written, rows, reasons=reasons, measures=measures, words="\n".join(words))
 
