@@ -71,3 +71,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         session = get_spark("tests", config)
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def delta_jars(spark: SparkSession) -> list[Path]:
+    """What Spark needs for Delta alone, where the session's own jars hold S3's too."""
+    fetched = [Path(jar.removeprefix("file:")) for jar in str(spark.conf.get("spark.jars")).split(",")]
+    return [jar for jar in fetched if jar.name.startswith(("io.delta_", "io.unitycatalog_", "org.roaringbitmap_"))]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.deploy.standalone import processes
@@ -55,20 +56,22 @@ def ended_by(
         Which of the family alone gets it, if not all of the group.
     """
     there: dict[int, str] = {}
+    reader = ThreadPoolExecutor(1)  # who waits for a pipe that is read too late stands still
+    said = reader.submit(process.communicate)
     try:
         deadline = time.monotonic() + 240
         while not when(there):
-            assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+            assert not said.done() and time.monotonic() < deadline, said.result(10)
             time.sleep(0.1)
             there = family(process.pid)
         deadline = time.monotonic() + 10
         os.kill(to(there) if to else -process.pid, number)
-        out, err = process.communicate(timeout=10)
+        out, err = said.result(10)
         left = there
         while left := {pid: words for pid, words in left.items() if family(pid).get(pid) == words}:
             assert time.monotonic() < deadline, left
     finally:
         for pid in family(process.pid).keys() | {pid for pid, words in there.items() if family(pid).get(pid) == words}:
             os.kill(pid, signal.SIGKILL)
-        process.communicate()
+        reader.shutdown()
     return out, err

@@ -4,16 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 from tests.deploy.airflow_cli import Airflow
 from tests.deploy.standalone import Cluster
 
 
 @pytest.fixture(scope="session")
-def cluster(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    fetched = spark.conf.get("spark.jars")
-    assert fetched is not None
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"), fetched.replace("file:", "local:"))
+def cluster(delta_jars: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"), ",".join(f"local:{jar}" for jar in delta_jars))
     try:
         cluster.start()
         yield cluster

@@ -30,15 +30,13 @@ SETTINGS = {
 
 @pytest.mark.parametrize("group", [True, False], ids=["group", "python"])
 def test_a_signal_to_the_group_or_to_python_ends_the_job_and_its_jvm(
-    spark: SparkSession, tmp_path: Path, group: bool
+    spark: SparkSession, delta_jars: list[Path], tmp_path: Path, group: bool
 ) -> None:
     rows = spark.range(300).selectExpr(*(f"sin(id * {i}) c{i}" for i in range(300)), "int(id % 5 = 0) y")
     rows.coalesce(1).write.parquet(str(tmp_path / "raw"))
     (tmp_path / "run.toml").write_text(CONFIG)
-    jars = spark.conf.get("spark.jars")
-    assert jars is not None
     settings = [word for key, value in SETTINGS.items() for word in ("--conf", f"{key}={value}")]
-    submit = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", "local[2]", "--jars", jars, *settings]
+    submit = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", "local[2]", "--jars", ",".join(map(str, delta_jars)), *settings]
     job = [str(ROOT / "jobs" / "prepare.py"), "--config", str(tmp_path / "run.toml")]
     process = begun(tmp_path, *submit, *job, PYSPARK_PYTHON=sys.executable)
     begins: list[float] = []
