@@ -18,7 +18,17 @@ settings.register_profile("raresmith", deadline=None)  # a busy machine is no fa
 settings.load_profile("raresmith")
 
 # The JVMs that tests start in processes of their own live for seconds, which Java's second compiler would take most of.
-os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
+os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=256m"
+
+# The session's own goes through Spark's planner thousands of times, which pays for the second compiler, but only for
+# what runs four times as often as Java waits for by itself: of the processor's time over four runs of all stages that
+# compiler took a third, and takes a fifth so. Nor is all memory looked through each time that there are more classes.
+JAVA_OPTIONS = f"""
+{COMPILE_ALL} -XX:TieredStopAtLevel=4
+-XX:Tier4InvocationThreshold=20000 -XX:Tier4MinInvocationThreshold=2400
+-XX:Tier4CompileThreshold=60000 -XX:Tier4BackEdgeThreshold=160000
+-XX:ReservedCodeCacheSize=384m -XX:MetaspaceSize=512m -XX:+UseSerialGC -Xms2g
+"""
 
 MARKED = {"jvm": {"spark", "after_a_kill"}, "torchrun": {"torchrun", "ranks"}}
 """By marker the fixtures that start what it stands for; `make test-fast` leaves these tests out."""
@@ -58,11 +68,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             # As of small tables, which all are here.
             **{key: SETTINGS[key] for key in ("spark.databricks.delta.stats.skipping", "spark.sql.ui.explainMode")},
             "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark-warehouse")),
-            # The tests go through Spark's planner thousands of times, which pays for Java's second compiler. Together
-            # they fill the usual memory for machine code, and what Java drops to make room it must compile again.
-            "spark.driver.extraJavaOptions": (
-                f"{COMPILE_ALL} -XX:TieredStopAtLevel=4 -XX:ReservedCodeCacheSize=384m -XX:+UseSerialGC"
-            ),
+            "spark.driver.extraJavaOptions": " ".join(JAVA_OPTIONS.split()),
         },
     )
     # One process after the other fetches Delta's jars: Ivy's cache has no lock.
