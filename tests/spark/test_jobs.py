@@ -36,7 +36,8 @@ def test_a_signal_to_the_group_or_to_python_ends_the_job_and_its_jvm(
     rows.coalesce(1).write.parquet(str(tmp_path / "raw"))
     (tmp_path / "run.toml").write_text(CONFIG)
     settings = [word for key, value in SETTINGS.items() for word in ("--conf", f"{key}={value}")]
-    submit = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", "local[2]", "--jars", ",".join(map(str, delta_jars)), *settings]
+    jars = ",".join(map(str, delta_jars))
+    submit = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", "local[2]", "--jars", jars, *settings]
     job = [str(ROOT / "jobs" / "prepare.py"), "--config", str(tmp_path / "run.toml")]
     process = begun(tmp_path, *submit, *job, PYSPARK_PYTHON=sys.executable)
     begins: list[float] = []
