@@ -1,5 +1,6 @@
 """A run whose raw table and warehouse lie in an object store, for Spark by S3A and for the trainer by delta-rs."""
 
+import json
 import re
 import subprocess
 import sys
@@ -17,13 +18,14 @@ from pyspark.sql import SparkSession
 from raresmith.cli import main
 from raresmith.spark.tables import read_table
 
-ODD = "a ü+=*'&;:~😀@!"
+ODD = "a ü+=*'&;:~😀@!\"$,{}<>()" + 177 * "z"
+"""Two hundred characters; those that a warehouse's URL may not have are in tests/config/test_file.py."""
 KEYS = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-east-1"}
 
 CONFIG = """
 [run]
 name = "stored"
-warehouse = "s3a://bucket/{odd}"
+warehouse = {warehouse}
 
 [source]
 path = "s3a://bucket/raw tables/ü+1"
@@ -74,7 +76,7 @@ def test_a_run_goes_through_in_an_object_store_once(
     values = ("id", "xxhash64(id) % 10007 / 997.0D AS x", "concat('c', id % 3) AS kind", "id % 10 = 0 AS y")
     spark.range(300).selectExpr(*values).write.parquet("s3a://bucket/raw tables/ü+1")
     config = tmp_path / "run.toml"
-    config.write_text(CONFIG.format(odd=ODD))
+    config.write_text(CONFIG.format(warehouse=json.dumps(f"s3a://bucket/{ODD}", ensure_ascii=False)))
     assert main(["run", str(config)]) == 0
     made = pa.table(
         QueryBuilder()

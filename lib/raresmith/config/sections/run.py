@@ -8,8 +8,8 @@ from urllib.parse import unquote
 from raresmith.config.section import Section, Seed
 from raresmith.errors import ConfigError
 
-_UNFIT_IN_PATHS = r"[\x00-\x1f\x7f\[\]\\^|]|%[0-9A-Fa-f]{2}"
-"""What delta-rs refuses in a path, or takes for something else (seen with 1.6.6)."""
+_UNFIT_IN_PATHS = r"[\x00-\x1f\x7f\[\]\\^|`]|%[0-9A-Fa-f]{2}"
+"""What delta-rs refuses in a path, or takes for something else (seen with 1.6.6); and what ends a path for Delta."""
 _UNFIT_IN_URLS = f"{_UNFIT_IN_PATHS}|[#?]"
 """It takes the rest of a URL for no part of the path; Spark takes all for one."""
 
