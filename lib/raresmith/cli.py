@@ -172,6 +172,7 @@ def begin(arguments: argparse.Namespace) -> None:
 
     told = Told(label=arguments.label, timestamp=arguments.time, entity=arguments.entity, key=tuple(arguments.key))
     file = arguments.output or Path(f"{run_name(arguments.table)}.toml")
+    RESULT.info("Looking at %s ...", arguments.table)  # a large workbook takes a minute
     spark = _opened("look", SparkConfig())
     seen, draft, words = start.begin(spark, arguments.table, told, file)
     RESULT.info("%s: %s rows, %d columns", arguments.table, f"{seen.rows:,}", len(seen.columns))

@@ -52,6 +52,7 @@ def test_the_columns_of_a_table_are_told_and_written_with_a_split_in_time(
     table, file = written(cards(spark), format, tmp_path), tmp_path / "c.toml"
     assert main(["init", table, "--label", "is_fraud", "--output", str(file)]) == 0
     said = capsys.readouterr().out
+    assert said.startswith(f"Looking at {table} ...\n")
     assert f"{ROWS} rows, 6 columns" in said
     assert "split by time, as it will be used: train 2025-01-01 to 2025-01-18" in said
     config = load_config(file)
