@@ -69,12 +69,7 @@ def _words(rows: int, counts: dict[str, int], measures: dict[str, Any]) -> str:
         "and were set to its end"
     ]
     if copies := counts["copies"]:
-        told = (
-            "1 row equals a train row however often it is"
-            if copies == 1
-            else f"{copies:,} rows equal a train row however often they are"
-        )
-        lines.append(f"{told} made anew")
+        lines.append(f"rows that equal a train row however often they are made anew: {copies:,}")
     if kept := measures.get("kept"):
         lines.append(kept)
     if spent := measures.get("differential_privacy"):
