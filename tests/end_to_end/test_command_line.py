@@ -207,6 +207,7 @@ def test_plan_tells_rows_and_steps_and_writes_nothing(
     assert not (tmp_path / "warehouse").exists()
 
 
+@pytest.mark.jvm
 def test_java_that_does_not_start_is_told_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "r.toml"
     path.write_text(CONFIG + '[spark]\ndriver_memory = "9000000g"\n')

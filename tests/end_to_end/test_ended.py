@@ -43,6 +43,7 @@ def test_ctrl_c_among_spark_tasks_ends_all_and_the_same_command_ends_with_the_sa
     )
 
 
+@pytest.mark.jvm
 def test_a_jvm_that_has_not_answered_yet_is_ended_too(tmp_path: Path) -> None:
     process = raresmith(tmp_path, "plan", write_config(tmp_path))
     out, err = ended_by(

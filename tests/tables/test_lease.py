@@ -56,7 +56,7 @@ def other(tmp_path: Path) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("kind", ["disk", "bucket", "hadoop"])
+@pytest.mark.parametrize("kind", ["disk", "bucket", pytest.param("hadoop", marks=pytest.mark.jvm)])
 def test_who_begins_is_told_of_who_is_at_work_and_no_longer_of_who_has_ended(
     kind: str,
     tmp_path: Path,
