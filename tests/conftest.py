@@ -22,7 +22,8 @@ os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:M
 
 # The session's own goes through Spark's planner thousands of times, which pays for the second compiler, but only for
 # what runs four times as often as Java waits for by itself: of the processor's time over four runs of all stages that
-# compiler took a third, and takes a fifth so. Nor is all memory looked through each time that there are more classes.
+# compiler took a third, and takes a fifth so. Together the tests fill the usual memory for machine code, and what Java
+# drops to make room it must compile again. Nor is all memory looked through each time that there are more classes.
 JAVA_OPTIONS = f"""
 {COMPILE_ALL} -XX:TieredStopAtLevel=4
 -XX:Tier4InvocationThreshold=20000 -XX:Tier4MinInvocationThreshold=2400
@@ -82,5 +83,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture(scope="session")
 def delta_jars(spark: SparkSession) -> list[Path]:
     """What Spark needs for Delta alone, where the session's own jars hold S3's too."""
-    fetched = [Path(jar.removeprefix("file:")) for jar in str(spark.conf.get("spark.jars")).split(",")]
-    return [jar for jar in fetched if jar.name.startswith(("io.delta_", "io.unitycatalog_", "org.roaringbitmap_"))]
+    fetched = spark.conf.get("spark.jars")
+    assert fetched is not None
+    jars = [Path(jar.removeprefix("file:")) for jar in fetched.split(",")]
+    return [jar for jar in jars if jar.name.startswith(("io.delta_", "io.unitycatalog_", "org.roaringbitmap_"))]
