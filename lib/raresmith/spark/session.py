@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError
 
 from pyspark import SparkConf, SparkContext
@@ -78,3 +79,15 @@ def get_spark(name: str, config: SparkConfig) -> SparkSession:
 def beside(delta: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str]:
     """Both settings; where both have a key, which are lists of packages, jars or extensions, what both name."""
     return {**delta, **told} | {key: f"{delta[key]},{told[key]}" for key in delta.keys() & told.keys()}
+
+
+@contextmanager
+def set_for(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    """The session with `settings` that it does not have of itself, for as long: what Delta takes as no option."""
+    for key, value in settings.items():
+        spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        for key in settings:
+            spark.conf.unset(key)

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -26,9 +26,10 @@ from raresmith.spark.columns import (
     raw_columns,
 )
 from raresmith.spark.commits import logged_schema, newest_first, properties_of
-from raresmith.spark.content_hash import content_hash
+from raresmith.spark.content_hash import HashedOnTheWay, content_hash
 from raresmith.spark.failures import causes
 from raresmith.spark.files import holds_anything, names_in
+from raresmith.spark.session import set_for
 from raresmith.tables import commits, contracts
 from raresmith.tables.commits import Commit
 from raresmith.tables.concurrency import Overtaken
@@ -130,7 +131,7 @@ def _spark_type(text: str) -> DataType:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What lies in a table, read back after it was written."""
+    """What lies in a table after it was written."""
 
     rows: int
     version: int
@@ -150,7 +151,10 @@ def hash_of(spark: SparkSession, location: str, condition: str = "") -> str:
 def write_table(
     df: DataFrame, table: contracts.Table, location: str, run: StageRun, *, replace_where: str = ""
 ) -> Written:
-    """Replace rows as `replace_rows` does, and read back those that lie there.
+    """Replace rows as `replace_rows` does, and count and hash those that lie there.
+
+    The rows are hashed while they are written. They are read back where Spark does not tell the hash, where the commit
+    counts other rows than were hashed, and where an equal run wrote them.
 
     Raises
     ------
@@ -159,14 +163,19 @@ def write_table(
     DataError
         If what is read back is not what was written.
     """
-    metadata = replace_rows(df, table, location, run, replace_where=replace_where)
-    return read_back(df.sparkSession, location, run, replace_where, metadata)
+    hashed = HashedOnTheWay(_typed(df, table), without="run_id")
+    metadata = _committed(hashed.rows, table, location, run, replace_where)
+    if (digest := hashed.digest()) is not None:
+        commit = _own_change(df.sparkSession, location, run, replace_where)
+        if commit.metadata == metadata and commit.rows == rows_of(digest):
+            return Written(rows=rows_of(digest), version=commit.version, content_hash=digest)
+    return _read_back(df.sparkSession, location, run, replace_where, metadata)
 
 
 def replace_rows(
     df: DataFrame, table: contracts.Table, location: str, run: StageRun, *, replace_where: str = ""
-) -> str:
-    """Replace the rows of `table` at `location` in one commit that names `run`; return the commit's user metadata.
+) -> None:
+    """Replace the rows of `table` at `location` in one commit that names `run`.
 
     The table is made with its comments and constraints when it is not there; when its columns or constraints changed,
     the new ones come in the same commit as the rows, or before it where other rows stay. Where an equal run made the
@@ -182,8 +191,16 @@ def replace_rows(
     Overtaken
         If the commit of a run that is not equal came first; the rows are not written.
     """
+    _committed(_typed(df, table), table, location, run, replace_where)
+
+
+def _typed(df: DataFrame, table: contracts.Table) -> DataFrame:
+    return df.selectExpr(*[f"CAST({quoted(c.name)} AS {c.type}) AS {quoted(c.name)}" for c in table.columns])
+
+
+def _committed(df: DataFrame, table: contracts.Table, location: str, run: StageRun, replace_where: str) -> str:
+    """Replace the rows and return the commit's user metadata."""
     spark = df.sparkSession
-    df = df.selectExpr(*[f"CAST({quoted(c.name)} AS {c.type}) AS {quoted(c.name)}" for c in table.columns])
     metadata = run.commit_metadata()
     try:
         _write(df, table, location, run, metadata, replace_where)
@@ -237,7 +254,7 @@ def _write(
     stale = {k: check for k, check in table.checks.items() if properties.get(f"delta.constraints.{k}") != check}
     # The values of other columns go into the files as they are.
     without_dictionary = [c.name for c in table.columns if not c.repeats]
-    with _set(spark, {f"parquet.enable.dictionary#{name}": "false" for name in without_dictionary}):
+    with set_for(spark, {f"parquet.enable.dictionary#{name}": "false" for name in without_dictionary}):
         if (changed or stale) and not (replace_where and _holds_others(spark, location, replace_where)):
             _replace(df, table, location, run, options)
             return
@@ -286,39 +303,24 @@ def overwrite(df: DataFrame, location: str) -> None:
     _replace_all(df, schema, location, mode, {})
 
 
-def read_back(spark: SparkSession, location: str, run: StageRun, condition: str = "", metadata: str = "") -> Written:
-    """What `run` wrote to `location`, in the commit of `metadata`; `condition` picks its rows among those of others.
-
-    Raises
-    ------
-    Overtaken
-        If another run's rows lie there by now.
-    DataError
-        If it is not as many rows as the commit says.
-    """
-    found = hash_of(spark, location, condition)
-    rows = rows_of(found)
+def _own_change(spark: SparkSession, location: str, run: StageRun, condition: str) -> Commit:
+    """The commit of the rows of `run` that lie at `location`; Overtaken where they are another run's by now."""
     # Beside the rows of others, whose commits may be newer, lie those of this run still.
     log = (commit for commit in newest_first(spark, location) if not condition or run.made(commit.note))
     commit = commits.last_change(log)
     if commit is None or not run.made(commit.note):
         raise Overtaken.at(location, run.stage)
-    # With a condition the commit counts the rows that were copied as well.
+    return commit
+
+
+def _read_back(spark: SparkSession, location: str, run: StageRun, condition: str, metadata: str) -> Written:
+    """What `run` wrote to `location`, in the commit of `metadata`; `condition` picks its rows among those of others."""
+    found = hash_of(spark, location, condition)
+    rows = rows_of(found)
+    commit = _own_change(spark, location, run, condition)
     if not condition and commit.rows is not None and commit.rows != rows:
         raise DataError(f"{location} holds {rows} rows but {commit.rows} were written; run {run.stage} again")
     return Written(rows=rows, version=commit.version, content_hash=found, made_before=commit.metadata != metadata)
-
-
-@contextmanager
-def _set(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
-    """The session with `settings` that it does not have of itself: what Delta takes as no option of a write."""
-    for key, value in settings.items():
-        spark.conf.set(key, value)
-    try:
-        yield
-    finally:
-        for key in settings:
-            spark.conf.unset(key)
 
 
 def _holds_others(spark: SparkSession, location: str, condition: str) -> bool:
@@ -393,5 +395,5 @@ def _replace_all(
         writer = writer.tableProperty(key, value)
     # Where names are mapped no longer, the protocol has to forget it too, for the readers that do not know how.
     plain_again = MAPPING not in properties and MAPPING in properties_of(spark, location)
-    with _set(spark, {"spark.databricks.delta.replace.protocolDowngradeAllowed": "true"} if plain_again else {}):
+    with set_for(spark, {"spark.databricks.delta.replace.protocolDowngradeAllowed": "true"} if plain_again else {}):
         writer.createOrReplace()

@@ -44,9 +44,10 @@ class Commit(NamedTuple):
 
     @property
     def rows(self) -> int | None:
-        """How many rows it wrote, those that it copied with them, where it tells."""
-        said = self.metrics.get("numOutputRows")
-        return None if said is None else int(said)
+        """How many rows it wrote, without those that it copied, where it tells."""
+        without_files = "0" if self.metrics.get("numFiles") == "0" else None
+        said = self.metrics.get("numOutputRows", without_files)
+        return None if said is None else int(said) - int(self.metrics.get("numCopiedRows", 0))
 
 
 def last_change(newest_first: Iterable[Commit]) -> Commit | None:
