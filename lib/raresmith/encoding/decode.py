@@ -6,7 +6,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -23,6 +23,7 @@ from raresmith.encoding.encoder import (
     NUMBER,
     CategoricalFeature,
     Encoder,
+    Feature,
     NumericFeature,
 )
 from raresmith.errors import DataError
@@ -208,6 +209,16 @@ def _short(error: Exception) -> str:
 def encoded_number(feature: NumericFeature, x: float | Decimal) -> float:
     """What encoding makes of the raw number `x`, which is exact where the column's values are."""
     return encoded_inner(feature, float(x if feature.origin is None else feature.counted(x)))
+
+
+def stand_ins(features: Iterable[Feature]) -> dict[str, tuple[str, float]]:
+    """By number that has a state the name of this, and what is encoded for the number where it does not count.
+
+    A made row has to have that too: what lies elsewhere no real row has.
+    """
+    return {
+        f.name: (f.state, encoded_inner(f, f.impute)) for f in features if isinstance(f, NumericFeature) and f.state
+    }
 
 
 def encoded_inner(feature: NumericFeature, x: float) -> float:
