@@ -160,7 +160,7 @@ def _constant(encoder: Encoder) -> Iterator[str]:
     by_name = {feature.name: feature for feature in encoder.features}
     for feature in encoder.features:
         if feature.kind == "numeric":
-            indicator = by_name.get(feature.null_indicator)
+            indicator = by_name.get(feature.state)
             is_null_or_not = isinstance(indicator, CategoricalFeature) and len(indicator.seen) > 1
             is_one = feature.low == feature.high and not is_null_or_not
         else:

@@ -5,7 +5,7 @@ import math
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.encoding.encoder import UNSEEN, CategoricalFeature, Encoder, NumericFeature
+from raresmith.encoding.encoder import FIRST_MASS, NO_NUMBER, UNSEEN, CategoricalFeature, Encoder, NumericFeature
 from raresmith.spark.columns import quoted, text
 from raresmith.spark.encoding.encode import double, piecewise
 
@@ -47,8 +47,11 @@ def _number(feature: NumericFeature, clamp: bool) -> str:
         low, high = feature.ends
         x = f"greatest({double(low)}, least({double(high)}, {x}))"
     value = _of_steps(x, feature) if feature.is_whole else f"CAST({x} AS {feature.type})"
-    if feature.null_indicator:
-        value = f"IF({quoted(feature.null_indicator)} != 3.0D, {value}, NULL)"
+    if feature.state:
+        state = quoted(feature.state)
+        value = f"IF({state} != {double(NO_NUMBER)}, {value}, NULL)"
+        for code, mass in enumerate(feature.masses, FIRST_MASS):
+            value = f"IF({state} = {double(code)}, CAST({text(mass)} AS {feature.type}), {value})"
     return value
 
 
