@@ -232,5 +232,5 @@ def test_a_number_has_no_way_to_none_and_none_comes_back_as_often() -> None:
     both = ~differ & (state == 2)
     assert (number[both] == interpolate(base[:, 0], neighbor[:, 0], made.gap)[both]).all()
     # The parents' shares, of which the neighbour's weighs as much as the gap.
-    assert 500 < differ.sum() and abs((state == 4).mean() - 0.3) < 0.03
+    assert differ.sum() > 500 and abs((state == 4).mean() - 0.3) < 0.03
     assert abs((~of_base)[differ].mean() - made.gap[differ].mean()) < 0.05

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from raresmith.encoding.day_numbers import FIRST_DAY, LAST_DAY, day_numbers, day_of
 from raresmith.encoding.encoder import (
     FIRST_MASS,
     FLOAT32,
@@ -184,6 +185,8 @@ class RawUnits:
             number = encoded_inner(feature, feature.impute)
             return {feature.name: number, feature.state: float(FIRST_MASS + code)}, value
         x = _as_number(value)
+        if feature.is_day_number and (x := day_of(int(x))) is None:  # type: ignore[assignment]
+            raise DataError(f"column {column!r} has dates as YYYYMMDD, and {text} is none")
         low, high = feature.ends
         if not (math.isfinite(x) and low <= feature.counted(x) <= high):
             ends = (_of_type(np.array([end]), feature, kind)[0].as_py() for end in (low, high))
@@ -291,6 +294,10 @@ def _check_number(feature: NumericFeature, kind: pa.DataType) -> None:
         raise ValueError(f"{what} encoded as {feature.type}")
     parsed(feature.masses, kind)
     low, high = feature.ends
+    if feature.is_day_number:
+        if kind not in (pa.int32(), pa.int64()) or not FIRST_DAY <= feature.low <= feature.high <= LAST_DAY:
+            raise ValueError(f"{what} encoded as dates from day {feature.low:g} to day {feature.high:g}")
+        kind = pa.date32()
     if not feature.is_whole:
         if pa.types.is_float32(kind) and max(abs(low), abs(high)) > FLOAT32:
             raise ValueError(f"{what} has train values from {low:g} to {high:g}")
@@ -327,6 +334,8 @@ def _of_type(x: NDArray[np.float64], feature: NumericFeature, kind: pa.DataType)
         return pa.array(whole).view(kind)
     if pa.types.is_date(kind):
         return pa.array(whole.astype(np.int32)).view(kind)
+    if feature.is_day_number:
+        whole = day_numbers(whole)
     return pa.array(whole.astype(kind.to_pandas_dtype()))
 
 

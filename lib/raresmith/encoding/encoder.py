@@ -81,6 +81,8 @@ class NumericFeature:
     masses: tuple[str, ...] = ()
     """Raw values, as text, that are so frequent among the others that they are states rather than sizes: zeros,
     sentinels, caps. All numbers here are learnt from the other values."""
+    is_day_number: bool = False
+    """Whether raw values are dates written as whole numbers, YYYYMMDD: raw units are then those of dates."""
     knots: tuple[float, ...] = ()
     """Strictly increasing raw values that transform "quantile" maps to `scores`, linearly in between and beyond."""
     scores: tuple[float, ...] = ()
@@ -143,6 +145,7 @@ class NumericFeature:
         _require(self, self.step > 0 or not self.is_whole, "whole numbers must have a step")
         _require(self, self.step == 0 or self._is_grid, "step must be a power of ten, or a whole number of whole ones")
         _require(self, self.origin is None or (isinstance(self.origin, int) and self.is_whole), "origin must be whole")
+        _require(self, self.type in ("int", "bigint") or not self.is_day_number, "day numbers must be int or bigint")
         _require(self, self.outlier is None or self.outlier > 0, "outlier must be above 0")
         _require(
             self,

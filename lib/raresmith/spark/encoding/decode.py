@@ -65,8 +65,9 @@ def _of_steps(x: str, feature: NumericFeature) -> str:
     whole = f"((CAST({x} AS BIGINT) + {origin}L) * {int(feature.step)}L)"
     if kind in ("timestamp", "timestamp_ntz"):
         return f"CAST(timestamp_micros({whole}) AS {kind})"
-    if kind == "date":
-        return f"date_from_unix_date(CAST({whole} AS INT))"
+    if kind == "date" or feature.is_day_number:
+        day = f"date_from_unix_date(CAST({whole} AS INT))"
+        return f"CAST(date_format({day}, 'yyyyMMdd') AS {kind})" if feature.is_day_number else day
     return f"CAST({whole} AS {kind})"
 
 

@@ -243,10 +243,10 @@ def _numeric_feature(c: Numbers, name: str, state: str, sample: np.ndarray | Non
     impute = round(impute / step) * step if step else impute
     impute = min(max(impute, low), high)
     feature = NumericFeature(
-        name=name, source=c.name, made=c.made, type=c.kind.simpleString(), transform=transform,  # type: ignore[arg-type]
+        name=name, source=c.name, made=c.made, type=c.field.dataType.simpleString(), transform=transform,  # type: ignore[arg-type]
         center=center, scale=scale, low=low, high=high, impute=impute, step=c.step, storage="float",
-        state=state, masses=c.masses, knots=knots, scores=scores, encoded_low=0.0, encoded_high=0.0,
-        origin=c.origin, outlier=c.outlier,
+        state=state, masses=c.masses, is_day_number=c.is_day_number, knots=knots, scores=scores,
+        encoded_low=0.0, encoded_high=0.0, origin=c.origin, outlier=c.outlier,
     )  # fmt: skip
     storage = _storage(c, feature)
     ends = [encoded_inner(feature, x) for x in (low, high)]

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.config import Normalisation
+from raresmith.encoding.day_numbers import are_day_numbers
 from raresmith.encoding.encoder import exactly
 from raresmith.encoding.masses import masses
 from raresmith.encoding.summary import (
@@ -30,7 +31,7 @@ from raresmith.encoding.summary import (
     together,
 )
 from raresmith.spark.columns import LABEL, quoted
-from raresmith.spark.encoding.encode import as_number, counted, power_of_ten, without
+from raresmith.spark.encoding.encode import as_day, as_number, counted, power_of_ten, without
 
 FAR = 2.0**24
 """How many times as large as all others a value is that they are learnt without: a float of 32 bits that holds it
@@ -59,10 +60,11 @@ class Numbers:
     """Whether it is made here and not in the raw table."""
     masses: tuple[str, ...] = ()
     """As in `NumericFeature`; all that follows is of the other values, but for `count`."""
+    is_day_number: bool = False
     step: float = 0.0
     origin: int | None = None
     outlier: float | None = None
-    """As in `NumericFeature`, all three."""
+    """As in `NumericFeature`, all four."""
     count: int = 0
     """Values that are not null, masses among them."""
     least: int | Decimal | float | None = None
@@ -82,13 +84,14 @@ class Numbers:
 
     @property
     def kind(self) -> t.DataType:
-        """The column's type."""
-        return self.field.dataType
+        """The type of its numbers: the column's, or that of the dates that it has as numbers."""
+        return t.DateType() if self.is_day_number else self.field.dataType
 
     @property
     def others(self) -> str:
         """The column as SQL text, null where it is a mass."""
-        return without(self.masses, quoted(self.name), self.kind)
+        others = without(self.masses, quoted(self.name), self.field.dataType)
+        return as_day(others) if self.is_day_number else others
 
     @property
     def number(self) -> Column:
@@ -127,8 +130,9 @@ class Numbers:
 def learnt(train: DataFrame, columns: Sequence[Numbers], drawn: Column | None) -> tuple[list[Numbers], int]:
     """`columns` with all that is learnt, and the number of rows.
 
-    One pass for ends, spread and grid; one more where a column has masses, or may have a value far beyond the others,
-    and two where it has one or 64-bit floats do not hold the column.
+    One pass for ends, spread and grid; one more where a column has masses or dates as numbers, or may have a value far
+    beyond the others, and two where it has one or 64-bit floats do not hold the column. One for whether all numbers
+    that look like dates are some.
 
     Parameters
     ----------
@@ -139,7 +143,7 @@ def learnt(train: DataFrame, columns: Sequence[Numbers], drawn: Column | None) -
     if not rows:
         return [*columns], 0
     found = [_on_grid(c, summary) for c, summary in zip(columns, summaries, strict=True)]
-    found = _learnt_again(train, found, _with_masses(found, looked_at), _on_grid)
+    found = _learnt_again(train, found, _told_apart(train, found, looked_at), _on_grid)
     outliers = _outliers(train, _suspects(train, found))
     found = [replace(c, outlier=outliers.get(c.name)) for c in found]
     found = _learnt_again(train, found, [c for c in found if c.outlier is not None])
@@ -152,13 +156,27 @@ def _on_grid(c: Numbers, summary: Summary) -> Numbers:
     return replace(found, step=_step(found, summary.grid))
 
 
-def _with_masses(columns: Sequence[Numbers], looked_at: pa.Table) -> list[Numbers]:
-    """Those of the columns that have masses among the rows `looked_at`; what is made here is no value of anybody's."""
+def _told_apart(train: DataFrame, columns: Sequence[Numbers], looked_at: pa.Table) -> list[Numbers]:
+    """Those of the columns that have masses, or dates as numbers, among the rows `looked_at`; what is made here is no
+    value of anybody's."""
     if not looked_at.num_rows:
         return []
     classes = looked_at.column(CLASS).to_numpy()
-    found = {i: masses(looked_at.column(f"{i}"), classes) for i, c in enumerate(columns) if not c.made}
-    return [replace(columns[i], masses=values) for i, values in found.items() if values]
+    raw = {i: c for i, c in enumerate(columns) if not c.made}
+    found = {i: replace(c, masses=masses(looked_at.column(f"{i}"), classes)) for i, c in raw.items()}
+    dates = [i for i, c in found.items() if isinstance(c.kind, INTEGERS) and _are_dates(looked_at.column(f"{i}"), c)]
+    if dates:
+        # What is no date in a row that was not looked at would be lost.
+        others = [f"{found[i].others} IS NOT NULL AND {as_day(found[i].others)} IS NULL" for i in dates]
+        row = train.agg(*[F.expr(f"count_if({condition})") for condition in others]).first()
+        assert row is not None
+        found |= {i: replace(found[i], is_day_number=True) for i, n in zip(dates, row, strict=True) if not n}
+    return [c for c in found.values() if c.masses or c.is_day_number]
+
+
+def _are_dates(values: pa.ChunkedArray, c: Numbers) -> bool:
+    without_masses = {*values.unique().to_pylist()} - {None, *map(int, c.masses)}
+    return are_day_numbers(without_masses)
 
 
 def _learnt_again(
