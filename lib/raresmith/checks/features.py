@@ -135,7 +135,7 @@ def _feature(column: SeenColumn, feature: Feature, n_rows: int) -> Found:
         yield "unique", name
     elif feature.kind == "categorical" and column.kind != "text":
         return  # numbers that are names, as the configuration says
-    elif values.are_dates(column) and not (feature.kind == "numeric" and feature.is_day_number):
+    elif feature.kind == "numeric" and feature.is_day_number:
         yield "dates_as_numbers", name
     elif marked := values.no_value(column):
         yield "no_value", {**name, "value": marked[0], "share": marked[1]}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ _OPEN_END = 99991231
 """What stands for no end."""
 
 
-def are_day_numbers(numbers: Iterable[int]) -> bool:
+def are_day_numbers(numbers: Iterable[int | Decimal]) -> bool:
     """Whether they are several dates of which one would speak today, or the open end.
 
     Examples
@@ -21,7 +22,7 @@ def are_day_numbers(numbers: Iterable[int]) -> bool:
     >>> are_day_numbers([20240229, 20240301, 99991231]), are_day_numbers([20230228, 20230229])
     (True, False)
     """
-    distinct = {*numbers} - {_OPEN_END}
+    distinct = {*map(int, numbers)} - {_OPEN_END}
     return len(distinct) > 1 and all(number in _LIKELY and day_of(number) is not None for number in distinct)
 
 

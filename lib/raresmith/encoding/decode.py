@@ -295,7 +295,10 @@ def _check_number(feature: NumericFeature, kind: pa.DataType) -> None:
     parsed(feature.masses, kind)
     low, high = feature.ends
     if feature.is_day_number:
-        if kind not in (pa.int32(), pa.int64()) or not FIRST_DAY <= feature.low <= feature.high <= LAST_DAY:
+        fits = kind in (pa.int32(), pa.int64()) or (
+            pa.types.is_decimal(kind) and kind.precision >= 8 and not kind.scale
+        )
+        if not fits or not FIRST_DAY <= feature.low <= feature.high <= LAST_DAY:
             raise ValueError(f"{what} encoded as dates from day {feature.low:g} to day {feature.high:g}")
         kind = pa.date32()
     if not feature.is_whole:
@@ -324,6 +327,9 @@ def _of_type(x: NDArray[np.float64], feature: NumericFeature, kind: pa.DataType)
     if not feature.is_whole:
         return pa.array(x.astype(kind.to_pandas_dtype()))
     steps, origin = x.astype(np.int64), feature.origin or 0
+    if feature.is_day_number:
+        numbers = pa.array(day_numbers((steps + origin) * int(feature.step)))
+        return numbers.cast(pa.decimal128(19)).cast(kind) if pa.types.is_decimal(kind) else numbers.cast(kind)
     if pa.types.is_decimal(kind):
         # The same 128 bits with the decimals of the grid.
         counted = pc.add(pa.array(steps).cast(pa.decimal128(19)), pa.scalar(Decimal(origin), pa.decimal128(WIDEST)))
@@ -334,8 +340,6 @@ def _of_type(x: NDArray[np.float64], feature: NumericFeature, kind: pa.DataType)
         return pa.array(whole).view(kind)
     if pa.types.is_date(kind):
         return pa.array(whole.astype(np.int32)).view(kind)
-    if feature.is_day_number:
-        whole = day_numbers(whole)
     return pa.array(whole.astype(kind.to_pandas_dtype()))
 
 

@@ -145,7 +145,7 @@ class NumericFeature:
         _require(self, self.step > 0 or not self.is_whole, "whole numbers must have a step")
         _require(self, self.step == 0 or self._is_grid, "step must be a power of ten, or a whole number of whole ones")
         _require(self, self.origin is None or (isinstance(self.origin, int) and self.is_whole), "origin must be whole")
-        _require(self, self.type in ("int", "bigint") or not self.is_day_number, "day numbers must be int or bigint")
+        _require(self, self.is_whole or not self.is_day_number, "day numbers must be whole")
         _require(self, self.outlier is None or self.outlier > 0, "outlier must be above 0")
         _require(
             self,

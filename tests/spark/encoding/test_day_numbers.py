@@ -2,9 +2,11 @@
 
 import dataclasses
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -12,6 +14,7 @@ from pyspark.sql import types as t
 from tests.spark.encoding.examples import fitted, numbered, there_and_back
 
 from raresmith.config import PrepareConfig
+from raresmith.encoding.day_numbers import day_of
 from raresmith.encoding.decode import RawUnits
 from raresmith.encoding.encoder import Encoder, NumericFeature
 from raresmith.errors import DataError
@@ -28,12 +31,19 @@ def as_number(i: int) -> int:
 def row(i: int) -> tuple[Any, ...]:
     closed = 0 if i % 4 == 0 else 99991231 if i % 150 == 1 else as_number(2 * i)
     # A number like the others that is no date, in a row that is not looked at.
-    return as_number(i), closed, 20230230 if i == 77 else as_number(i), as_number(i) // 100, -i if i else None
+    return (
+        as_number(i),
+        closed,
+        20230230 if i == 77 else as_number(i),
+        as_number(i) // 100,
+        -i if i else None,
+        Decimal(as_number(3 * i)),
+    )
 
 
 @pytest.fixture(scope="module")
 def raw(spark: SparkSession) -> DataFrame:
-    schema = "opened int, closed bigint, nearly int, month int, minus int"
+    schema = "opened int, closed bigint, nearly int, month int, minus int, paid decimal(8,0)"
     return numbered(spark.createDataFrame([row(i) for i in range(ROWS)], schema)).persist()
 
 
@@ -50,7 +60,7 @@ def numbers(encoder: Encoder) -> dict[str, NumericFeature]:
 
 def test_days_are_learnt_and_every_number_comes_back(raw: DataFrame, encoder: Encoder) -> None:
     found = numbers(encoder)
-    assert {name for name, f in found.items() if f.is_day_number} == {"opened", "closed"}
+    assert {name for name, f in found.items() if f.is_day_number} == {"opened", "closed", "paid"}
     assert Encoder.from_json(encoder.to_json()) == encoder
     first = (dt.date(2019, 12, 1) - dt.date(1970, 1, 1)).days
     assert (found["opened"].low, found["opened"].high, found["opened"].step) == (first, first + ROWS - 1, 1)
@@ -66,6 +76,8 @@ def test_numbers_between_are_dates(raw: DataFrame, encoder: Encoder) -> None:
     rows = units.rows(made, np.zeros(1000, np.int32))
     days = [dt.datetime.strptime(str(x), "%Y%m%d").date() for x in rows.column("opened").to_pylist()]
     assert len({*days}) > 500 and days == sorted(days)
+    assert rows.schema.field("paid").type == pa.decimal128(8, 0)
+    assert None not in {day_of(int(x)) for x in rows.column("paid").to_pylist()}
 
 
 def test_a_number_that_is_given_must_be_a_date(encoder: Encoder) -> None:

@@ -58,7 +58,7 @@ def _number(feature: NumericFeature, clamp: bool) -> str:
 def _of_steps(x: str, feature: NumericFeature) -> str:
     """Whole numbers of steps beyond the origin as values of the raw column's type."""
     kind, origin = feature.type, feature.origin or 0
-    if kind.startswith("decimal"):
+    if kind.startswith("decimal") and not feature.is_day_number:
         # A product would round where digits that it might have are more than 38; text is read as it is.
         steps = f"CAST(CAST({x} AS DECIMAL(20,0)) + {origin}BD AS STRING)"
         return f"CAST(concat({steps}, 'E{round(math.log10(feature.step))}') AS {kind})"

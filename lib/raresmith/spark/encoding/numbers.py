@@ -164,7 +164,7 @@ def _told_apart(train: DataFrame, columns: Sequence[Numbers], looked_at: pa.Tabl
     classes = looked_at.column(CLASS).to_numpy()
     raw = {i: c for i, c in enumerate(columns) if not c.made}
     found = {i: replace(c, masses=masses(looked_at.column(f"{i}"), classes)) for i, c in raw.items()}
-    dates = [i for i, c in found.items() if isinstance(c.kind, INTEGERS) and _are_dates(looked_at.column(f"{i}"), c)]
+    dates = [i for i, c in found.items() if _is_whole(c.kind) and _are_dates(looked_at.column(f"{i}"), c)]
     if dates:
         # What is no date in a row that was not looked at would be lost.
         others = [f"{found[i].others} IS NOT NULL AND {as_day(found[i].others)} IS NULL" for i in dates]
@@ -172,6 +172,10 @@ def _told_apart(train: DataFrame, columns: Sequence[Numbers], looked_at: pa.Tabl
         assert row is not None
         found |= {i: replace(found[i], is_day_number=True) for i, n in zip(dates, row, strict=True) if not n}
     return [c for c in found.values() if c.masses or c.is_day_number]
+
+
+def _is_whole(kind: t.DataType) -> bool:
+    return isinstance(kind, INTEGERS) or (isinstance(kind, t.DecimalType) and kind.scale == 0)
 
 
 def _are_dates(values: pa.ChunkedArray, c: Numbers) -> bool:
