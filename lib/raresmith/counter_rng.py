@@ -38,6 +38,7 @@ class Stream(IntEnum):
     HALF = 12
     SAMPLER = 13
     THIN = 14
+    STATE = 15
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:

@@ -82,7 +82,7 @@ def test_a_null_comes_back_where_its_indicator_says_so_and_codes_as_their_catego
         name="x_is_null", source="", type="boolean", categories=("false", "true"), seen=(2, 3), made=True
     )
     encoder = encoder_of(
-        number("x", null_indicator="x_is_null"), category("c", seen=(0, 1, 2, 3), other="z"),
+        number("x", state="x_is_null"), category("c", seen=(0, 1, 2, 3), other="z"),
         category("k", "integer", ("1", "5")), indicator,
         kinds={"key": "long", "list": {"type": "array", "elementType": "string"}},
     )  # fmt: skip
@@ -112,7 +112,7 @@ def test_rows_are_compared_as_they_are_in_raw_units() -> None:
         name="x_is_null", source="", type="boolean", categories=("false", "true"), seen=(2, 3), made=True
     )
     encoder = encoder_of(
-        number("x", null_indicator="x_is_null", impute=10.0), number("cents", step=0.01), category("c"), indicator,
+        number("x", state="x_is_null", impute=10.0), number("cents", step=0.01), category("c"), indicator,
         number("made", made=True),
     )  # fmt: skip
     rows = {"x": [0.0] * 8, "x_is_null": [2.0] * 8, "cents": [0.0] * 8, "c": [2.0] * 8, "made": [0.0] * 8}
@@ -133,7 +133,7 @@ def test_a_given_value_is_what_the_features_would_be() -> None:
         name="x_is_null", source="", type="boolean", categories=("false", "true"), seen=(2, 3), made=True
     )
     encoder = encoder_of(
-        number("x", null_indicator="x_is_null"), number("n", "integer", step=1.0), category("c"), indicator,
+        number("x", state="x_is_null"), number("n", "integer", step=1.0), category("c"), indicator,
         category("b", "boolean", ("false", "true")), number("d", "date", center=0.0, scale=1.0, step=1.0),
     )  # fmt: skip
     raw = RawUnits(encoder, [])
@@ -248,8 +248,8 @@ def test_features_that_do_not_go_with_each_other_are_refused() -> None:
         ((number("x"), number("x")), "must not be called alike"),
         ((number("x"), number("z", source="x")), r"\['x'\] are more"),
         ((number("y"),), r"\['y'\] are more"),
-        ((number("x", null_indicator="z"),), "null_indicator 'z' must be a feature of"),
-        ((number("x", null_indicator="c"), category("c")), "null_indicator 'c' must be a feature of"),
+        ((number("x", state="z"),), "state 'z' must be a feature of"),
+        ((number("x", state="c"), category("c")), "state 'c' must be a feature of"),
     ]
     for features, sentence in cases:
         with pytest.raises(ValueError, match=sentence):

@@ -40,7 +40,7 @@ def test_rows_have_the_raw_schema_and_are_those_of_refined_as_spark_decodes_them
     document = spark.read.format("delta").load(str(warehouse / "encoder")).first()
     assert document is not None
     encoder = Encoder.from_json(document["document"])
-    numbers = [f.source for f in encoder.features if f.kind == "numeric" and not f.made and not f.null_indicator]
+    numbers = [f.source for f in encoder.features if f.kind == "numeric" and not f.made and not f.state]
     assert "amount" in numbers
     refined = spark.read.format("delta").load(str(warehouse / "refined"))
     columns = decode(refined, encoder, clamp=True)

@@ -12,8 +12,8 @@ from tests.oversampling.plans import oversampler, smote
 
 from raresmith.errors import DataError
 from raresmith.neighbors.distance import category_weight
-from raresmith.oversampling.base import MadeRows, copies_per_base
-from raresmith.oversampling.plan import ClassPlan
+from raresmith.oversampling.base import Features, MadeRows, copies_per_base
+from raresmith.oversampling.plan import ClassPlan, plan_class
 from raresmith.oversampling.smote import interpolate, vote
 
 
@@ -212,3 +212,25 @@ def test_few_rows_get_fewer_neighbors_or_are_refused() -> None:
 def test_one_row_alone_is_refused(policy: str) -> None:
     with pytest.raises(DataError, match="class 'fraud' has 1 train row"):
         oversampler("smote", on_few_neighbors=policy).usable_neighbors(1, "fraud")
+
+
+def test_a_number_has_no_way_to_none_and_none_comes_back_as_often() -> None:
+    """A column of which 30 % do not count and stand at 0, beside its state and eight numbers."""
+    rng = np.random.default_rng(0)
+    counts = rng.random(2000) >= 0.3
+    rows = np.c_[np.where(counts, rng.standard_normal(2000), 0), np.where(counts, 2, 4), rng.standard_normal((2000, 8))]
+    features = Features(np.arange(10) == 1, groups=np.array([0, *range(9)]))
+    columns = np.ascontiguousarray(rows.T)
+    plan = plan_class(oversampler("smote"), np.arange(2000), columns, features, 6000, 5, random_state=0)
+    made = all_rows(plan)
+    base, neighbor = (rows[positions(plan, ids)] for ids in (made.base_row_id, made.neighbor_row_id))
+    number, state = made.columns[:2]
+    assert ((number == 0) == (state == 4)).all() and set(state) == {2, 4}
+    of_base = state == base[:, 1]
+    differ = base[:, 1] != neighbor[:, 1]
+    assert (number[differ] == np.where(of_base, base[:, 0], neighbor[:, 0])[differ]).all()
+    both = ~differ & (state == 2)
+    assert (number[both] == interpolate(base[:, 0], neighbor[:, 0], made.gap)[both]).all()
+    # The parents' shares, of which the neighbour's weighs as much as the gap.
+    assert differ.sum() > 500 and abs((state == 4).mean() - 0.3) < 0.03
+    assert abs((~of_base)[differ].mean() - made.gap[differ].mean()) < 0.05

@@ -135,7 +135,7 @@ def _feature(column: SeenColumn, feature: Feature, n_rows: int) -> Found:
         yield "unique", name
     elif feature.kind == "categorical" and column.kind != "text":
         return  # numbers that are names, as the configuration says
-    elif values.are_dates(column):
+    elif feature.kind == "numeric" and feature.is_day_number:
         yield "dates_as_numbers", name
     elif marked := values.no_value(column):
         yield "no_value", {**name, "value": marked[0], "share": marked[1]}
@@ -160,7 +160,7 @@ def _constant(encoder: Encoder) -> Iterator[str]:
     by_name = {feature.name: feature for feature in encoder.features}
     for feature in encoder.features:
         if feature.kind == "numeric":
-            indicator = by_name.get(feature.null_indicator)
+            indicator = by_name.get(feature.state)
             is_null_or_not = isinstance(indicator, CategoricalFeature) and len(indicator.seen) > 1
             is_one = feature.low == feature.high and not is_null_or_not
         else:

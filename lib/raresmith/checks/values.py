@@ -3,10 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from raresmith.checks.seen import SeenColumn
+from raresmith.encoding.day_numbers import are_day_numbers
 from raresmith.reading.marks import Marks
 
 ENOUGH = 50
@@ -116,18 +117,7 @@ def _has_check_digit(value: int) -> bool:
 
 def are_dates(column: SeenColumn) -> bool:
     """Whether its whole numbers are several dates written as YYYYMMDD."""
-    distinct = {*column.present} if column.kind == "whole" else set()
-    return len(distinct) > 1 and all(_is_day(value) for value in distinct)
-
-
-def _is_day(value: int) -> bool:
-    if not 19000101 <= value <= 21001231:
-        return False
-    try:
-        date(value // 10000, value // 100 % 100, value % 100)
-    except ValueError:
-        return False
-    return True
+    return column.kind == "whole" and are_day_numbers(column.present)
 
 
 def no_value(column: SeenColumn) -> tuple[str, float] | None:

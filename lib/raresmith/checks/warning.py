@@ -66,9 +66,9 @@ KINDS = {
         "if it is filled in after the label is known, name it in source.ignore",
     ),
     "dates_as_numbers": _Words(
-        "dates written as numbers, of which the distance means little",
+        "numbers that are taken for dates",
         "{column}",
-        "make it a date in the raw table, or name it in source.ignore",
+        "if it holds codes, name it in prepare.categorical",
     ),
     "numbers_as_text": _Words(
         "text of which nearly all are numbers",

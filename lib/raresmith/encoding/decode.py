@@ -6,7 +6,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -16,7 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from raresmith.encoding.encoder import FLOAT32, CategoricalFeature, Encoder, NumericFeature
+from raresmith.encoding.day_numbers import FIRST_DAY, LAST_DAY, day_numbers, day_of
+from raresmith.encoding.encoder import (
+    FIRST_MASS,
+    FLOAT32,
+    NO_NUMBER,
+    NUMBER,
+    CategoricalFeature,
+    Encoder,
+    Feature,
+    NumericFeature,
+)
 from raresmith.errors import DataError
 
 Columns = Mapping[str, NDArray[np.generic]]
@@ -44,8 +54,6 @@ DEEPEST = 32
 """Types within types of a column."""
 _UNFIT = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, pa.ArrowException)
 """What a schema raises that anyone may have written."""
-_FALSE, _TRUE = 2.0, 3.0
-"""Codes of the categories of an indicator."""
 
 
 class RawUnits:
@@ -115,9 +123,11 @@ class RawUnits:
                         f"{np.count_nonzero(~np.isfinite(x)):,} of {len(x):,} rows; run prepare and refine again"
                     )
                 values = _of_type(x, feature, kind)
-                if feature.null_indicator:
-                    is_null = pa.array(features[feature.null_indicator] == _TRUE)
-                    values = pc.if_else(is_null, pa.scalar(None, kind), values)
+                if feature.state:
+                    state = pa.array(features[feature.state].astype(np.int64))
+                    values = pc.if_else(pc.equal(state, NO_NUMBER), pa.scalar(None, kind), values)
+                    for code, mass in enumerate(parsed(feature.masses, kind), FIRST_MASS):
+                        values = pc.if_else(pc.equal(state, code), mass, values)
             else:
                 values = self._values[feature.name].take(pa.array(features[feature.name].astype(np.int64)))
             columns[feature.source] = values
@@ -137,10 +147,10 @@ class RawUnits:
             values = features[feature.name].astype(np.float64)
             if isinstance(feature, NumericFeature):
                 values = _decoded(feature, values) + 0.0  # -0.0 is 0.0
-                if feature.null_indicator:
-                    is_null = features[feature.null_indicator] == _TRUE
-                    columns.append(is_null.astype(np.float64))
-                    values = np.where(is_null, 0.0, values)
+                if feature.state:
+                    state = features[feature.state].astype(np.float64)
+                    columns.append(state)
+                    values = np.where(state == NUMBER, values, 0.0)
             columns.append(values)
         return columns
 
@@ -169,7 +179,14 @@ class RawUnits:
                     f"column {column!r} has no category {text!r} in the train rows; some that it has are {known[:10]}"
                 )
             return {feature.name: float(code)}, value
+        state = {feature.state: float(NUMBER)} if feature.state else {}
+        code = pc.index(parsed(feature.masses, kind), value).as_py()
+        if code >= 0:
+            number = encoded_inner(feature, feature.impute)
+            return {feature.name: number, feature.state: float(FIRST_MASS + code)}, value
         x = _as_number(value)
+        if feature.is_day_number and (x := day_of(int(x))) is None:  # type: ignore[assignment]
+            raise DataError(f"column {column!r} has dates as YYYYMMDD, and {text} is none")
         low, high = feature.ends
         if not (math.isfinite(x) and low <= feature.counted(x) <= high):
             ends = (_of_type(np.array([end]), feature, kind)[0].as_py() for end in (low, high))
@@ -180,8 +197,7 @@ class RawUnits:
             steps = Fraction(x) / feature.exact_step
             if abs(steps - round(steps)) > (0 if feature.is_whole else 1e-6):
                 raise DataError(f"column {column!r} has multiples of {feature.step:g}, and {text} is none")
-        indicator = {feature.null_indicator: _FALSE} if feature.null_indicator else {}
-        return {feature.name: encoded_number(feature, x), **indicator}, value
+        return {feature.name: encoded_number(feature, x), **state}, value
 
     def _type(self, column: str) -> pa.DataType:
         return self.schema.field(column).type
@@ -196,6 +212,16 @@ def _short(error: Exception) -> str:
 def encoded_number(feature: NumericFeature, x: float | Decimal) -> float:
     """What encoding makes of the raw number `x`, which is exact where the column's values are."""
     return encoded_inner(feature, float(x if feature.origin is None else feature.counted(x)))
+
+
+def stand_ins(features: Iterable[Feature]) -> dict[str, tuple[str, float]]:
+    """By number that has a state the name of this, and what is encoded for the number where it does not count.
+
+    A made row has to have that too: what lies elsewhere no real row has.
+    """
+    return {
+        f.name: (f.state, encoded_inner(f, f.impute)) for f in features if isinstance(f, NumericFeature) and f.state
+    }
 
 
 def encoded_inner(feature: NumericFeature, x: float) -> float:
@@ -266,7 +292,15 @@ def _check_number(feature: NumericFeature, kind: pa.DataType) -> None:
         raise ValueError(f"{what} encoded as a number")
     if feature.is_whole == pa.types.is_floating(kind):
         raise ValueError(f"{what} encoded as {feature.type}")
+    parsed(feature.masses, kind)
     low, high = feature.ends
+    if feature.is_day_number:
+        fits = kind in (pa.int32(), pa.int64()) or (
+            pa.types.is_decimal(kind) and kind.precision >= 8 and not kind.scale
+        )
+        if not fits or not FIRST_DAY <= feature.low <= feature.high <= LAST_DAY:
+            raise ValueError(f"{what} encoded as dates from day {feature.low:g} to day {feature.high:g}")
+        kind = pa.date32()
     if not feature.is_whole:
         if pa.types.is_float32(kind) and max(abs(low), abs(high)) > FLOAT32:
             raise ValueError(f"{what} has train values from {low:g} to {high:g}")
@@ -293,6 +327,9 @@ def _of_type(x: NDArray[np.float64], feature: NumericFeature, kind: pa.DataType)
     if not feature.is_whole:
         return pa.array(x.astype(kind.to_pandas_dtype()))
     steps, origin = x.astype(np.int64), feature.origin or 0
+    if feature.is_day_number:
+        numbers = pa.array(day_numbers((steps + origin) * int(feature.step)))
+        return numbers.cast(pa.decimal128(19)).cast(kind) if pa.types.is_decimal(kind) else numbers.cast(kind)
     if pa.types.is_decimal(kind):
         # The same 128 bits with the decimals of the grid.
         counted = pc.add(pa.array(steps).cast(pa.decimal128(19)), pa.scalar(Decimal(origin), pa.decimal128(WIDEST)))

@@ -21,7 +21,9 @@ UNSEEN = 0
 NULL = 1
 """Code of a null category; the categories themselves count from 2."""
 INDICATED = ("false", "true")
-"""Categories of the indicator of a number's nulls."""
+"""Categories of the state of a number that has nulls alone beside its values: whether it is one."""
+NUMBER, NO_NUMBER, FIRST_MASS = 2, 3, 4
+"""Codes of a number's state: that the number counts, that the raw value is null, and the first of its masses."""
 STEPS = (1e-38, 1e38)
 """Grids that a decimal of 38 digits can have."""
 FLOAT32 = float.fromhex("0x1.fffffep+127")
@@ -35,6 +37,11 @@ def _require(feature: "NumericFeature | CategoricalFeature", condition: bool, me
 
 def _decimals(step: float) -> int:
     return max(0, -round(math.log10(step)))
+
+
+def state_categories(masses: tuple[str, ...]) -> tuple[str, ...]:
+    """The categories of the state of a number that has these masses, in the order of their codes."""
+    return ("number", "null", *masses) if masses else INDICATED
 
 
 def exactly(step: float) -> Fraction:
@@ -68,8 +75,14 @@ class NumericFeature:
     none. Decoding rounds to it."""
     storage: Literal["float", "double"]
     """double where 32 bits would lose an integer."""
-    null_indicator: str = ""
-    """Feature that is 1 where the raw value was null, or "" where train had no null."""
+    state: str = ""
+    """Feature that tells where no number counts, for the raw value is null or one of `masses`; "" where train had
+    neither."""
+    masses: tuple[str, ...] = ()
+    """Raw values, as text, that are so frequent among the others that they are states rather than sizes: zeros,
+    sentinels, caps. All numbers here are learnt from the other values."""
+    is_day_number: bool = False
+    """Whether raw values are dates written as whole numbers, YYYYMMDD: raw units are then those of dates."""
     knots: tuple[float, ...] = ()
     """Strictly increasing raw values that transform "quantile" maps to `scores`, linearly in between and beyond."""
     scores: tuple[float, ...] = ()
@@ -132,6 +145,7 @@ class NumericFeature:
         _require(self, self.step > 0 or not self.is_whole, "whole numbers must have a step")
         _require(self, self.step == 0 or self._is_grid, "step must be a power of ten, or a whole number of whole ones")
         _require(self, self.origin is None or (isinstance(self.origin, int) and self.is_whole), "origin must be whole")
+        _require(self, self.is_whole or not self.is_day_number, "day numbers must be whole")
         _require(self, self.outlier is None or self.outlier > 0, "outlier must be above 0")
         _require(
             self,
@@ -149,7 +163,7 @@ class CategoricalFeature:
 
     name: str
     source: str
-    """Column that it is read from, or "" for the indicator of another feature's nulls."""
+    """Column that it is read from, or "" for the state of another feature."""
     type: str
     """Spark type of the raw column; categories of other types than string are written as Spark casts them to text."""
     categories: tuple[str, ...]
@@ -214,11 +228,11 @@ class Encoder:
         if twice := sorted(source for source, times in sources.items() if times > 1):
             raise ValueError(f"columns must be one feature each, and the label none, but {twice[:3]} are more")
         for feature in self.features:
-            if isinstance(feature, NumericFeature) and feature.null_indicator:
-                indicator = by_name.get(feature.null_indicator)
+            if isinstance(feature, NumericFeature) and (feature.state or feature.masses):
+                state, wanted = by_name.get(feature.state), state_categories(feature.masses)
                 _require(
-                    feature, isinstance(indicator, CategoricalFeature) and indicator.categories == INDICATED,
-                    f"its null_indicator {feature.null_indicator!r} must be a feature of {[*INDICATED]}",
+                    feature, isinstance(state, CategoricalFeature) and state.categories == wanted,
+                    f"its state {feature.state!r} must be a feature of {[*wanted]}",
                 )  # fmt: skip
 
     @property
@@ -254,7 +268,13 @@ class Encoder:
         """The encoder of a parsed document; KeyError, TypeError or ValueError where it is none."""
         kinds: dict[str, Any] = {"numeric": NumericFeature, "categorical": CategoricalFeature}
         features = tuple(
-            kinds[item["kind"]](**{k: tuple(v) if isinstance(v, list) else v for k, v in item.items()})
+            kinds[item["kind"]](
+                # A state was the indicator of nulls alone once, and series go on with encoders of then.
+                **{
+                    "state" if k == "null_indicator" else k: tuple(v) if isinstance(v, list) else v
+                    for k, v in item.items()
+                }
+            )
             for item in document["features"]
         )
         label = document["label"]

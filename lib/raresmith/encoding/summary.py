@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.ipc as ipc
 from numpy.typing import NDArray
 
 MOST_DECIMALS = 4
@@ -26,11 +27,14 @@ _ENDS = {"int": int, "Decimal": Decimal, "float": float}
 
 SCHEMA = """
     place int, kind string, least string, greatest string, low double, high double, grid string,
-    count bigint, mean double, squares double, log_count bigint, log_mean double, log_squares double
+    count bigint, mean double, squares double, log_count bigint, log_mean double, log_squares double, drawn binary
 """
 """Of summaries on their way from task to task, as Spark calls it: the place of a column among those that are asked for,
-or -1 with the number of rows; ends and grids as text, for they have any size."""
-_TYPES = {"int": pa.int32(), "string": pa.string(), "double": pa.float64(), "bigint": pa.int64()}
+or -1 with the number of rows, or -2 with rows that were drawn; ends and grids as text, for they have any size."""
+_DRAWN = -2
+CLASS, IS_DRAWN = "class", "is_drawn"
+"""Columns of rows that may be drawn."""
+_TYPES = {"int": pa.int32(), "string": pa.string(), "double": pa.float64(), "bigint": pa.int64(), "binary": pa.binary()}
 _ARROW = pa.schema([(name, _TYPES[kind]) for name, kind in (field.split() for field in SCHEMA.split(","))])
 
 
@@ -186,30 +190,61 @@ class Asked(NamedTuple):
     is_log: bool = False
 
 
-def summaries(batches: Iterable[pa.RecordBatch], asked: Sequence[Asked]) -> Iterator[pa.RecordBatch]:
-    """The summary of each column that is asked for, over all batches of a task, as `SCHEMA` has it."""
+def summaries(
+    batches: Iterable[pa.RecordBatch], asked: Sequence[Asked], *, draws: bool = False
+) -> Iterator[pa.RecordBatch]:
+    """The summary of each column that is asked for, over all batches of a task, as `SCHEMA` has it.
+
+    Parameters
+    ----------
+    draws
+        Whether the rows that IS_DRAWN go along, with the columns asked for and CLASS.
+    """
     found, rows = [Summary() for _ in asked], 0
+    drawn: list[pa.RecordBatch] = []
     for batch in batches:
         rows += batch.num_rows
+        if draws:
+            drawn.append(batch.select([*[of.column for of in asked], CLASS]).filter(batch.column(IS_DRAWN)))
         for place, of in enumerate(asked):
             number = batch.column(of.number) if of.number else None
             so_far = found[place]
             found[place] += summary(batch.column(of.column), number, is_log=of.is_log, so_far=so_far.grid)
-    yield _batch({-1: Summary(numbers=Moments(rows)), **dict(enumerate(found))})
+    yield _batch({-1: Summary(numbers=Moments(rows)), **dict(enumerate(found))}, [_to_bytes(drawn)] if drawn else [])
 
 
 def together(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """One summary for each column that `summaries` made several of."""
     found: dict[int, Summary] = {}
+    drawn: list[bytes] = []
     for batch in batches:
-        for place, one in by_place(batch.to_pylist()):
+        rows = batch.to_pylist()
+        drawn += [row["drawn"] for row in rows if row["place"] == _DRAWN]
+        for place, one in by_place(rows):
             found[place] = found.get(place, Summary()) + one
-    yield _batch(found)
+    yield _batch(found, drawn)
+
+
+def drawn_rows(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    """All rows that were drawn, of rows of `SCHEMA`."""
+    parts = [ipc.open_stream(row["drawn"]).read_all() for row in rows if row["place"] == _DRAWN]
+    return pa.concat_tables(parts) if parts else pa.table({})
+
+
+def _to_bytes(batches: Sequence[pa.RecordBatch]) -> bytes:
+    sink = pa.BufferOutputStream()
+    with ipc.new_stream(sink, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    written: bytes = sink.getvalue().to_pybytes()
+    return written
 
 
 def by_place(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, Summary]]:
     """Rows of `SCHEMA` as the summaries that they are."""
     for row in rows:
+        if row["place"] == _DRAWN:
+            continue
         end = _ENDS.get(row["kind"])
         yield (
             row["place"],
@@ -225,13 +260,16 @@ def by_place(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, Summary]]:
         )
 
 
-def _batch(found: dict[int, Summary]) -> pa.RecordBatch:
+def _batch(found: dict[int, Summary], drawn: Sequence[bytes]) -> pa.RecordBatch:
+    nothing = Summary()
     rows = [
         (
             place, "" if s.least is None else type(s.least).__name__, str(s.least), str(s.greatest), s.low, s.high,
-            str(s.grid), *vars(s.numbers).values(), *vars(s.logs).values(),
+            str(s.grid), *vars(s.numbers).values(), *vars(s.logs).values(), of_rows,
         )
-        for place, s in found.items()
+        for place, s, of_rows in [
+            *((place, s, None) for place, s in found.items()), *((_DRAWN, nothing, part) for part in drawn)
+        ]
     ]  # fmt: skip
     columns = [pa.array([row[i] for row in rows], field.type) for i, field in enumerate(_ARROW)]
     return pa.RecordBatch.from_arrays(columns, schema=_ARROW)

@@ -2,15 +2,19 @@
 
 Tables with categorical columns as SMOTE-NC does: a differing category counts as the median deviation of the numeric
 columns, and a made row takes the category that most of its base's neighbours have.
+
+There is no way from a number to none: where base and neighbour differ in whether a number counts, the number is that of
+one of them.
 """
 
-from typing import Any
+import copy
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raresmith.counter_rng import Stream
-from raresmith.oversampling.base import NeighborOversampler, Parents
+from raresmith.oversampling.base import ClassSample, Features, NeighborOversampler, Parents
 
 
 class SMOTE(NeighborOversampler):
@@ -25,21 +29,49 @@ class SMOTE(NeighborOversampler):
     title = "SMOTE"
     explained = "with the SMOTE rows"
 
+    _states: dict[int, int]
+    """By number that has one the column of its state, which tells whether the number counts."""
+
+    def fit(self, rows: ClassSample) -> Self:
+        """Note which numbers have a state."""
+        fitted = copy.copy(self)
+        fitted._states = _states(rows.features)
+        return fitted
+
     def draw(self, parents: Parents) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Numbers at the gap between base and neighbour, and the most frequent category of all neighbours.
 
-        Towards a row of another class it is less than half the way, as in Borderline-SMOTE2.
+        States are whole from the neighbour, with a chance of the gap, or from the base, and so are numbers whose states
+        differ. Towards a row of another class it is less than half the way, as in Borderline-SMOTE2.
         """
         gap = parents.uniform(Stream.GAP)
         other = parents.is_other
         gap[other] *= parents.uniform(Stream.HALF, where=other) / 2
         made = np.empty((len(parents.columns), len(gap)), parents.columns.dtype)
         for f, column in enumerate(parents.columns):
-            if parents.is_categorical[f]:
+            if f not in self._states.values() and parents.is_categorical[f]:
                 made[f] = vote(column[parents.near], parents.at, parents.uniform(Stream.VOTE, f))
             else:
                 made[f] = interpolate(column[parents.base], column[parents.neighbor], gap)
+        if self._states:
+            # One parent for all of a row, so that what is missing or zero together stays so.
+            parent = np.where(parents.uniform(Stream.STATE) < gap, parents.neighbor, parents.base)
+            for number, state in self._states.items():
+                column = parents.columns[state]
+                made[state] = column[parent]
+                differ = column[parents.base] != column[parents.neighbor]
+                made[number, differ] = parents.columns[number, parent[differ]]
         return made, gap
+
+
+def _states(features: Features) -> dict[int, int]:
+    """A number and a category of one group are a number and its state."""
+    if features.groups is None:
+        return {}
+    is_category = features.is_categorical
+    category = {int(features.groups[f]): int(f) for f in np.flatnonzero(is_category)}
+    groups = {int(f): int(features.groups[f]) for f in np.flatnonzero(~is_category)}
+    return {f: category[group] for f, group in groups.items() if group in category}
 
 
 def interpolate(base: NDArray[Any], neighbor: NDArray[Any], gap: NDArray[np.float64]) -> NDArray[Any]:

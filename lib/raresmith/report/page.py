@@ -30,6 +30,7 @@ from raresmith.evaluation.verdict import (
     value_of,
 )
 from raresmith.report import plots
+from raresmith.report.frequent_values import frequent_values
 from raresmith.report.projection import project
 
 SECTIONS = (
@@ -38,6 +39,7 @@ SECTIONS = (
     "curves",
     "balance",
     "scatter",
+    "frequent_values",
     "training",
     "importances",
     "data_issues",
@@ -149,6 +151,8 @@ def render_report(data: ReportData) -> str:
         tuned=list(AT_THRESHOLD),
         half=[f"{name}@0.5" for name in AT_THRESHOLD],
         cards=[name for name in metrics if name.startswith("card_precision@")],
+        frequent_values=frequent_values(samples, data.encoder),
+        largest_sample=max(map(len, samples.values()), default=0),
         projection=project(samples, data.encoder.categorical),
         training=_training(data.training),
         issues=[(what, why, n) for what, reasons in data.set_aside.items() for why, n in reasons.items()],
@@ -172,6 +176,7 @@ def environment() -> Environment:
         "count": "{:,}".format,
         "figure": "{:.3f}".format,
         "change": "{:+.3f}".format,
+        "share": "{:.1%}".format,
         "quoted": repr,
     }
     found.globals["css"] = Markup(package.joinpath("report.css").read_text(encoding="utf-8").strip())

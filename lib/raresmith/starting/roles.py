@@ -142,7 +142,7 @@ def _about_numbers(column: SeenColumn, present: Sequence[Any], counts: Counter[A
     if stands_for_none := no_value(column):
         about.append(f"{stands_for_none[0]} seems to stand for no value; better null")
     if are_dates(column):
-        about.append("dates written as numbers, of which the distance means little; a date column would be better")
+        about.append("dates written as numbers, taken for dates")
     return ", ".join(about)
 
 

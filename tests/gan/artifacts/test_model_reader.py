@@ -55,7 +55,7 @@ def encoder_of_all_kinds() -> Encoder:
     quantile = {"transform": "quantile", "knots": (0.0, 10.0, 100.0), "scores": (-3.0, 0.5, 3.0)}
     return Encoder(
         features=(
-            number("x", "double", -5.0, 20.0, 0.0, null_indicator="x_is_null", outlier=1e12),
+            number("x", "double", -5.0, 20.0, 0.0, state="x_is_null", outlier=1e12),
             number("cents", "double", 0.0, 99.99, 0.01, **log),
             number("n", "int", 0.0, 100.0, 1.0, **quantile),
             number("big", "bigint", 0.0, 1e6, 1.0, origin=10**17),
@@ -182,7 +182,7 @@ def check(rows: pa.Table, card: dict[str, Any]) -> None:
             known = as_type(column.type, [*feature["categories"], feature["other"] or None])
             assert {*column.to_pylist()} <= {None, *known}
         else:
-            assert feature["null_indicator"] or column.null_count == 0
+            assert feature["state"] or column.null_count == 0
             check_numbers(column.drop_null(), feature)
 
 

@@ -4,7 +4,7 @@ import datetime as dt
 import decimal
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from raresmith.config import PrepareConfig
@@ -42,9 +42,9 @@ def numbered(df: DataFrame) -> DataFrame:
     return df.withColumn(ROW_ID, F.monotonically_increasing_id())
 
 
-def fitted(df: DataFrame, config: PrepareConfig, label: str = "0") -> Encoder:
+def fitted(df: DataFrame, config: PrepareConfig, label: str = "0", drawn: Column | None = None) -> Encoder:
     train = df.withColumn(columns.LABEL, F.expr(label))
-    return fit_encoder(train, [f for f in df.schema.fields if f.name != ROW_ID], [], LABEL, df.schema, config)
+    return fit_encoder(train, [f for f in df.schema.fields if f.name != ROW_ID], [], LABEL, df.schema, config, drawn)
 
 
 def there_and_back(df: DataFrame, encoder: Encoder) -> list[tuple[dict[str, Any], dict[str, Any]]]:

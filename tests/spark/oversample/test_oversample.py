@@ -219,7 +219,7 @@ def test_rows_made_by_their_surroundings_are_those_that_numpy_makes(
 
 
 def test_a_number_and_the_indicator_of_its_nulls_are_one_group() -> None:
-    number = dataclasses.replace(numeric("a"), null_indicator="a_is_null")
+    number = dataclasses.replace(numeric("a"), state="a_is_null")
     indicator = dataclasses.replace(categorical("a_is_null"), categories=INDICATED, seen=(2, 3))
     encoder = encoder_of(number, numeric("b"), indicator)
     assert FeatureColumns.of(encoder).groups == (0, 1, 0)

@@ -140,8 +140,8 @@ def test_cells_leave_out_nearly_all_that_are_too_close_and_no_other(spark: Spark
 
 
 def test_features_of_windows_and_their_nulls_do_not_count() -> None:
-    raw = replace(numeric("a"), null_indicator="a_is_null")
-    window = replace(numeric("w"), made=True, null_indicator="w_is_null")
+    raw = replace(numeric("a"), state="a_is_null")
+    window = replace(numeric("w"), made=True, state="w_is_null")
     a_null, w_null = (
         replace(categorical(f"{name}_is_null"), source="", made=True, categories=INDICATED, seen=(2, 3))
         for name in "aw"

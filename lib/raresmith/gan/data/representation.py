@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raresmith.encoding.encoder import CategoricalFeature, Encoder, NumericFeature
+from raresmith.encoding.decode import stand_ins
+from raresmith.encoding.encoder import NUMBER, CategoricalFeature, Encoder, NumericFeature
 from raresmith.errors import DataError
 
 TEMPERATURE = 0.5
@@ -102,4 +103,6 @@ class Representation:
         for start, size, categorical in zip(self.starts, self.sizes, self.categorical, strict=True):
             codes = np.array(categorical.seen, dtype=np.float32)
             columns[categorical.name] = codes[cpu[:, start : start + size].argmax(dim=1).numpy()]
+        for name, (state, stand_in) in stand_ins(self.numeric).items():
+            columns[name] = np.where(columns[state] == NUMBER, columns[name], columns[name].dtype.type(stand_in))
         return {name: columns[name] for name in self.names}

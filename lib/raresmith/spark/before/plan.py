@@ -1,6 +1,6 @@
 """What a run would read, make and cost, told before anything runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -15,6 +15,7 @@ from raresmith.oversampling.base import CellOversampler
 from raresmith.oversampling.registry import oversampler_of
 from raresmith.oversampling.sampling_strategy import for_batch, rows_to_keep, rows_to_make
 from raresmith.spark.columns import LABEL, ROW_ID
+from raresmith.spark.encoding.drawn import is_drawn
 from raresmith.spark.encoding.fit import fit_encoder, is_categorical
 from raresmith.spark.evaluate.classifiers.registry import configured
 from raresmith.spark.files import data_files, exists, size_of, unescaped
@@ -119,12 +120,18 @@ def _raw(df: DataFrame, kept: Encoder | None, config: Config) -> _Raw:
         row_bytes=(
             FeatureColumns.of(kept).row_bytes
             if kept
-            else bytes_of_row(n_features, _has_double(labelled, fields, label, config))
+            else bytes_of_row(n_features, _has_double(labelled, fields, label, counts, config))
         ),
     )
 
 
-def _has_double(labelled: DataFrame, fields: Sequence[t.StructField], label: Label, config: Config) -> bool:
+def _has_double(
+    labelled: DataFrame,
+    fields: Sequence[t.StructField],
+    label: Label,
+    counts: Mapping[str | None, int],
+    config: Config,
+) -> bool:
     """Whether a column is stored as double, if the train rows are as all are."""
     whole = [
         f
@@ -134,7 +141,8 @@ def _has_double(labelled: DataFrame, fields: Sequence[t.StructField], label: Lab
     if not whole:
         return False
     rows = labelled.withColumn(ROW_ID, F.monotonically_increasing_id())
-    encoder = fit_encoder(rows, whole, [], label, labelled.schema, config.prepare)
+    drawn = is_drawn({text: counts.get(text, 0) for text in label.classes}, len(fields))
+    encoder = fit_encoder(rows, whole, [], label, labelled.schema, config.prepare, drawn)
     return any(f.kind == "numeric" and f.storage == "double" for f in encoder.features)
 
 

@@ -5,7 +5,7 @@ import math
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from raresmith.encoding.encoder import UNSEEN, CategoricalFeature, Encoder, NumericFeature
+from raresmith.encoding.encoder import FIRST_MASS, NO_NUMBER, UNSEEN, CategoricalFeature, Encoder, NumericFeature
 from raresmith.spark.columns import quoted, text
 from raresmith.spark.encoding.encode import double, piecewise
 
@@ -47,23 +47,27 @@ def _number(feature: NumericFeature, clamp: bool) -> str:
         low, high = feature.ends
         x = f"greatest({double(low)}, least({double(high)}, {x}))"
     value = _of_steps(x, feature) if feature.is_whole else f"CAST({x} AS {feature.type})"
-    if feature.null_indicator:
-        value = f"IF({quoted(feature.null_indicator)} != 3.0D, {value}, NULL)"
+    if feature.state:
+        state = quoted(feature.state)
+        value = f"IF({state} != {double(NO_NUMBER)}, {value}, NULL)"
+        for code, mass in enumerate(feature.masses, FIRST_MASS):
+            value = f"IF({state} = {double(code)}, CAST({text(mass)} AS {feature.type}), {value})"
     return value
 
 
 def _of_steps(x: str, feature: NumericFeature) -> str:
     """Whole numbers of steps beyond the origin as values of the raw column's type."""
     kind, origin = feature.type, feature.origin or 0
-    if kind.startswith("decimal"):
+    if kind.startswith("decimal") and not feature.is_day_number:
         # A product would round where digits that it might have are more than 38; text is read as it is.
         steps = f"CAST(CAST({x} AS DECIMAL(20,0)) + {origin}BD AS STRING)"
         return f"CAST(concat({steps}, 'E{round(math.log10(feature.step))}') AS {kind})"
     whole = f"((CAST({x} AS BIGINT) + {origin}L) * {int(feature.step)}L)"
     if kind in ("timestamp", "timestamp_ntz"):
         return f"CAST(timestamp_micros({whole}) AS {kind})"
-    if kind == "date":
-        return f"date_from_unix_date(CAST({whole} AS INT))"
+    if kind == "date" or feature.is_day_number:
+        day = f"date_from_unix_date(CAST({whole} AS INT))"
+        return f"CAST(date_format({day}, 'yyyyMMdd') AS {kind})" if feature.is_day_number else day
     return f"CAST({whole} AS {kind})"
 
 

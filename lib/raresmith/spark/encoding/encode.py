@@ -9,8 +9,17 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from raresmith.encoding.encoder import NULL, UNSEEN, CategoricalFeature, Encoder, NumericFeature
-from raresmith.spark.columns import LABEL, ROW_ID, SPLIT, col, quoted
+from raresmith.encoding.encoder import (
+    FIRST_MASS,
+    NO_NUMBER,
+    NULL,
+    NUMBER,
+    UNSEEN,
+    CategoricalFeature,
+    Encoder,
+    NumericFeature,
+)
+from raresmith.spark.columns import LABEL, ROW_ID, SPLIT, col, quoted, text
 
 INLINE_CATEGORIES = 16
 """Up to here a linear search in the row beats a join with the table of categories."""
@@ -28,12 +37,12 @@ def encode(df: DataFrame, encoder: Encoder) -> DataFrame:
     names = {ROW_ID: "row_id", SPLIT: "split", LABEL: "label"}
     kept = [col(working).alias(name) for working, name in names.items() if working in df.columns]
     kinds = {f.name: f.dataType for f in df.schema.fields}
-    indicated = {f.null_indicator: f for f in encoder.features if f.kind == "numeric" and f.null_indicator}
+    stated = {f.state: f for f in encoder.features if f.kind == "numeric" and f.state}
     expressions = []
     for i, feature in enumerate(encoder.features):
-        if feature.name in indicated:
-            raw = indicated[feature.name].source
-            code = f"IF({as_number(quoted(raw), kinds[raw])} IS NULL, 3, 2)"
+        if feature.name in stated:
+            raw = stated[feature.name].source
+            code = _state(quoted(raw), kinds[raw], stated[feature.name])
             expressions.append(F.expr(f"CAST({code} AS FLOAT) AS {quoted(feature.name)}"))
         elif feature.kind == "numeric":
             number = _encode_number(quoted(feature.source), kinds[feature.source], feature)
@@ -62,6 +71,33 @@ def exact_number(column: str, kind: t.DataType) -> str:
     if isinstance(kind, t.DateType):
         return f"CAST(unix_date({column}) AS BIGINT)"
     return f"CAST({column} AS BIGINT)" if isinstance(kind, t.IntegralType) else column
+
+
+def without(masses: Sequence[str], column: str, kind: t.DataType) -> str:
+    """A raw column, null where it is one of the `masses`."""
+    return f"IF({column} IN ({', '.join(_raw(mass, kind) for mass in masses)}), NULL, {column})" if masses else column
+
+
+def as_day(column: str) -> str:
+    """A raw column of YYYYMMDD as date, null where it is none."""
+    return f"try_to_date(CAST({column} AS STRING), 'yyyyMMdd')"
+
+
+def numbers_of(column: str, kind: t.DataType, feature: NumericFeature) -> tuple[str, t.DataType]:
+    """The raw column, null where it is a mass, and its type; as date where it has these as numbers."""
+    others = without(feature.masses, column, kind)
+    return (as_day(others), t.DateType()) if feature.is_day_number else (others, kind)
+
+
+def _raw(value: str, kind: t.DataType) -> str:
+    return f"CAST({text(value)} AS {kind.simpleString()})"
+
+
+def _state(column: str, kind: t.DataType, feature: NumericFeature) -> str:
+    """The code of a number's state."""
+    code = f"IF({as_number(*numbers_of(column, kind, feature))} IS NULL, {NO_NUMBER}, {NUMBER})"
+    whens = "".join(f"WHEN {column} = {_raw(m, kind)} THEN {i} " for i, m in enumerate(feature.masses, FIRST_MASS))
+    return f"CASE {whens}ELSE {code} END" if feature.masses else code
 
 
 def counted(column: str, kind: t.DataType, step: float, origin: int | None) -> str:
@@ -123,13 +159,15 @@ def power_of_ten(exponent: int) -> Decimal:
 def is_outlier(column: str, kind: t.DataType, feature: NumericFeature) -> str:
     """Whether a value is so far beyond all others of the train rows that it is encoded as the nearest of these."""
     assert feature.outlier is not None
+    column, kind = numbers_of(column, kind, feature)
     return f"abs({as_number(column, kind)}) > {double(feature.outlier)}"
 
 
 def _encode_number(column: str, kind: t.DataType, feature: NumericFeature) -> str:
-    x = counted(column, kind, feature.step, feature.origin)
+    number, its = numbers_of(column, kind, feature)
+    x = counted(number, its, feature.step, feature.origin)
     if feature.outlier is not None:
-        end = f"IF({as_number(column, kind)} > 0, {double(feature.high)}, {double(feature.low)})"
+        end = f"IF({as_number(number, its)} > 0, {double(feature.high)}, {double(feature.low)})"
         x = f"IF({is_outlier(column, kind, feature)}, {end}, {x})"
     known = f"coalesce({x}, {double(feature.impute)})"
     if feature.transform == "quantile":

@@ -7,20 +7,24 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.config import Normalisation, PrepareConfig
 from raresmith.encoding.decode import WIDEST, encoded_inner
 from raresmith.encoding.encoder import (
+    FIRST_MASS,
+    NO_NUMBER,
     NULL,
+    NUMBER,
     UNSEEN,
     CategoricalFeature,
     Encoder,
     Feature,
     Label,
     NumericFeature,
+    state_categories,
 )
 from raresmith.encoding.names import RESERVED, safe_names
 from raresmith.errors import DataError
@@ -63,6 +67,7 @@ def fit_encoder(
     label: Label,
     raw_schema: t.StructType,
     config: PrepareConfig,
+    drawn: Column | None = None,
 ) -> Encoder:
     """The encoder of the feature `columns`, fitted on `train`.
 
@@ -79,6 +84,8 @@ def fit_encoder(
         The feature columns in order, raw ones and those made here.
     made
         Names of those among them that are no raw columns.
+    drawn
+        Which of the rows are looked at for values that are masses; without it there are none.
 
     Raises
     ------
@@ -89,7 +96,7 @@ def fit_encoder(
     numeric = [c for c in columns if not is_categorical(c, config)]
     categorical = [c for c in columns if is_categorical(c, config)]
     found, rows = learnt(
-        train, [Numbers(field=c, normalisation=_normalisation(c, config), made=c.name in made) for c in numeric]
+        train, [Numbers(field=c, normalisation=_normalisation(c, config), made=c.name in made) for c in numeric], drawn
     )
     if rows == 0:
         raise DataError("the train split has no rows; check [split] against the dates and values of the table")
@@ -98,26 +105,30 @@ def fit_encoder(
     counts = _category_counts(train, categorical, config)
 
     features: list[Feature] = []
-    indicators: list[Feature] = []
-    indicator_names = iter(safe_names([f"{c.name}_is_null" for c in numeric], RESERVED | set(names.values())))
+    states: list[Feature] = []
+    called = [f"{c.name}_{'state' if numbers[c.name].masses else 'is_null'}" for c in numeric]
+    state_names = iter(safe_names(called, RESERVED | set(names.values())))
     for c in columns:
         is_made = c.name in made
         if is_categorical(c, config):
             features.append(_categorical_feature(c, names[c.name], is_made, counts[c.name], config))
             continue
-        indicator = next(indicator_names)
-        found_of = numbers[c.name]
+        state, found_of = next(state_names), numbers[c.name]
         has_null = found_of.count < rows
-        features.append(_numeric_feature(found_of, names[c.name], indicator if has_null else "", quantiles.get(c.name)))
-        if has_null:
-            indicators.append(_null_indicator(indicator, seen_values=found_of.count > 0))
-    return Encoder(features=(*features, *indicators), label=label, raw_schema=raw_schema.json())
+        is_stated = has_null or bool(found_of.masses)
+        features.append(_numeric_feature(found_of, names[c.name], state if is_stated else "", quantiles.get(c.name)))
+        if is_stated:
+            states.append(_state(state, found_of, has_null=has_null))
+    return Encoder(features=(*features, *states), label=label, raw_schema=raw_schema.json())
 
 
-def _null_indicator(name: str, seen_values: bool) -> CategoricalFeature:
-    """Whether a number was null; "false" was seen in train where there were values."""
-    seen = (2, 3) if seen_values else (3,)
-    return CategoricalFeature(name=name, source="", type="boolean", categories=("false", "true"), seen=seen, made=True)
+def _state(name: str, of: Numbers, *, has_null: bool) -> CategoricalFeature:
+    """Whether a number counts, is null, or is a mass."""
+    seen = [NUMBER] * (of.count > 0) + [NO_NUMBER] * has_null
+    return CategoricalFeature(
+        name=name, source="", type="string" if of.masses else "boolean", categories=state_categories(of.masses),
+        seen=(*seen, *range(FIRST_MASS, FIRST_MASS + len(of.masses))), made=True,
+    )  # fmt: skip
 
 
 def _normalisation(field: t.StructField, config: PrepareConfig) -> Normalisation:
@@ -195,7 +206,7 @@ def _rounded(value: float, unit: float) -> float:
     return float(f"{round(value / unit * 1e7) / 1e7 * unit:.12g}") if unit > 0 else value
 
 
-def _numeric_feature(c: Numbers, name: str, null_indicator: str, sample: np.ndarray | None) -> NumericFeature:
+def _numeric_feature(c: Numbers, name: str, state: str, sample: np.ndarray | None) -> NumericFeature:
     low, high = c.low, c.high
     # A mean need not lie where all values do, for it stands in for a null alone.
     step = finest_step(c.kind) or c.step
@@ -232,10 +243,10 @@ def _numeric_feature(c: Numbers, name: str, null_indicator: str, sample: np.ndar
     impute = round(impute / step) * step if step else impute
     impute = min(max(impute, low), high)
     feature = NumericFeature(
-        name=name, source=c.name, made=c.made, type=c.kind.simpleString(), transform=transform,  # type: ignore[arg-type]
+        name=name, source=c.name, made=c.made, type=c.field.dataType.simpleString(), transform=transform,  # type: ignore[arg-type]
         center=center, scale=scale, low=low, high=high, impute=impute, step=c.step, storage="float",
-        null_indicator=null_indicator, knots=knots, scores=scores, encoded_low=0.0, encoded_high=0.0,
-        origin=c.origin, outlier=c.outlier,
+        state=state, masses=c.masses, is_day_number=c.is_day_number, knots=knots, scores=scores,
+        encoded_low=0.0, encoded_high=0.0, origin=c.origin, outlier=c.outlier,
     )  # fmt: skip
     storage = _storage(c, feature)
     ends = [encoded_inner(feature, x) for x in (low, high)]

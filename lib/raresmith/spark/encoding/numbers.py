@@ -2,22 +2,36 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.config import Normalisation
+from raresmith.encoding.day_numbers import are_day_numbers
 from raresmith.encoding.encoder import exactly
-from raresmith.encoding.summary import MOST_DECIMALS, SCHEMA, Asked, Summary, by_place, summaries, together
+from raresmith.encoding.masses import masses
+from raresmith.encoding.summary import (
+    CLASS,
+    IS_DRAWN,
+    MOST_DECIMALS,
+    SCHEMA,
+    Asked,
+    Summary,
+    by_place,
+    drawn_rows,
+    summaries,
+    together,
+)
 from raresmith.spark.columns import LABEL, quoted
-from raresmith.spark.encoding.encode import as_number, counted, power_of_ten
+from raresmith.spark.encoding.encode import as_day, as_number, counted, power_of_ten, without
 
 FAR = 2.0**24
 """How many times as large as all others a value is that they are learnt without: a float of 32 bits that holds it
@@ -44,12 +58,15 @@ class Numbers:
     normalisation: Normalisation
     made: bool
     """Whether it is made here and not in the raw table."""
+    masses: tuple[str, ...] = ()
+    """As in `NumericFeature`; all that follows is of the other values, but for `count`."""
+    is_day_number: bool = False
     step: float = 0.0
     origin: int | None = None
     outlier: float | None = None
-    """As in `NumericFeature`, all three."""
+    """As in `NumericFeature`, all four."""
     count: int = 0
-    """Values that are not null."""
+    """Values that are not null, masses among them."""
     least: int | Decimal | float | None = None
     greatest: int | Decimal | float | None = None
     """In raw units, exactly."""
@@ -67,19 +84,25 @@ class Numbers:
 
     @property
     def kind(self) -> t.DataType:
-        """The column's type."""
-        return self.field.dataType
+        """The type of its numbers: the column's, or that of the dates that it has as numbers."""
+        return t.DateType() if self.is_day_number else self.field.dataType
+
+    @property
+    def others(self) -> str:
+        """The column as SQL text, null where it is a mass."""
+        others = without(self.masses, quoted(self.name), self.field.dataType)
+        return as_day(others) if self.is_day_number else others
 
     @property
     def number(self) -> Column:
         """What is scaled, null where it is not learnt from."""
-        x = F.expr(counted(quoted(self.name), self.kind, self.step, self.origin))
+        x = F.expr(counted(self.others, self.kind, self.step, self.origin))
         return x if self.outlier is None else F.when(self.magnitude <= self.outlier, x)
 
     @property
     def magnitude(self) -> Column:
         """The size of a value in raw units."""
-        return F.expr(f"abs({as_number(quoted(self.name), self.kind)})")
+        return F.expr(f"abs({as_number(self.others, self.kind)})")
 
     def summed_up(self, found: Summary) -> "Numbers":
         """The column with what was found of it."""
@@ -104,48 +127,100 @@ class Numbers:
         return max((abs(float(end)) for end in (self.least, self.greatest) if end is not None), default=0.0)
 
 
-def learnt(train: DataFrame, columns: Sequence[Numbers]) -> tuple[list[Numbers], int]:
+def learnt(train: DataFrame, columns: Sequence[Numbers], drawn: Column | None) -> tuple[list[Numbers], int]:
     """`columns` with all that is learnt, and the number of rows.
 
-    One pass for ends, spread and grid; one more where a column may have a value far beyond the others, and two where it
-    has one or 64-bit floats do not hold the column.
+    One pass for ends, spread and grid; one more where a column has masses or dates as numbers, or may have a value far
+    beyond the others, and two where it has one or 64-bit floats do not hold the column. One for whether all numbers
+    that look like dates are some.
+
+    Parameters
+    ----------
+    drawn
+        Which rows' values are counted to find masses; none are looked for without it.
     """
-    rows, summaries = _summed_up(train, columns)
+    rows, summaries, looked_at = _summed_up(train, columns, drawn)
     if not rows:
         return [*columns], 0
-    found = [c.summed_up(summary) for c, summary in zip(columns, summaries, strict=True)]
-    found = [replace(c, step=_step(c, summary.grid)) for c, summary in zip(found, summaries, strict=True)]
+    found = [_on_grid(c, summary) for c, summary in zip(columns, summaries, strict=True)]
+    found = _learnt_again(train, found, _told_apart(train, found, looked_at), _on_grid)
     outliers = _outliers(train, _suspects(train, found))
     found = [replace(c, outlier=outliers.get(c.name)) for c in found]
     found = _learnt_again(train, found, [c for c in found if c.outlier is not None])
     return _learnt_again(train, found, [replace(c, origin=_origin(c)) for c in found if _is_wide(c)]), rows
 
 
-def _learnt_again(train: DataFrame, columns: Sequence[Numbers], changed: Sequence[Numbers]) -> list[Numbers]:
-    """`columns` with the ends and spread of those that are `changed`; how many values there are stays."""
+def _on_grid(c: Numbers, summary: Summary) -> Numbers:
+    """The column with what was found of it, and its grid."""
+    found = c.summed_up(summary)
+    return replace(found, step=_step(found, summary.grid))
+
+
+def _told_apart(train: DataFrame, columns: Sequence[Numbers], looked_at: pa.Table) -> list[Numbers]:
+    """Those of the columns that have masses, or dates as numbers, among the rows `looked_at`; what is made here is no
+    value of anybody's."""
+    if not looked_at.num_rows:
+        return []
+    classes = looked_at.column(CLASS).to_numpy()
+    raw = {i: c for i, c in enumerate(columns) if not c.made}
+    found = {i: replace(c, masses=masses(looked_at.column(f"{i}"), classes)) for i, c in raw.items()}
+    dates = [i for i, c in found.items() if _is_whole(c.kind) and _are_dates(looked_at.column(f"{i}"), c)]
+    if dates:
+        # What is no date in a row that was not looked at would be lost.
+        others = [f"{found[i].others} IS NOT NULL AND {as_day(found[i].others)} IS NULL" for i in dates]
+        row = train.agg(*[F.expr(f"count_if({condition})") for condition in others]).first()
+        assert row is not None
+        found |= {i: replace(found[i], is_day_number=True) for i, n in zip(dates, row, strict=True) if not n}
+    return [c for c in found.values() if c.masses or c.is_day_number]
+
+
+def _is_whole(kind: t.DataType) -> bool:
+    return isinstance(kind, INTEGERS) or (isinstance(kind, t.DecimalType) and kind.scale == 0)
+
+
+def _are_dates(values: pa.ChunkedArray, c: Numbers) -> bool:
+    without_masses = {*values.unique().to_pylist()} - {None, *map(int, c.masses)}
+    return are_day_numbers(without_masses)
+
+
+def _learnt_again(
+    train: DataFrame,
+    columns: Sequence[Numbers],
+    changed: Sequence[Numbers],
+    found: Callable[[Numbers, Summary], Numbers] = Numbers.summed_up,
+) -> list[Numbers]:
+    """`columns` with what is `found` of those that are `changed`; how many values there are stays."""
     if not changed:
         return [*columns]
-    _, summaries = _summed_up(train, changed)
-    anew = {c.name: c.summed_up(summary) for c, summary in zip(changed, summaries, strict=True)}
+    _, summaries, _ = _summed_up(train, changed)
+    anew = {c.name: found(c, summary) for c, summary in zip(changed, summaries, strict=True)}
     return [replace(anew.get(c.name, c), count=c.count) for c in columns]
 
 
-def _summed_up(train: DataFrame, columns: Sequence[Numbers]) -> tuple[int, list[Summary]]:
-    """The number of rows, and what is found of each column in one pass."""
+def _summed_up(
+    train: DataFrame, columns: Sequence[Numbers], drawn: Column | None = None
+) -> tuple[int, list[Summary], pa.Table]:
+    """The number of rows, what is found of each column in one pass, and the rows that are `drawn`."""
     selected: list[Column] = []
     asked = []
     for i, c in enumerate(columns):
-        selected.append(F.expr(f"{quoted(c.name)} AS `{i}`"))
+        selected.append(F.expr(f"{c.others} AS `{i}`"))
         has_own = c.origin is not None or c.outlier is not None
         if has_own:
             selected.append(c.number.alias(f"{i} number"))
         asked.append(Asked(f"{i}", f"{i} number" if has_own else "", c.normalisation == "log"))
+    if drawn is not None:
+        selected += [F.col(LABEL).alias(CLASS), drawn.alias(IS_DRAWN)]
     selected = selected or [F.lit(0)]  # batches without columns have no rows
-    parts = train.select(*selected).mapInArrow(partial(summaries, asked=asked), SCHEMA)
+    parts = train.select(*selected).mapInArrow(partial(summaries, asked=asked, draws=drawn is not None), SCHEMA)
     merged = parts.repartition(_MERGING_TASKS, "place").mapInArrow(together, SCHEMA)
-    found = dict(by_place(row.asDict() for row in merged.collect()))
-    nothing = Summary()
-    return found.get(-1, nothing).numbers.count, [found.get(i, nothing) for i in range(len(columns))]
+    rows = [row.asDict() for row in merged.collect()]
+    found, nothing = dict(by_place(rows)), Summary()
+    return (
+        found.get(-1, nothing).numbers.count,
+        [found.get(i, nothing) for i in range(len(columns))],
+        drawn_rows(rows),
+    )
 
 
 def _is_wide(c: Numbers) -> bool:

@@ -39,7 +39,7 @@ class FeatureColumns:
     @classmethod
     def of(cls, encoder: Encoder) -> "FeatureColumns":
         """Those of a `features` table; a number and the indicator of its nulls belong together."""
-        sources = {f.null_indicator: f.name for f in encoder.features if f.kind == "numeric" and f.null_indicator}
+        sources = {f.state: f.name for f in encoder.features if f.kind == "numeric" and f.state}
         leaders = [sources.get(name, name) for name in encoder.names]
         numbers = {name: i for i, name in enumerate(dict.fromkeys(leaders))}
         return cls(

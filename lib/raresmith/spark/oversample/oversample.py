@@ -15,11 +15,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark import Broadcast, StorageLevel
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from raresmith.encoding.encoder import Encoder
+from raresmith.encoding.decode import stand_ins
+from raresmith.encoding.encoder import NUMBER, Encoder
 from raresmith.errors import DataError, NothingToMake
 from raresmith.neighbors.cells import SEND_SECONDS, Fit
 from raresmith.neighbors.search import processors
@@ -97,9 +98,22 @@ def oversample(
         col(METHOD).alias("method"),
         "label",
         F.lit(run_id).alias("run_id"),
-        *[col(name) for name in encoder.names],
+        *_settled(encoder),
     )
     return replace(made, rows=rows)
+
+
+def _settled(encoder: Encoder) -> list[Column]:
+    """The features of made rows, whose numbers are what is encoded in train rows where they do not count."""
+    found = stand_ins(encoder.features)
+    columns = []
+    for feature in encoder.features:
+        column = col(feature.name)
+        if feature.name in found:
+            state, stand_in = found[feature.name]
+            column = F.when(col(state) == NUMBER, column).otherwise(F.lit(stand_in).cast(feature.storage))
+        columns.append(column.alias(feature.name))
+    return columns
 
 
 def made_rows(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
@@ -11,6 +11,7 @@ from raresmith.checks.seen import seen
 from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
 from raresmith.spark.columns import MALFORMED, ROW_ID, col
+from raresmith.spark.encoding.drawn import hash_up_to
 from raresmith.spark.prepare.row_id import identity_of, plain_id
 from raresmith.tables.split_counts import SplitCounts
 
@@ -36,13 +37,8 @@ def some_train_rows(features: DataFrame, encoder: Encoder, split: SplitCounts | 
     others = sum(rows.values())
     share = min(1.0, _VALUES / (_POSITIVE + _OTHERS) / len(encoder.names))
     is_positive = col("label") == classes.index(encoder.label.positive)
-    last = F.when(is_positive, _last(share * _POSITIVE, positives)).otherwise(_last(share * _OTHERS, others))
+    last = F.when(is_positive, hash_up_to(share * _POSITIVE, positives)).otherwise(hash_up_to(share * _OTHERS, others))
     return train.where(F.xxhash64("row_id") <= last).toArrow().sort_by("row_id")
-
-
-def _last(wanted: float, rows: int) -> Column:
-    """The hash up to which about so many of the `rows` have theirs."""
-    return F.lit(int(2**64 * min(1.0, wanted / max(1, rows))) - 2**63 - 1)
 
 
 def beside(raw: DataFrame, found: pa.Table, encoder: Encoder, config: Config) -> Beside:

@@ -13,6 +13,7 @@ from raresmith.config import Config, SplitConfig
 from raresmith.encoding.encoder import Encoder, Label, NumericFeature
 from raresmith.errors import DataError
 from raresmith.spark.columns import COMPLETE, CONTENT, LABEL, MALFORMED, REASON, ROW_ID, SPLIT, col, quoted
+from raresmith.spark.encoding.drawn import is_drawn
 from raresmith.spark.encoding.encode import encode, is_outlier
 from raresmith.spark.encoding.fit import fit_encoder
 from raresmith.spark.prepare.calendar_features import with_calendar
@@ -125,7 +126,10 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
     if split is not None:
         require_judged(split.rows, label.name, label.positive)
     train = slim.where(col(SPLIT) == "train")
-    encoder = kept or fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare)
+    encoder = kept
+    if encoder is None:
+        drawn = is_drawn(_train_rows(train, label, split), len(used))
+        encoder = fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare, drawn)
     outlying = [f for f in encoder.features if f.kind == "numeric" and f.outlier is not None]
     quarantine = judged.where(col(REASON).isNotNull()).select(
         *[col(name) for name in raw_schema.names], told(col(REASON)).alias("reason")
@@ -187,6 +191,13 @@ def _split_counts(
         entity=config.split.entity if config.split.strategy == "entity" else "",
         together=cut.together,
     )
+
+
+def _train_rows(train: DataFrame, label: Label, split: SplitCounts | None) -> dict[int, int]:
+    """The train rows of each class: which of them are looked at hangs on no label of another split."""
+    if split is not None:
+        return {label.classes.index(text): rows for text, rows in split.rows.get("train", {}).items()}
+    return {row[LABEL]: row["count"] for row in train.groupBy(LABEL).count().collect()}
 
 
 def _labels_feed_windows(config: Config) -> bool:

@@ -54,7 +54,7 @@ def raw_features(encoder: Encoder) -> Encoder:
         If there is none.
     """
     kept = [f for f in encoder.features if not f.made]
-    indicators = {f.null_indicator for f in kept if f.kind == "numeric"}
+    indicators = {f.state for f in kept if f.kind == "numeric"}
     found = tuple(f for f in encoder.features if not f.made or f.name in indicators)
     if not found:
         raise DataError("publish.min_distance needs a raw column that is a feature, and there is none; set it to 0")

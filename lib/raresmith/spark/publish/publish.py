@@ -176,7 +176,7 @@ def valid_rows(
 
 def _constraints(originals: DataFrame, train: DataFrame, encoder: Encoder, config: Config) -> list[Constraint]:
     train_rows = originals.join(train.select(F.col("row_id").alias(ROW_ID)), ROW_ID, "left_semi")
-    steps = {f.source: f.step for f in encoder.features if f.kind == "numeric" and not f.made}
+    steps = {f.source: f.step for f in encoder.features if f.kind == "numeric" and not f.made and not f.is_day_number}
     return constraints_of(config.publish.constraints, raw_schema(encoder), steps, train_rows)
 
 
