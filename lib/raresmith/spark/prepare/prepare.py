@@ -103,9 +103,7 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
     """
     raw_schema = t.StructType([f for f in raw.schema.fields if f.name != MALFORMED])
     made_names = [*config.prepare.calendar, *window_feature_names(config.prepare.windows)]
-    judged = admitted(raw, config)
-    if known is not None:
-        judged = without_known(judged, known)
+    judged = admitted(raw, config) if known is None else without_known(admitted(raw, config), known)
     label_column = raw_schema[config.source.label]
     used = feature_columns(raw_schema, config)
     counts, reasons, has_nulls, by_day, repeated = _audit(judged, label_column, config)
@@ -126,10 +124,8 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
     if split is not None:
         require_judged(split.rows, label.name, label.positive)
     train = slim.where(col(SPLIT) == "train")
-    encoder = kept
-    if encoder is None:
-        drawn = is_drawn(_train_rows(train, label, split), len(used))
-        encoder = fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare, drawn)
+    drawn = None if kept else is_drawn(_train_rows(train, label, split), len(used))
+    encoder = kept or fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare, drawn)
     outlying = [f for f in encoder.features if f.kind == "numeric" and f.outlier is not None]
     quarantine = judged.where(col(REASON).isNotNull()).select(
         *[col(name) for name in raw_schema.names], told(col(REASON)).alias("reason")
