@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from raresmith import doctor
 from raresmith.cli import main
+from raresmith.config import parse_config
 from raresmith.doctor import Finding, delta_jars, disk, examine, java, memory, store
 from raresmith.spark.needs import delta_package
 
@@ -25,6 +27,16 @@ def test_a_missing_java_is_said_with_a_cure_and_by_the_exit_code(
     told = capsys.readouterr()
     assert f"MISSING Java          {found.found}\n{22 * ' '}{found.cure}" in told.out
     assert "a run would fail or be slow here: Java" in told.err
+
+
+def test_what_reads_a_workbook_is_looked_for_where_the_table_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = {"run": {"name": "r", "warehouse": "w"}, "source": {"path": "raw.xlsx", "label": "y", "format": "excel"}}
+    config = parse_config(document, Path("/conf/a.toml"))
+    assert [f.cure for f in examine(config) if f.what == "Excel"] == [""]
+    assert not [f for f in examine(None) if f.what == "Excel"]
+    known = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: "" if name == "openpyxl" else known(name))
+    assert [f.cure for f in examine(config) if f.what == "Excel"] == ["pip install 'raresmith[excel]'"]
 
 
 def test_jars_are_there_when_they_were_fetched_or_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def examine(config: Config | None) -> list[Finding]:
     return [
         Finding(what="Python", found=sys.version.split()[0]),
         java(),
-        *packages(),
+        *packages(reads_excel=config is not None and config.source.format == "excel"),
         delta_jars(Path(os.environ.get("IVY_HOME", Path.home() / ".ivy2.5.2"))),
         memory(spark.driver_memory if spark.master.startswith("local") else "0", _total_memory()),
         Finding(what="cores", found=str(len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count())),
@@ -58,12 +58,14 @@ def java() -> Finding:
     return Finding(what="Java", found=os.environ.get("JAVA_HOME") or shutil.which("java") or "")
 
 
-def packages() -> Iterator[Finding]:
-    """The packages of each part, and whether those of Spark fit each other."""
-    for what, names, extra in (
-        ("Spark", ("pyspark", "delta-spark", "pandas", "pyarrow", "numba", "jinja2"), "spark"),
-        ("trainer", ("torch", "deltalake", "safetensors", "scikit-learn"), "train"),
-    ):
+def packages(*, reads_excel: bool = False) -> Iterator[Finding]:
+    """The packages of each part."""
+    parts = {
+        "spark": ("Spark", ("pyspark", "delta-spark", "pandas", "pyarrow", "numba", "jinja2")),
+        "train": ("trainer", ("torch", "deltalake", "safetensors", "scikit-learn")),
+        **({"excel": ("Excel", ("openpyxl",))} if reads_excel else {}),
+    }
+    for extra, (what, names) in parts.items():
         versions = {name: _version(name) for name in names}
         missing = [name for name, found in versions.items() if not found]
         yield Finding(
