@@ -5,6 +5,7 @@ import io
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 SEPARATORS = (",", ";", "\t", "|")
 RECORDS = 1000
@@ -30,19 +31,21 @@ class Dialect:
 
     def records(self, text: str) -> Iterator[list[str]]:
         """The records of `text`, blank lines left out."""
+        try:
+            yield from (record for record in self.reader(text) if record)
+        except csv.Error:  # a quote that is never closed: what follows is one value without an end
+            return
+
+    def reader(self, text: str) -> Any:
+        """What Python reads `text` with, and counts its lines."""
         doubled = self.escape == self.quote
-        lines = io.StringIO(text, newline="")  # line breaks are the reader's business
-        reader = csv.reader(
-            lines,
+        return csv.reader(
+            io.StringIO(text, newline=""),  # line breaks are the reader's business
             delimiter=self.separator,
             quotechar=self.quote,
             doublequote=doubled,
             escapechar=None if doubled else self.escape,
         )
-        try:
-            yield from (record for record in reader if record)
-        except csv.Error:  # a quote that is never closed: what follows is one value without an end
-            return
 
 
 def dialect_of(text: str, *, separator: str = "", quote: str = '"', escape: str = "") -> Dialect:
@@ -66,6 +69,15 @@ def _fit(dialect: Dialect, text: str) -> tuple[bool, float, int]:
         return False, 0.0, 0
     share = widths.count(widths[0]) / len(widths)
     return widths[0] > 1 and share >= _LEAST_SHARE, share, widths[0]
+
+
+def ends_in_crlf(dialect: Dialect, text: str) -> bool:
+    """Whether the first record of `text` ends in CR LF."""
+    reader = dialect.reader(text)
+    next(filter(None, reader), None)
+    # A record may go over several lines.
+    lines = [*itertools.islice(io.StringIO(text, newline=""), reader.line_num)]
+    return bool(lines) and lines[-1].endswith("\r\n")
 
 
 def has_line_breaks(dialect: Dialect, text: str) -> bool:

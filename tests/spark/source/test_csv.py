@@ -42,6 +42,26 @@ def test_line_breaks_within_quotes_tear_no_row(spark: SparkSession, tmp_path: Pa
     assert words == ("read as: line breaks within values",)
 
 
+def test_line_breaks_within_quotes_come_back_as_they_are_whatever_records_end_in(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lines = [
+        'id,note,y', '1,"a\r\nb",0', '2,"c\nd",1', "3,plain,1", "", '4,"x\ry",', '5,q,"1"', "6,,0", '7,"",1', "", "",
+    ]  # fmt: skip
+    rows = [
+        (1, "a\r\nb", 0), (2, "c\nd", 1), (3, "plain", 1), (4, "x\ry", None), (5, "q", 1), (6, None, 0), (7, None, 1),
+    ]  # fmt: skip
+    for i, end in enumerate(("\r\n", "\n")):
+        path = tmp_path / f"{i}.csv"
+        path.write_bytes(end.join(lines).encode())
+        assert found(spark, source(path))[:2] == ("id:bigint,note:string,y:bigint", rows)
+    # In one folder, and with the break in the header and the last column.
+    (tmp_path / "2.csv").write_bytes(b'id,y,"no\r\nte"\r\n8,1,"e\r\nf"\r\n9,0,g\r\n')
+    df = read_source(spark, source(tmp_path)).drop(MALFORMED).orderBy("id")
+    others = {row["id"]: row["no\r\nte"] for row in df.collect() if row["id"] > 7}
+    assert others == {8: "e\r\nf", 9: "g"} and df.count() == 2 * len(rows) + 2
+
+
 def test_a_line_break_beyond_what_is_looked_at_first_is_found(spark: SparkSession, tmp_path: Path) -> None:
     rows = [(k, f"note {k}", k % 7) for k in range(80_000)] + [(80_000, "a\nb", 1)]
     df = read_source(spark, source(written(tmp_path / "a.csv", [("id", "note", "y"), *rows])))

@@ -74,22 +74,35 @@ def _texts(spark: SparkSession, config: SourceConfig, layout: CsvLayout) -> Data
     """All values as they are written, columns of partitions included; MALFORMED holds records of another width."""
     options, files = config.options, layout.files.files
     parts = []
-    for (encoding, header), paths in files.items():
-        schema = t.StructType([t.StructField(name, t.StringType()) for name in (*header, MALFORMED)])
+    for how, paths in files.items():
+        schema = t.StructType([t.StructField(name, t.StringType()) for name in (*how.header, MALFORMED)])
         reader = (
             spark.read.schema(schema)
             .options(sep=layout.files.dialect.separator, quote=options.quote, escape=layout.files.dialect.escape)
-            .options(header=options.header, encoding=encoding, multiLine=layout.has_line_breaks)
+            .options(header=options.header, encoding=how.encoding, multiLine=layout.has_line_breaks)
             .options(mode="PERMISSIVE", columnNameOfCorruptRecord=MALFORMED)
             # Spark would count the values of a record only where all columns are asked for.
             .options(columnPruning=False)
         )
+        keeps_breaks = layout.has_line_breaks and how.ends_in_crlf
+        if keeps_breaks:
+            # Where Spark knows of CR LF, it reads these as LF within values too.
+            reader = reader.option("lineSep", "\n")
         if len(files) == 1:
-            parts.append(reader.csv(config.path))
+            rows = reader.csv(config.path)
         else:
             # The folder itself, so that its partitions are columns still.
-            parts.append((reader if is_glob(config.path) else reader.option("basePath", config.path)).csv(paths))
+            rows = (reader if is_glob(config.path) else reader.option("basePath", config.path)).csv(paths)
+        parts.append(_without_cr(rows, how.header) if keeps_breaks else rows)
     return reduce(lambda rows, more: rows.unionByName(more, allowMissingColumns=True), parts)
+
+
+def _without_cr(rows: DataFrame, header: tuple[str, ...]) -> DataFrame:
+    """Records that were read up to LF and end in CR LF, without blank lines and the CR, which quotes keep off."""
+    first, last = col(header[0]), col(header[-1])
+    is_blank = (first == "\r") & (col(MALFORMED).isNotNull() | F.lit(len(header) == 1))
+    cut = F.regexp_replace(last, "\r$", "")
+    return rows.where(~F.coalesce(is_blank, F.lit(False))).withColumn(header[-1], F.when(cut != "", cut))
 
 
 def _has_line_breaks(spark: SparkSession, config: SourceConfig, files: Separated) -> bool:

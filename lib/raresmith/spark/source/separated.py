@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from pyspark.sql import SparkSession
 
 from raresmith.config import SourceConfig
 from raresmith.errors import DataError
-from raresmith.reading.dialect import RECORDS, Dialect, dialect_of, has_line_breaks
+from raresmith.reading.dialect import RECORDS, Dialect, dialect_of, ends_in_crlf, has_line_breaks
 from raresmith.reading.names import check_names
 from raresmith.reading.text import decoded, encoding_of
 from raresmith.spark.columns import MALFORMED
@@ -23,13 +24,22 @@ SAMPLE_BYTES = 2**20
 HEADER_BYTES = 2**16
 
 
+class Written(NamedTuple):
+    """How a file is written, where files of one table may differ."""
+
+    encoding: str
+    header: tuple[str, ...]
+    ends_in_crlf: bool
+    """Whether its records do."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Separated:
     """The files of a table, and how they are written."""
 
     dialect: Dialect
-    files: dict[tuple[str, tuple[str, ...]], list[str]]
-    """Paths by encoding and header."""
+    files: dict[Written, list[str]]
+    """Paths of the files that are written alike."""
     has_line_breaks: bool
     """Whether a value that was looked at has one."""
     is_whole: bool
@@ -40,7 +50,7 @@ class Separated:
     @property
     def encodings(self) -> list[str]:
         """Those of the files, that of most first."""
-        return [name for name, _ in Counter({e: len(paths) for (e, _), paths in self.files.items()}).most_common()]
+        return [name for name, _ in _counted(self.files).most_common()]
 
 
 def look(spark: SparkSession, config: SourceConfig) -> Separated:
@@ -61,12 +71,12 @@ def look(spark: SparkSession, config: SourceConfig) -> Separated:
     encodings = [options.encoding or _encoding(path, sample) for path, sample in zip(paths, beginnings, strict=True)]
     texts = [decoded(sample, encoding) for sample, encoding in zip(beginnings, encodings, strict=True)]
     dialect = dialect_of(texts[0], separator=options.separator, quote=options.quote, escape=options.escape)
-    files: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    files: dict[Written, list[str]] = {}
     sample: dict[str, list[str]] = {}
     for nth, (path, encoding, text) in enumerate(zip(paths, encodings, texts, strict=True)):
         records = dialect.records(text)
         header = _header(path, next(records, []), named=options.header)
-        files.setdefault((encoding, header), []).append(path)
+        files.setdefault(Written(encoding, header, ends_in_crlf(dialect, text)), []).append(path)
         if nth < SAMPLED or not sample.keys() >= {*header}:
             # The last one may be cut.
             rows = [*itertools.islice(records, RECORDS)]
@@ -97,22 +107,30 @@ def _header(path: str, record: Sequence[str], *, named: bool) -> tuple[str, ...]
     return tuple(record)
 
 
-def _check_akin(path: str, files: dict[tuple[str, tuple[str, ...]], list[str]]) -> None:
+def _counted(files: dict[Written, list[str]]) -> Counter[str]:
+    """How many files there are by encoding."""
+    counts = Counter[str]()
+    for how, paths in files.items():
+        counts[how.encoding] += len(paths)
+    return counts
+
+
+def _check_akin(path: str, files: dict[Written, list[str]]) -> None:
     """Refuse files that have no column in common, as a README.md and the table beside it have none."""
-    (_, most), alike = max(files.items(), key=lambda found: len(found[1]))
-    for (_, header), paths in files.items():
-        if not {*header} & {*most}:
+    most, alike = max(files.items(), key=lambda found: len(found[1]))
+    for how, paths in files.items():
+        if not {*how.header} & {*most.header}:
             raise DataError(
                 f"{paths[0]} has no column in common with {alike[0]}; move what is no part of the table elsewhere, or "
                 f"let source.path name the others alone, as by {path.rstrip('/')}/*.csv"
             )
 
 
-def differing(files: dict[tuple[str, tuple[str, ...]], list[str]]) -> Iterator[str]:
+def differing(files: dict[Written, list[str]]) -> Iterator[str]:
     """What to say of columns that some of the files lack."""
     total = sum(map(len, files.values()))
-    for name in dict.fromkeys(name for _, header in files for name in header):
-        lacking = [path for (_, header), paths in files.items() for path in paths if name not in header]
+    for name in dict.fromkeys(name for how in files for name in how.header):
+        lacking = [path for how, paths in files.items() for path in paths if name not in how.header]
         if lacking:
             example = lacking[0].rpartition("/")[2]
             yield f"{name} is not in {len(lacking):,} of {total:,} files, such as {example}: null there"
