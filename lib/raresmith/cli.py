@@ -34,7 +34,7 @@ HELP = {
     "simulate": "make the raw table of [simulate]",
     "prepare": "check, split and encode the raw table",
     "oversample": "make SMOTE rows from the minority rows of the train split",
-    "refine": "train the GAN under torchrun and refine the SMOTE rows",
+    "refine": "train the GAN and refine the SMOTE rows",
     "evaluate": "train forests with and without the made rows, and judge them on the test split",
     "publish": "write original and made rows in the raw schema",
 }

@@ -20,16 +20,44 @@ def test_the_command_names_processes_restarts_and_day(warehouse: Callable[..., W
     assert words[4:] == [
         *("--nproc-per-node", "3", "--max-restarts", "5", "-m", "raresmith.gan.train", str(house.config_path))
     ]
+    alone = warehouse("nproc_per_node = 1").config
+    assert command(alone, "--log-dir", "x")[1:] == ["-m", "raresmith.gan.train", str(alone.path)]
     assert environment()["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] == "1"
 
 
+COUNTED = """
+import os
+if "RANK" in os.environ:
+    with open(os.environ["STARTS"], "a") as file:
+        file.write(f"{os.environ['RANK']} of attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}\\n")
+"""
+
+
+KILLED = """
+    if int(os.environ["TORCHELASTIC_RESTART_COUNT"]) < int(os.environ["KILLED"]):
+        os.kill(os.getpid(), 9)
+"""
+
+
 @pytest.mark.torchrun
-def test_launch_runs_the_trainer_and_a_second_time_finds_it_done(
-    warehouse: Callable[..., Warehouse], caplog: pytest.LogCaptureFixture
+def test_launch_starts_a_trainer_that_died_again_and_a_second_time_finds_it_done(
+    warehouse: Callable[..., Warehouse],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    house = warehouse("steps = 20")
+    (tmp_path / "sitecustomize.py").write_text(COUNTED + KILLED)
+    starts: Path = tmp_path / "starts"
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("STARTS", str(starts))
+    monkeypatch.setenv("KILLED", "2")
+    house = warehouse("steps = 20\nmax_restarts = 1")
+    with pytest.raises(RuntimeError, match="the trainer ended with code -9"):
+        launch(house.config)
+    monkeypatch.setenv("KILLED", "1")
     with caplog.at_level(logging.INFO, "raresmith"):
         report = launch(house.config)
+    assert starts.read_text().splitlines() == 2 * ["0 of attempt 0", "0 of attempt 1"]
     assert report.rows == {"refined": 100} and not report.unchanged
     (last,) = [record for record in caplog.records if "step 20/20" in record.message]
     assert (last.name, last.levelname, vars(last)["stage"]) == ("raresmith.gan.training.progress", "INFO", "refine")
@@ -49,14 +77,6 @@ def test_what_the_trainer_refuses_is_refused_once_and_in_its_words(
     with pytest.raises(DataError, match=r"column n0 of .*features.* has null, NaN or infinite values"):
         launch(house.config)
     assert "raresmith:" not in capfd.readouterr().err
-
-
-COUNTED = """
-import os
-if "RANK" in os.environ:
-    with open(os.environ["STARTS"], "a") as file:
-        file.write(f"{os.environ['RANK']} of attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}\\n")
-"""
 
 
 @pytest.mark.torchrun

@@ -1,4 +1,4 @@
-"""Start the trainer under torchrun and tell how it went."""
+"""Start the trainer, several processes of it under torchrun, and tell how it went."""
 
 import json
 import logging
@@ -19,14 +19,21 @@ from raresmith.temporary import name_of
 
 logger = logging.getLogger(__name__)
 
+_ALONE = {"RANK": "0", "WORLD_SIZE": "1", "TORCHELASTIC_RUN_ID": "alone"}
+"""What torchrun would tell a process that is the only one; to start torchrun for it would take seconds."""
+_SECONDS_TO_END = 4
+
 
 def command(config: Config, *more: str, only_generate: bool = False) -> list[str]:
     """The command line that runs the stage on this machine, by the interpreter that runs this one; `more` is for
-    torchrun."""
+    torchrun, where it is several processes."""
     settings = config.refine
-    return [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", *more),
+    torchrun = [
+        *("-m", "torch.distributed.run", "--standalone", *more),
         *("--nproc-per-node", str(settings.nproc_per_node), "--max-restarts", str(settings.max_restarts)),
+    ]
+    return [
+        *(sys.executable, *(torchrun if settings.nproc_per_node > 1 else ())),
         *("-m", "raresmith.gan.train", str(config.path)),
         *(("--logical-date", config.logical_date) if config.logical_date else ()),
         *(("--only-generate",) if only_generate else ()),
@@ -45,7 +52,7 @@ def environment() -> dict[str, str]:
         # (pytorch issue 135712).
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
         # Seconds until torchrun kills processes that it has asked to end; else half a minute.
-        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "4",
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(_SECONDS_TO_END),
         **os.environ,
     }
 
@@ -72,7 +79,13 @@ def launch(config: Config, *, only_generate: bool = False) -> StageReport:
     with tempfile.TemporaryDirectory(prefix=f"{name_of('refine')}-") as folder:
         # torchrun gives each process a file for its error, below this folder.
         words = command(config, "--log-dir", folder, only_generate=only_generate)
-        refused, code, last = _watched(words, Path(folder))
+        is_alone, restarts = config.refine.nproc_per_node == 1, config.refine.max_restarts
+        for restart in range(1 + restarts if is_alone else 1):
+            error_file = {"TORCHELASTIC_ERROR_FILE": f"{folder}/error.json"}
+            alone = _ALONE | error_file | {"TORCHELASTIC_RESTART_COUNT": str(restart)} if is_alone else {}
+            refused, code, last = _watched(words, alone, Path(folder))
+            if refused is not None or code == 0:
+                break
     if refused is not None:
         raise refused
     if code != 0:
@@ -80,32 +93,34 @@ def launch(config: Config, *, only_generate: bool = False) -> StageReport:
     return ledger.report(config, identity(config))
 
 
-def _watched(words: list[str], folder: Path) -> tuple[RaresmithError | None, int, str]:
-    """Run torchrun until it ends or one of its processes refuses; return the refusal, the exit code, the last lines."""
+def _watched(words: list[str], more: dict[str, str], folder: Path) -> tuple[RaresmithError | None, int, str]:
+    """Run the trainer, with `more` in its environment, until it ends or one of its processes refuses; return the
+    refusal, the exit code and the last lines."""
     last = deque[str](maxlen=30)
     refused = None
+    told = {refusal.WATCHED: "1", "RARESMITH_LOG": "json", "RARESMITH_LOG_LEVEL": "INFO"}
     with subprocess.Popen(
         words,
-        env=environment() | {refusal.WATCHED: "1", "RARESMITH_LOG": "json", "RARESMITH_LOG_LEVEL": "INFO"},
+        env=environment() | more | told,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         bufsize=1,
         # Who presses Ctrl-C sends SIGINT to all of a group, on which ranks that wait for each other do not end.
         start_new_session=True,
-    ) as torchrun:
-        assert torchrun.stderr is not None
+    ) as trainer:
+        assert trainer.stderr is not None
         try:
-            for line in torchrun.stderr:
+            for line in trainer.stderr:
                 last.append(line)
                 _say_again(line)
                 # A process that refuses writes its error first and then says it.
                 if refused is None and (refused := refusal.read(folder)) is not None:
-                    torchrun.terminate()  # or it would try the same again
+                    trainer.terminate()  # or it would try the same again
         except BaseException:
-            torchrun.terminate()
+            trainer.terminate()
             raise
-    return refused, torchrun.returncode, "".join(last)
+    return refused, trainer.returncode, "".join(last)
 
 
 def _say_again(line: str) -> None:

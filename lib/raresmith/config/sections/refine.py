@@ -1,4 +1,4 @@
-"""`[refine]`: the model and how torchrun starts it."""
+"""`[refine]`: the model and how its trainer is started."""
 
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
@@ -24,7 +24,7 @@ class PrivacyConfig(Section):
 
 
 class RefineConfig(Choice):
-    """`[refine]`: the model and how torchrun starts it."""
+    """`[refine]`: the model and how its trainer is started."""
 
     section: ClassVar[str] = "refine"
 
@@ -57,9 +57,10 @@ class RefineConfig(Choice):
     checkpoint_every: Positive = 500
     """Steps between checkpoints; at least 1."""
     nproc_per_node: Positive = 1
-    """Processes that torchrun starts on this machine, or jobs/refine_on_executors.py on a cluster's; at least 1."""
+    """Processes, which torchrun starts on this machine where they are several, or jobs/refine_on_executors.py on a
+    cluster's; at least 1."""
     max_restarts: Natural = 3
-    """Times torchrun starts the processes again after one died; at least 0."""
+    """Times the processes are started again after one died; at least 0."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: CUDA (nccl) where there is one, else CPU (gloo)."""
     privacy: PrivacyConfig | None = None

@@ -141,7 +141,7 @@ def valid_rows(
         F.lit(None).cast(f.dataType).alias(f.name) if f.name in emptied else col(f.name) for f in raw_schema(encoder)
     ]
     columns = [*raw, *map(col, ("origin", "parent_row_id", "run_id"))]
-    n_made = rows.count()
+    by_class = {row["label"]: int(row["count"]) for row in made.groupBy("label").count().collect()}
     left_out: dict[str, int] = {}
     counts: dict[str, Counts] = {}
     searched: dict[str, dict[str, Any]] = {}
@@ -156,7 +156,7 @@ def valid_rows(
         rows = without_copies(rows, against, encoder, config)
     if config.publish.min_distance > 0:
         rows = rows.persist(StorageLevel.DISK_ONLY)
-        close, searched = _too_close(rows, incremental.so_far(train, config), encoder, config)
+        close, searched = _too_close(rows, sorted(by_class), incremental.so_far(train, config), encoder, config)
         # To search is dear.
         close = close.persist(StorageLevel.DISK_ONLY)
         kept += [rows, close]
@@ -164,7 +164,7 @@ def valid_rows(
         rows = rows.join(close.withColumnRenamed("row_id", ROW_ID), ROW_ID, "left_anti")
     return ValidRows(
         rows=rows.select(*columns),
-        n_made=n_made,
+        n_made=sum(by_class.values()),
         left_out=left_out,
         constraints=counts,
         searched=searched,
@@ -181,12 +181,12 @@ def _constraints(originals: DataFrame, train: DataFrame, encoder: Encoder, confi
 
 
 def _too_close(
-    rows: DataFrame, train: DataFrame, encoder: Encoder, config: Config
+    rows: DataFrame, classes: Sequence[int], train: DataFrame, encoder: Encoder, config: Config
 ) -> tuple[DataFrame, dict[str, dict[str, Any]]]:
-    """row_id of the rows too close to a train row, and by class what was measured."""
+    """row_id of the rows of the `classes` too close to a train row, and by class what was measured."""
     close = rows.select(col(ROW_ID).alias("row_id")).where("false")
     measures = {}
-    for label in sorted(row[LABEL] for row in rows.select(LABEL).distinct().collect()):
+    for label in classes:
         of_class = rows.where(col(LABEL) == label), train.where(F.col("label") == label)
         least, seed = config.publish.min_distance, config.run.random_state
         found = too_close(*of_class, encoder, label, least, config.oversample, seed)

@@ -21,8 +21,8 @@ from raresmith.spark.source.separated import look
 
 T = TypeVar("T")
 
-_LAYOUTS: dict[tuple[str, ...], Any] = {}
-_MOST_LAYOUTS = 16
+_FOUND: dict[tuple[str | int, ...], Any] = {}
+_MOST_FOUND = 16
 _IN_TEXT = (t.StringType, t.BinaryType, t.BooleanType, t.NumericType, t.DateType, t.TimestampType, t.TimestampNTZType)
 """What the values of a text file can be read as."""
 
@@ -70,13 +70,17 @@ def _read(spark: SparkSession, config: SourceConfig, identity: str) -> tuple[Dat
     """The raw table in types that Delta has, and what a person should know of how it is read."""
     version = _version_in(identity, config) if identity else None
     try:
-        df, words = _as_it_is(spark, config, identity, version)
+        if config.format in versioned.FORMATS:
+            df, words = carried(versioned.read_versioned(spark, config, version), config.path)
+            return df, tuple(words)
+        files = (identity or source_identity(spark, config), config.path)
+        told = (*files, config.format, config.schema, repr(dict(config.options)))
+        # To make a plan of many columns takes seconds, and each stage asks for it.
+        return _once((*told, id(spark)), lambda: _of_files(spark, config, told))
     except (PySparkException, Py4JJavaError) as error:
         if version is not None:
             raise _lost(error, config) from None
         raise unreadable(error, config) from None
-    df, more = carried(df, config.path)
-    return df, (*words, *more)
 
 
 def column_names(spark: SparkSession, config: SourceConfig) -> list[str]:
@@ -159,19 +163,18 @@ def _told(spark: SparkSession, config: SourceConfig, words: tuple[str, ...]) -> 
     return (*versioned.words(spark, config), *words) if config.is_named else words
 
 
-def _as_it_is(
-    spark: SparkSession, config: SourceConfig, identity: str, version: int | None
-) -> tuple[DataFrame, tuple[str, ...]]:
-    """The raw table as its format has it, and what a person should know of how it is read."""
-    if config.format in versioned.FORMATS:
-        return versioned.read_versioned(spark, config, version), ()
-    files = (identity or source_identity(spark, config), config.path)
-    if config.format == "parquet":
-        groups = _once(files, lambda: parquet.find_layout(spark, config.path))
-        rows, words = parquet.read_parquet(spark, config.path, groups)
-        return rows, tuple(words)
-    told = (*files, config.format, config.schema, repr(dict(config.options)))
+def _of_files(spark: SparkSession, config: SourceConfig, told: tuple[str, ...]) -> tuple[DataFrame, tuple[str, ...]]:
+    """The table of some files in types that Delta has, and what a person should know of how it is read."""
+    df, words = _as_it_is(spark, config, told)
+    df, more = carried(df, config.path)
+    return df, (*words, *more)
+
+
+def _as_it_is(spark: SparkSession, config: SourceConfig, told: tuple[str, ...]) -> tuple[DataFrame, Iterable[str]]:
+    """The table of some files as their format has it."""
     wished = _wished_schema(config)
+    if config.format == "parquet":
+        return parquet.read_parquet(spark, config.path, _once(told, lambda: parquet.find_layout(spark, config.path)))
     if config.format == "csv":
         separated = _once(told, lambda: csv.find_layout(spark, config, wished))
         return csv.read_csv(spark, config, separated), separated.words
@@ -182,13 +185,13 @@ def _as_it_is(
     return excel.read_excel(spark, config, sheet), sheet.words
 
 
-def _once(files: tuple[str, ...], find: Callable[[], T]) -> T:
+def _once(files: tuple[str | int, ...], find: Callable[[], T]) -> T:
     """What `find` finds, found out one time for all stages of a process that read the same files."""
-    if files not in _LAYOUTS:
-        _LAYOUTS[files] = find()
-        while len(_LAYOUTS) > _MOST_LAYOUTS:
-            del _LAYOUTS[next(iter(_LAYOUTS))]
-    found: T = _LAYOUTS[files]
+    if files not in _FOUND:
+        _FOUND[files] = find()
+        while len(_FOUND) > _MOST_FOUND:
+            del _FOUND[next(iter(_FOUND))]
+    found: T = _FOUND[files]
     return found
 
 
