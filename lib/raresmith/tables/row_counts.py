@@ -30,6 +30,7 @@ REASONS = {
     "nan": "NaN {}",
     "infinite": "infinite {}",
     "outlier": "outlier {}",
+    "no_date": "no date {}",
     "duplicate_row": "duplicate row",
     "duplicate_key": "duplicate key",
     "earlier_run": "row of an earlier run",

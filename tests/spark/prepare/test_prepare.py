@@ -89,6 +89,24 @@ def test_missing_numbers_are_imputed_beside_an_indicator_and_counted(
         assert row["x_is_null"] == 3.0
 
 
+def test_what_is_no_date_among_dates_written_as_numbers_is_filled_in_and_counted(spark: SparkSession) -> None:
+    opened = "int(date_format(date_add('2024-02-01', int(id)), 'yyyyMMdd'))"
+    df = table(spark).selectExpr("*", f"{opened} AS opened")
+
+    def wrong_in(split: str) -> tuple[bool, dict[str, dict[str, int]]]:
+        """Whether the column is taken for dates, and what was counted, with a number that is none in one row."""
+        row = prepared(df).features.where(f"split = '{split}'").orderBy("row_id").first()
+        assert row is not None
+        done = prepared(df.withColumn("opened", F.expr(f"IF(id = {row['row_id']}, 20240230, opened)")))
+        (feature,) = [f for f in done.encoder.features if f.source == "opened"]
+        assert feature.kind == "numeric"
+        return feature.is_day_number, done.set_aside()
+
+    assert wrong_in("test") == (True, {"imputed": {"no_date:opened": 1}})
+    assert wrong_in("train") == (False, {})
+    assert told_reason("no_date:opened") == "no date opened"
+
+
 @pytest.mark.parametrize(
     ("change", "setting"),
     [

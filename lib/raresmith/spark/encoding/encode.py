@@ -83,6 +83,12 @@ def as_day(column: str) -> str:
     return f"try_to_date(CAST({column} AS STRING), 'yyyyMMdd')"
 
 
+def is_no_day(column: str, kind: t.DataType, feature: NumericFeature) -> str:
+    """Whether a value among dates written as numbers is none."""
+    others = without(feature.masses, column, kind)
+    return f"{others} IS NOT NULL AND {as_day(others)} IS NULL"
+
+
 def numbers_of(column: str, kind: t.DataType, feature: NumericFeature) -> tuple[str, t.DataType]:
     """The raw column, null where it is a mass, and its type; as date where it has these as numbers."""
     others = without(feature.masses, column, kind)

@@ -10,11 +10,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from raresmith.config import Config, SplitConfig
-from raresmith.encoding.encoder import Encoder, Label, NumericFeature
+from raresmith.encoding.encoder import Encoder, Feature, Label
 from raresmith.errors import DataError
 from raresmith.spark.columns import COMPLETE, CONTENT, LABEL, MALFORMED, REASON, ROW_ID, SPLIT, col, quoted
 from raresmith.spark.encoding.drawn import is_drawn
-from raresmith.spark.encoding.encode import encode, is_outlier
+from raresmith.spark.encoding.encode import encode, is_no_day, is_outlier
 from raresmith.spark.encoding.fit import fit_encoder
 from raresmith.spark.prepare.calendar_features import with_calendar
 from raresmith.spark.prepare.label import MAX_CLASSES, class_text, fit_label, known_label
@@ -50,7 +50,7 @@ class Prepared:
     repeated: int
     """Rows that repeat another in every column and passed."""
     replaced: dict[str, int]
-    """Nulls and outliers by reason: values that the features have others for."""
+    """Nulls, outliers and the like by reason: values that the features have others for."""
     cached: list[DataFrame] = field(default_factory=list)
 
     @property
@@ -68,7 +68,7 @@ class Prepared:
         found: dict[str, dict[str, int]] = {QUARANTINED: self.reasons, IMPUTED: {}, OWN_CATEGORY: {}, WINSORISED: {}}
         for feature in self.encoder.features:
             of_null = IMPUTED if feature.kind == "numeric" else OWN_CATEGORY
-            for what, kind in ((of_null, "null"), (WINSORISED, "outlier")):
+            for what, kind in ((of_null, "null"), (IMPUTED, "no_date"), (WINSORISED, "outlier")):
                 if count := self.replaced.get(why := reason(kind, feature.source)):
                     found[what][why] = count
         return {what: counts for what, counts in found.items() if counts}
@@ -126,7 +126,6 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
     train = slim.where(col(SPLIT) == "train")
     drawn = None if kept else is_drawn(_train_rows(train, label, split), len(used))
     encoder = kept or fit_encoder(train, [*used, *made], made_names, label, raw_schema, config.prepare, drawn)
-    outlying = [f for f in encoder.features if f.kind == "numeric" and f.outlier is not None]
     quarantine = judged.where(col(REASON).isNotNull()).select(
         *[col(name) for name in raw_schema.names], told(col(REASON)).alias("reason")
     )
@@ -138,7 +137,7 @@ def prepare(raw: DataFrame, config: Config, kept: Encoder | None = None, known: 
         reasons=reasons,
         split=split,
         repeated=repeated,
-        replaced=_replaced(slim, used if has_nulls else [], outlying),
+        replaced=_replaced(slim, used if has_nulls else [], encoder.features),
         cached=[slim] if is_dear else [],
     )
 
@@ -260,12 +259,15 @@ def _audit(judged: DataFrame, label: t.StructField, config: Config) -> _Audit:
     return _Audit(classes, in_order, has_nulls, by_day, repeated)
 
 
-def _replaced(df: DataFrame, columns: Sequence[t.StructField], outlying: Sequence[NumericFeature]) -> dict[str, int]:
-    """By reason the nulls of `columns`, and the outliers of others."""
+def _replaced(df: DataFrame, columns: Sequence[t.StructField], features: Sequence[Feature]) -> dict[str, int]:
+    """By reason the nulls of `columns`, and what is an outlier, or no date among dates written as numbers."""
     kinds = {f.name: f.dataType for f in df.schema.fields}
     conditions = {reason("null", f.name): is_missing(f) for f in columns}
-    for f in outlying:
-        conditions[reason("outlier", f.source)] = is_outlier(quoted(f.source), kinds[f.source], f)
+    for f in features:
+        if f.kind == "numeric" and f.outlier is not None:
+            conditions[reason("outlier", f.source)] = is_outlier(quoted(f.source), kinds[f.source], f)
+        if f.kind == "numeric" and f.is_day_number:
+            conditions[reason("no_date", f.source)] = is_no_day(quoted(f.source), kinds[f.source], f)
     if not conditions:
         return {}
     # An aggregate for each would take longer than all else where there are thousands; most rows name few places here.
