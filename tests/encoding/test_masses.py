@@ -33,11 +33,18 @@ def test_what_one_value_in_twenty_is_is_a_mass(value: float, rows: int, found: t
         np.random.default_rng(0).normal(size=1000).round(1),
         np.zeros(1000),
         AMOUNTS,
+        500 * np.ceil(np.random.default_rng(0).lognormal(8, 0.6, 1000) / 500),
     ],
-    ids=["hours", "few counts", "counts", "tenths", "constant", "amounts"],
+    ids=["hours", "few counts", "counts", "tenths", "constant", "amounts", "a coarse grid"],
 )
 def test_values_of_a_scale_are_none(values: np.ndarray) -> None:
     assert masses(pa.array(values), ONE) == ()
+
+
+def test_two_masses_may_be_neighbours() -> None:
+    values = AMOUNTS.copy()
+    values[:80], values[80:200] = -2, -1
+    assert masses(pa.array(values), ONE) == ("-1", "-2")
 
 
 def test_what_is_frequent_in_one_class_alone_is_a_mass() -> None:

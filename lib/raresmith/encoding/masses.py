@@ -13,6 +13,8 @@ _SHARE = 0.05
 """Of a class's values, that a mass has at least."""
 _TIMES = 10
 """As often as the other values on average it is there at least."""
+_SPIKE = 3
+"""As often as the values next to it: on a coarse grid each value near the middle is frequent."""
 _FEWEST_ROWS = 100
 """Of a class with which something is said."""
 _OTHERS = 20
@@ -59,14 +61,26 @@ def _of_class(column: pa.Array) -> Sequence[tuple[str, float]]:
     if len(values) < _FEWEST_ROWS:
         return ()
     found = pc.value_counts(values)
+    found = found.take(pc.sort_indices(found.field("values")))
     counts = found.field("counts").to_numpy()
     is_frequent = counts >= _SHARE * len(values)
     others = counts[~is_frequent]
     if len(others) < _OTHERS:
         return ()
-    is_mass = is_frequent & (counts >= _TIMES * others.mean())
+    is_mass = _stand_out(counts, is_frequent) & (counts >= _TIMES * others.mean())
     frequent = found.field("values").filter(pa.array(is_mass))
     return [*zip(_texts(frequent), counts[is_mass] / len(values), strict=True)]
+
+
+def _stand_out(counts: NDArray[np.int64], is_frequent: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which frequent values are spikes beside their neighbours, alone or as a run of frequent ones."""
+    before, after = np.r_[0, counts[:-1]], np.r_[counts[1:], 0]
+    found = is_frequent & (counts >= _SPIKE * np.maximum(before, after))
+    edges = np.flatnonzero(np.diff(np.r_[False, is_frequent, False])).reshape(-1, 2)
+    for first, end in edges:
+        if counts[first] >= _SPIKE * before[first] and counts[end - 1] >= _SPIKE * after[end - 1]:
+            found[first:end] = True
+    return np.asarray(found)
 
 
 def _texts(values: pa.Array) -> list[str]:
