@@ -229,6 +229,8 @@ def test_a_number_has_no_way_to_none_and_none_comes_back_as_often() -> None:
     of_base = state == base[:, 1]
     differ = base[:, 1] != neighbor[:, 1]
     assert (number[differ] == np.where(of_base, base[:, 0], neighbor[:, 0])[differ]).all()
+    parts = [plan.rows(np.arange(start, 6000, 2)) for start in (1, 0)]
+    assert all((part.columns == made.columns[:, start::2]).all() for part, start in zip(parts, (1, 0), strict=True))
     both = ~differ & (state == 2)
     assert (number[both] == interpolate(base[:, 0], neighbor[:, 0], made.gap)[both]).all()
     # The parents' shares, of which the neighbour's weighs as much as the gap.

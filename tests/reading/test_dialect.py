@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raresmith.reading.dialect import SEPARATORS, Dialect, dialect_of, has_line_breaks
+from raresmith.reading.dialect import SEPARATORS, Dialect, dialect_of, ends_in_crlf, has_line_breaks
 from raresmith.reading.text import decoded, encoding_of
 
 GERMAN = "id;Betrag;Text\n1;5,20;a\n2;1,10;b, c\n3;7,00;\n"
@@ -62,3 +62,19 @@ def test_text_comes_back_from_its_encoding(encoding: str) -> None:
 def test_a_character_that_the_sample_cuts_is_no_fault() -> None:
     assert encoding_of("Köln".encode()[:2]) == "UTF-8"
     assert decoded("Köln".encode()[:2], "UTF-8") == "K"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a,b\r\n1,2\n", True),
+        ("a,b\n1,2\r\n", False),
+        ('\r\n"a\n",b\r\n', True),
+        ('"a\r\n",b\n', False),
+        ("a,b", False),
+        ("", False),
+        (f'a,"{200_000 * "x"}', False),  # more than Python takes for one value
+    ],
+)
+def test_what_the_first_record_ends_in(text: str, told: bool) -> None:
+    assert ends_in_crlf(Dialect(separator=","), text) is told

@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 _ALONE = {"RANK": "0", "WORLD_SIZE": "1", "TORCHELASTIC_RUN_ID": "alone"}
 """What torchrun would tell a process that is the only one; to start torchrun for it would take seconds."""
-_SECONDS_TO_END = 4
 
 
 def command(config: Config, *more: str, only_generate: bool = False) -> list[str]:
@@ -52,7 +51,7 @@ def environment() -> dict[str, str]:
         # (pytorch issue 135712).
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
         # Seconds until torchrun kills processes that it has asked to end; else half a minute.
-        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(_SECONDS_TO_END),
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "4",
         **os.environ,
     }
 

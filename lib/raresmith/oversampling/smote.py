@@ -48,8 +48,11 @@ class SMOTE(NeighborOversampler):
         other = parents.is_other
         gap[other] *= parents.uniform(Stream.HALF, where=other) / 2
         made = np.empty((len(parents.columns), len(gap)), parents.columns.dtype)
+        states = {*self._states.values()}
         for f, column in enumerate(parents.columns):
-            if f not in self._states.values() and parents.is_categorical[f]:
+            if f in states:
+                continue
+            if parents.is_categorical[f]:
                 made[f] = vote(column[parents.near], parents.at, parents.uniform(Stream.VOTE, f))
             else:
                 made[f] = interpolate(column[parents.base], column[parents.neighbor], gap)

@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +75,8 @@ def _fit(dialect: Dialect, text: str) -> tuple[bool, float, int]:
 def ends_in_crlf(dialect: Dialect, text: str) -> bool:
     """Whether the first record of `text` ends in CR LF."""
     reader = dialect.reader(text)
-    next(filter(None, reader), None)
+    with suppress(csv.Error):
+        next(filter(None, reader), None)
     # A record may go over several lines.
     lines = [*itertools.islice(io.StringIO(text, newline=""), reader.line_num)]
     return bool(lines) and lines[-1].endswith("\r\n")

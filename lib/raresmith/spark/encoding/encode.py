@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from math import log10
+from typing import Protocol
 
 import numpy as np
 from pyspark.sql import Column, DataFrame
@@ -73,26 +74,37 @@ def exact_number(column: str, kind: t.DataType) -> str:
     return f"CAST({column} AS BIGINT)" if isinstance(kind, t.IntegralType) else column
 
 
-def without(masses: Sequence[str], column: str, kind: t.DataType) -> str:
+class Stated(Protocol):
+    """A number column of which some values may be states."""
+
+    @property
+    def masses(self) -> tuple[str, ...]:
+        """As in `NumericFeature`, both."""
+
+    @property
+    def is_day_number(self) -> bool: ...
+
+
+def _without(masses: Sequence[str], column: str, kind: t.DataType) -> str:
     """A raw column, null where it is one of the `masses`."""
     return f"IF({column} IN ({', '.join(_raw(mass, kind) for mass in masses)}), NULL, {column})" if masses else column
 
 
-def as_day(column: str) -> str:
+def _as_day(column: str) -> str:
     """A raw column of YYYYMMDD as date, null where it is none."""
     return f"try_to_date(CAST({column} AS STRING), 'yyyyMMdd')"
 
 
-def is_no_day(column: str, kind: t.DataType, feature: NumericFeature) -> str:
+def is_no_day(column: str, kind: t.DataType, of: Stated) -> str:
     """Whether a value among dates written as numbers is none."""
-    others = without(feature.masses, column, kind)
-    return f"{others} IS NOT NULL AND {as_day(others)} IS NULL"
+    others = _without(of.masses, column, kind)
+    return f"{others} IS NOT NULL AND {_as_day(others)} IS NULL"
 
 
-def numbers_of(column: str, kind: t.DataType, feature: NumericFeature) -> tuple[str, t.DataType]:
+def numbers_of(column: str, kind: t.DataType, of: Stated) -> tuple[str, t.DataType]:
     """The raw column, null where it is a mass, and its type; as date where it has these as numbers."""
-    others = without(feature.masses, column, kind)
-    return (as_day(others), t.DateType()) if feature.is_day_number else (others, kind)
+    others = _without(of.masses, column, kind)
+    return (_as_day(others), t.DateType()) if of.is_day_number else (others, kind)
 
 
 def _raw(value: str, kind: t.DataType) -> str:

@@ -31,7 +31,7 @@ from raresmith.encoding.summary import (
     together,
 )
 from raresmith.spark.columns import LABEL, quoted
-from raresmith.spark.encoding.encode import as_day, as_number, counted, power_of_ten, without
+from raresmith.spark.encoding.encode import as_number, counted, is_no_day, numbers_of, power_of_ten
 
 FAR = 2.0**24
 """How many times as large as all others a value is that they are learnt without: a float of 32 bits that holds it
@@ -85,13 +85,16 @@ class Numbers:
     @property
     def kind(self) -> t.DataType:
         """The type of its numbers: the column's, or that of the dates that it has as numbers."""
-        return t.DateType() if self.is_day_number else self.field.dataType
+        return self._numbers[1]
 
     @property
     def others(self) -> str:
         """The column as SQL text, null where it is a mass."""
-        others = without(self.masses, quoted(self.name), self.field.dataType)
-        return as_day(others) if self.is_day_number else others
+        return self._numbers[0]
+
+    @property
+    def _numbers(self) -> tuple[str, t.DataType]:
+        return numbers_of(quoted(self.name), self.field.dataType, self)
 
     @property
     def number(self) -> Column:
@@ -167,7 +170,7 @@ def _told_apart(train: DataFrame, columns: Sequence[Numbers], looked_at: pa.Tabl
     dates = [i for i, c in found.items() if _is_whole(c.kind) and _are_dates(looked_at.column(f"{i}"), c)]
     if dates:
         # What is no date in a row that was not looked at would be lost.
-        others = [f"{found[i].others} IS NOT NULL AND {as_day(found[i].others)} IS NULL" for i in dates]
+        others = [is_no_day(quoted(c.name), c.field.dataType, c) for c in map(found.__getitem__, dates)]
         row = train.agg(*[F.expr(f"count_if({condition})") for condition in others]).first()
         assert row is not None
         found |= {i: replace(found[i], is_day_number=True) for i, n in zip(dates, row, strict=True) if not n}

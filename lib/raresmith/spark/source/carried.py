@@ -17,7 +17,7 @@ def carried(df: DataFrame, path: str) -> tuple[DataFrame, list[str]]:
     DataError
         Naming column and type, where Delta has none for its values.
     """
-    kinds, words = {}, []
+    kinds, words = [], []
     for f in df.schema.fields:
         kind = _carried(f.dataType)
         if kind is None:
@@ -25,16 +25,15 @@ def carried(df: DataFrame, path: str) -> tuple[DataFrame, list[str]]:
                 f"column {f.name!r} of {path} is of type {sql_type(f.dataType)}, which no Delta table can hold; "
                 "write it as text or as a number, or leave it out"
             )
-        kinds[f.name] = kind
+        kinds.append((f, kind))
         if isinstance(f.dataType, t.NullType):
             words.append(f"{f.name} has neither values nor a type: read as text")
         elif kind != f.dataType:
             words.append(f"{f.name} is {f.dataType.simpleString()}: read as {kind.simpleString()}")
     if not words:
         return df, words
-    types = {f.name: f.dataType for f in df.schema.fields}
-    as_it_is = {name for name, kind in kinds.items() if kind == types[name]}
-    return df.select(*[col(n) if n in as_it_is else col(n).cast(kind).alias(n) for n, kind in kinds.items()]), words
+    columns = [col(f.name) if kind == f.dataType else col(f.name).cast(kind).alias(f.name) for f, kind in kinds]
+    return df.select(*columns), words
 
 
 def _carried(kind: t.DataType) -> t.DataType | None:

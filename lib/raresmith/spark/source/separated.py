@@ -50,7 +50,8 @@ class Separated:
     @property
     def encodings(self) -> list[str]:
         """Those of the files, that of most first."""
-        return [name for name, _ in _counted(self.files).most_common()]
+        counts = Counter(how.encoding for how, paths in self.files.items() for _ in paths)
+        return [name for name, _ in counts.most_common()]
 
 
 def look(spark: SparkSession, config: SourceConfig) -> Separated:
@@ -105,14 +106,6 @@ def _header(path: str, record: Sequence[str], *, named: bool) -> tuple[str, ...]
         return tuple(f"_c{i}" for i in range(len(record)))
     check_names(record, f"the header of {path}", MALFORMED)
     return tuple(record)
-
-
-def _counted(files: dict[Written, list[str]]) -> Counter[str]:
-    """How many files there are by encoding."""
-    counts = Counter[str]()
-    for how, paths in files.items():
-        counts[how.encoding] += len(paths)
-    return counts
 
 
 def _check_akin(path: str, files: dict[Written, list[str]]) -> None:
