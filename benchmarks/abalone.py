@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from measuring import print_figures, write_results
 from numpy.typing import NDArray
-from quality import WAYS, Given, Table, model, read
+from quality import WAYS, model
+from quality_tables import Given, Table, read
 from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 from torch import nn
@@ -58,8 +59,8 @@ def f1_of(rows: torch.Tensor, y: torch.Tensor, test: torch.Tensor, test_y: NDArr
 
 def judge(table: Table, way: str, seed: int) -> float:
     train, test = train_test_split(np.arange(len(table.y)), test_size=0.2, random_state=seed)
-    minority = table.x[train][table.y[train] == 1]
-    made = CHOSEN[way](Given(minority, table.is_categorical, len(train) - 2 * len(minority), seed))
+    minority, majority = train[table.y[train] == 1], train[table.y[train] == 0]
+    made = CHOSEN[way](Given(table, minority, majority, len(majority) - len(minority), seed))
     rows = inputs(table, np.r_[table.x[train], made])
     y = torch.from_numpy(np.r_[table.y[train], np.ones(len(made))].astype(np.float32))
     held_out = inputs(table, table.x[test])

@@ -14,9 +14,13 @@ are made until the classes are 1:1. Of the made rows, mean and standard deviatio
   and in brackets that of held-out real rows.
 - copies: share of the made rows that equal a given one.
 
+Our own ways read the rows as `raresmith prepare` encodes them, learnt from the given rows of both classes, and what
+they make comes back as `raresmith publish` decodes it.
+
 FOLDER holds creditcard/, mixed/ and paper/; the Handbook's features are the table `features` that `raresmith prepare
-conf/handbook.toml` leaves. CTGAN and TVAE run in the environment of benchmarks/peers.txt. Figures of other tables and
-ways that the results file has stay there.
+conf/handbook.toml` leaves; `cards` is drawn here, with what raw tables are full of: dates, zeros, sentinels, steps.
+CTGAN and TVAE run in the environment of benchmarks/peers.txt. Figures of other tables and ways that the results file
+has stay there.
 """
 
 import argparse
@@ -26,15 +30,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import pandas as pd
+from encoded import Encoded, Latent
 from imblearn.over_sampling import SMOTE, SMOTENC
 from measuring import RESULTS, print_figures, write_results
 from numpy.typing import NDArray
+from quality_tables import TABLES, Given, Rows, Table, read
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -44,74 +48,14 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from raresmith.encoding.encoder import CategoricalFeature, Encoder, Feature, Label, NumericFeature
-from raresmith.oversampling.base import Features, MadeRows
-from raresmith.oversampling.crossover import Crossover
-from raresmith.oversampling.plan import plan_class
-
-Latent = Literal["synthetic", "noise"]
-Rows = NDArray[np.float32]
-"""(n, columns), numbers as they are and categories as codes."""
-ROOT = Path(__file__).parents[1]
-PEERS = ROOT / ".venv-peers" / "bin" / "python"
-FILES = {
-    "creditcard": "creditcard/creditcard.parquet",
-    "bank_marketing": "mixed/bank_marketing.parquet",
-    "vehicle_claims": "mixed/vehicle_claims.parquet",
-    "abalone": "paper/abalone.csv",
-    "yeast": "paper/yeast_2_vs_4.csv",
-    "winequality": "paper/winequality_red_8_vs_6.csv",
-}
-TABLES = [*FILES, "handbook"]
-IDENTIFIERS = {"PolicyNumber"}
-NEIGHBORS = 10
-"""Of the crossover rows that models start from."""
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """A table in memory; `y` is 1 for the minority."""
-
-    x: Rows
-    y: NDArray[np.int64]
-    is_categorical: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class Given:
-    """What a way of making rows is told."""
-
-    minority: Rows
-    is_categorical: NDArray[np.bool_]
-    n_rows: int
-    seed: int
-
-
-def read(name: str, data: Path) -> Table:
-    if name == "handbook":
-        from raresmith.gan.data.tables import query, read_table
-
-        found = query(read_table(str(ROOT / "warehouse" / "handbook" / "features")), "SELECT * FROM t").read_all()
-        frame = found.to_pandas().sort_values("row_id")  # a query gives them in any order
-        frame = frame[frame["split"] == "train"].drop(columns=["row_id", "split", "run_id"])
-        y = frame.pop("label").to_numpy()
-        is_categorical = np.array([frame[c].nunique() == 2 for c in frame])
-        return Table(frame.to_numpy("float32"), y, is_categorical)
-    path = data / FILES[name]
-    frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    y = frame.pop("Class" if "Class" in frame else "label").to_numpy()
-    frame = frame.drop(columns=[c for c in frame if c in IDENTIFIERS])
-    is_categorical = np.array([not pd.api.types.is_numeric_dtype(frame[c]) for c in frame])
-    for c in frame.columns[is_categorical]:
-        frame[c] = frame[c].astype("category").cat.codes
-    return Table(frame.to_numpy("float32"), y, is_categorical)
+PEERS = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
 
 
 # Ways of making rows
 
 
 def nothing(given: Given) -> Rows:
-    return np.empty((0, given.minority.shape[1]), np.float32)
+    return np.empty((0, given.minority.shape[1]))
 
 
 def copies(given: Given) -> Rows:
@@ -123,14 +67,14 @@ def imblearn_smote(given: Given) -> Rows:
     x, numbers = given.minority.copy(), ~given.is_categorical
     scaler = StandardScaler().fit(x[:, numbers])
     x[:, numbers] = scaler.transform(x[:, numbers])
-    others = np.zeros((len(x) + given.n_rows, x.shape[1]), np.float32)  # a majority only for the count
+    others = np.zeros((len(x) + given.n_rows, x.shape[1]))  # a majority only for the count
     codes = np.flatnonzero(given.is_categorical).tolist()
     sampler = SMOTENC(codes, random_state=given.seed) if codes else SMOTE(random_state=given.seed)
     made = sampler.fit_resample(np.r_[x, others], np.r_[np.ones(len(x)), np.zeros(len(others))])[0][
         len(x) + len(others) :
     ]
     made[:, numbers] = scaler.inverse_transform(made[:, numbers])
-    return np.asarray(made, np.float32)
+    return np.asarray(made, float)
 
 
 def crossover(given: Given) -> Rows:
@@ -157,13 +101,13 @@ def peer(name: str) -> Callable[[Given], Rows]:
     def make(given: Given) -> Rows:
         with tempfile.TemporaryDirectory() as folder:
             told, made = Path(folder, "given.npz"), Path(folder, "made.npy")
-            np.savez(told, x=given.minority, is_categorical=given.is_categorical)
+            np.savez(told, x=given.minority.astype(np.float32), is_categorical=given.is_categorical)
             script = Path(__file__).with_name("peers.py")
             subprocess.run(
                 [PEERS, script, "make", name, told, str(given.n_rows), str(given.seed), made],
                 check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
-            rows: Rows = np.load(made)
+            rows: Rows = np.load(made).astype(float)
         return rows
 
     return make
@@ -184,124 +128,6 @@ WAYS: dict[str, Callable[[Given], Rows]] = {
 }
 
 
-class Encoded:
-    """The given rows as the trainer reads them: standardised numbers, then codes."""
-
-    def __init__(self, given: Given) -> None:
-        self.given = given
-        self.order = np.argsort(given.is_categorical, kind="stable")
-        features: list[Feature] = []
-        columns = []
-        for j in self.order:
-            x = given.minority[:, j]
-            if given.is_categorical[j]:
-                seen = tuple(int(code) for code in np.unique(x))
-                words = tuple(str(code) for code in range(seen[-1] + 1))
-                features.append(
-                    CategoricalFeature(name=f"v{j}", source=f"v{j}", type="string", categories=words, seen=seen)
-                )
-                columns.append(x)
-            else:
-                center, scale = float(x.mean(dtype=float)), float(x.std(dtype=float)) or 1.0
-                z = ((x - center) / scale).astype(np.float32)
-                features.append(
-                    NumericFeature(
-                        name=f"v{j}", source=f"v{j}", type="double", transform="linear", center=center, scale=scale,
-                        low=float(x.min()), high=float(x.max()), impute=0.0, step=_step(x), storage="float",
-                        encoded_low=float(z.min()), encoded_high=float(z.max()),
-                    )
-                )  # fmt: skip
-                columns.append(z)
-        self.features = features
-        self.columns = np.ascontiguousarray(np.stack(columns), np.float32)
-        label = Label(name="y", type="int", classes=("0", "1"), positive="1")
-        fields = [{"name": f.name, "type": f.type} for f in features] + [{"name": "y", "type": "integer"}]
-        self.encoder = Encoder(features=tuple(features), label=label, raw_schema=json.dumps({"fields": fields}))
-
-    def crossover(self, n_neighbors: int) -> MadeRows:
-        is_categorical = np.array([feature.kind == "categorical" for feature in self.features])
-        n = len(self.given.minority)
-        plan = plan_class(
-            Crossover(), np.arange(n), self.columns, Features(is_categorical), self.given.n_rows,
-            min(n_neighbors, n - 1), self.given.seed,
-        )  # fmt: skip
-        return plan.rows(np.arange(self.given.n_rows))
-
-    def refined(self, name: str, latent: Latent, settings: dict[str, Any]) -> Rows:
-        """Rows of the model `name`, trained and generated as the stage does it."""
-        import torch
-
-        from raresmith.config import RefineConfig
-        from raresmith.gan.artifacts.checkpoint import Checkpoints
-        from raresmith.gan.data.batches import BatchLoader
-        from raresmith.gan.data.representation import Representation
-        from raresmith.gan.data.rows import Rows as Tensors
-        from raresmith.gan.folder import open_folder
-        from raresmith.gan.generation.copies import TrainRows
-        from raresmith.gan.generation.generate import blocks
-        from raresmith.gan.models.base import Setting
-        from raresmith.gan.privacy.private_gan import make_batch_sampler
-        from raresmith.gan.ranks import Ranks
-        from raresmith.gan.train import train
-        from raresmith.gan.training.early_stopping import EarlyStopping
-        from raresmith.generators.registry import GENERATORS
-
-        torch.set_num_threads(1)
-        cpu, representation, seed = torch.device("cpu"), Representation(self.encoder), self.given.seed
-        # The last step is kept: there is no validation split.
-        config = RefineConfig(model=name, latent=latent, validate_every=0, **settings)
-
-        def tensors(columns: NDArray[Any]) -> Tensors:
-            named = {feature.name: columns[i] for i, feature in enumerate(self.features)}
-            numbers, positions = representation.split(named, "the given rows")
-            return Tensors(numbers, positions, torch.zeros(len(numbers), dtype=torch.int64))
-
-        made = self.crossover(NEIGHBORS)
-        real = tensors(self.columns)
-        start = tensors(self.columns[:, made.base_row_id] if GENERATORS[name].starts_from_base else made.columns)
-        setting = Setting(representation=representation, latent=latent, classes=(1,), seed=seed, device=cpu)
-        net = GENERATORS[name].model().build(setting, config.parameters, lambda: real)
-        ranks = Ranks(0, 1, cpu)
-        sampler = make_batch_sampler(ranks, config, net, {1: len(real)}, {1: len(start)}, None)
-        with tempfile.TemporaryDirectory() as folder:
-            checkpoints = Checkpoints(open_folder(folder), "quality")
-            train(config, ranks, net, BatchLoader(sampler, real, start), checkpoints, EarlyStopping(ranks))
-        known = TrainRows(
-            self.encoder, [{f.name: column for f, column in zip(self.features, self.columns, strict=True)}]
-        )
-        parts = [block.rows for block in blocks(net, start, made.row_id, known)]
-        columns = representation.columns(torch.cat(parts))
-        return self.decoded(np.stack([columns[feature.name] for feature in self.features]))
-
-    def decoded(self, columns: NDArray[Any]) -> Rows:
-        rows = np.empty((columns.shape[1], len(self.features)), np.float32)
-        for j, feature, column in zip(self.order, self.features, columns, strict=True):
-            if isinstance(feature, NumericFeature):
-                x = column.astype(float) * feature.scale + feature.center
-                x = np.round(x / feature.step) * feature.step if feature.step else x
-                rows[:, j] = _restored(x, self.given.minority[:, j], 1e-5 * feature.scale)
-            else:
-                rows[:, j] = column
-        return rows
-
-
-def _step(x: Rows) -> float:
-    """The grid that all values lie on: whole numbers, tenths or hundredths; 0 where there is none."""
-    for step in (1.0, 0.1, 0.01):
-        if np.allclose(x / step, np.round(x / step), rtol=3e-7, atol=0):
-            return step
-    return 0.0
-
-
-def _restored(x: NDArray[np.float64], real: Rows, tolerance: float) -> NDArray[np.float64]:
-    """Values that are real ones but for the rounding of standardising and back, as they were."""
-    values = np.unique(real).astype(float)
-    right = np.clip(np.searchsorted(values, x), 0, len(values) - 1)
-    left = np.maximum(right - 1, 0)
-    near = np.where(np.abs(values[left] - x) < np.abs(values[right] - x), values[left], values[right])
-    return np.where(np.abs(near - x) <= tolerance, near, x)
-
-
 # Judging
 
 
@@ -309,10 +135,10 @@ def judge(table: Table, way: Callable[[Given], Rows], seed: int) -> dict[str, fl
     rng = np.random.default_rng(seed)
     given, held = np.array_split(rng.permutation(np.flatnonzero(table.y == 1))[:3000], 2)
     given_majority, held_majority = np.array_split(rng.permutation(np.flatnonzero(table.y == 0))[:20_000], 2)
+    train, test = np.r_[given, given_majority], np.r_[held, held_majority]
     minority, is_categorical = table.x[given], table.is_categorical
     n_rows = len(given_majority) - len(given)
-    made = way(Given(minority, is_categorical, n_rows, seed))
-    train, test = np.r_[given, given_majority], np.r_[held, held_majority]
+    made = way(Given(table, given, given_majority, n_rows, seed))
     learnt = np.r_[table.x[train], made], np.r_[table.y[train], np.ones(len(made), int)]
     figures = _useful(learnt, (table.x[test], table.y[test]), is_categorical, seed)
 

@@ -116,7 +116,7 @@ class RawUnits:
             if isinstance(feature, NumericFeature):
                 kind = self._type(feature.source)
                 with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused
-                    x = _decoded(feature, features[feature.name].astype(np.float64))
+                    x = decoded_inner(feature, features[feature.name].astype(np.float64))
                 if not np.isfinite(x).all():
                     raise DataError(
                         f"column {feature.source!r} would have numbers that are not finite in "
@@ -146,7 +146,7 @@ class RawUnits:
         for feature in self.features:
             values = features[feature.name].astype(np.float64)
             if isinstance(feature, NumericFeature):
-                values = _decoded(feature, values) + 0.0  # -0.0 is 0.0
+                values = decoded_inner(feature, values) + 0.0  # -0.0 is 0.0
                 if feature.state:
                     state = features[feature.state].astype(np.float64)
                     columns.append(state)
@@ -232,8 +232,8 @@ def encoded_inner(feature: NumericFeature, x: float) -> float:
     return (y - feature.center) / feature.scale
 
 
-def _decoded(feature: NumericFeature, y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Encoded numbers decoded, as whole numbers of steps where the raw values are; within the train range."""
+def decoded_inner(feature: NumericFeature, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What `encoded_inner` made, got back: whole numbers of steps where the raw values are; within the train range."""
     if feature.transform == "quantile":
         x = _piecewise(y, feature.scores, feature.knots)
     else:
@@ -323,7 +323,7 @@ def _check_number(feature: NumericFeature, kind: pa.DataType) -> None:
 
 
 def _of_type(x: NDArray[np.float64], feature: NumericFeature, kind: pa.DataType) -> pa.Array:
-    """What `_decoded` gave as the raw column's type; instants count microseconds and dates days since 1970."""
+    """What `decoded_inner` gave as the raw column's type; instants count microseconds and dates days since 1970."""
     if not feature.is_whole:
         return pa.array(x.astype(kind.to_pandas_dtype()))
     steps, origin = x.astype(np.int64), feature.origin or 0

@@ -15,9 +15,9 @@ Numbers = Sequence[float | np.floating[Any]] | NDArray[Any]
 NO_CODES = np.zeros((0, 0), np.int64)
 
 
-def of_numbers(x: Numbers, on_grid: bool = False) -> Discretizer:
+def of_numbers(x: Numbers, between: bool = True) -> Discretizer:
     x = np.asarray(x, np.float32)
-    return Discretizer.fitted(x[:, None], np.zeros((len(x), 0), np.int64), [on_grid], [])
+    return Discretizer.fitted(x[:, None], np.zeros((len(x), 0), np.int64), [between], [])
 
 
 def tokens_of(tokens: Discretizer, x: Numbers) -> NDArray[np.int64]:
@@ -68,8 +68,8 @@ def test_every_token_has_rows_and_every_number_has_a_token(x: list[float], other
 
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=400), st.booleans(), st.integers(0, 2**32))
-def test_a_value_lies_in_its_token_and_on_a_grid_it_is_a_real_one(x: list[float], on_grid: bool, seed: int) -> None:
-    tokens = of_numbers(x, on_grid)
+def test_a_value_lies_in_its_token_and_is_real_where_none_is_between(x: list[float], between: bool, seed: int) -> None:
+    tokens = of_numbers(x, between)
     token = torch.arange(len(tokens)).repeat(7)
     uniform = torch.rand(len(token), generator=torch.Generator().manual_seed(seed))
     drawn = tokens.values(token, uniform)
@@ -78,19 +78,19 @@ def test_a_value_lies_in_its_token_and_on_a_grid_it_is_a_real_one(x: list[float]
         inside = np.array(x, np.float32)[of_token == t]
         made = drawn[token == t].numpy()
         assert made.min() >= inside.min() and made.max() <= inside.max()
-        assert not on_grid or set(made) <= set(inside)
+        assert between or set(made) <= set(inside)
 
 
-def test_a_moved_number_stays_in_its_token_and_one_on_a_grid_stays_where_it_is() -> None:
+def test_a_moved_number_stays_in_its_token_and_stays_where_it_is_where_none_is_between() -> None:
     x = np.random.default_rng(0).normal(size=500).astype(np.float32)
     numbers = torch.from_numpy(x)[:, None]
     uniform = torch.rand(500, 1, generator=torch.Generator().manual_seed(0))
-    for on_grid in (False, True):
-        tokens = of_numbers(x, on_grid)
+    for between in (True, False):
+        tokens = of_numbers(x, between)
         before = tokens.of(numbers, torch.zeros((500, 0), dtype=torch.int64))
         moved = tokens.moved(numbers, before, uniform)
         assert torch.equal(tokens.of(moved, torch.zeros((500, 0), dtype=torch.int64)), before)
-        assert torch.equal(moved, numbers) == on_grid
+        assert torch.equal(moved, numbers) != between
         assert (moved - numbers).abs().median() < 0.1
 
 
@@ -119,7 +119,7 @@ def test_wide_tables_have_fewer_tokens_a_column(columns: int) -> None:
     often = np.repeat(np.arange(12.0), 15)  # values each frequent enough for a token
     numbers = np.stack([random.permutation([*often, *random.normal(size=120)]) for _ in range(columns // 2)], axis=1)
     codes = np.stack([random.integers(0, 200, 300) for _ in range(columns // 2)], axis=1)
-    tokens = Discretizer.fitted(numbers.astype(np.float32), codes, [False] * len(numbers.T), [200] * len(codes.T))
+    tokens = Discretizer.fitted(numbers.astype(np.float32), codes, [True] * len(numbers.T), [200] * len(codes.T))
     most = max(LEAST, MOST_TOKENS // columns)
     assert max(tokens.sizes) == most
     assert len(tokens) <= MOST_TOKENS
@@ -132,7 +132,7 @@ def test_wide_tables_have_fewer_tokens_a_column(columns: int) -> None:
 
 def test_tokens_are_numbered_one_column_after_the_other() -> None:
     numbers = np.array([[0, 1], [1, 1], [2, 1]], np.float32)
-    tokens = Discretizer.fitted(numbers, np.array([[0], [1], [1]]), [True, True], [3])
+    tokens = Discretizer.fitted(numbers, np.array([[0], [1], [1]]), [False, False], [3])
     assert (tokens.sizes, tokens.starts) == ([3, 1, 2], [0, 3, 4, 6])
     # Code 1 is the more frequent; code 2, which no row has, goes to the last.
     assert tokens.of(torch.from_numpy(numbers), torch.tensor([[0], [1], [2]])).tolist() == [
@@ -150,7 +150,7 @@ def test_a_handful_of_rows_is_enough(n: int) -> None:
 
 def test_tables_that_lead_beyond_a_column_are_not_sound() -> None:
     numbers = np.array([[0, 0], [1, 1], [1, 2]], np.float32)
-    tokens = Discretizer.fitted(numbers, np.array([[0], [1], [1]]), [True, True], [3])
+    tokens = Discretizer.fitted(numbers, np.array([[0], [1], [1]]), [False, False], [3])
     assert tokens.sizes == [2, 3, 2] and tokens.are_sound()
     loaded = Discretizer(tokens.sizes, 2, [3])
     loaded.load_state_dict(tokens.state_dict())
@@ -161,7 +161,7 @@ def test_tables_that_lead_beyond_a_column_are_not_sound() -> None:
 
 @pytest.mark.parametrize("code", [-1.0, 3.0, float("nan")])
 def test_a_token_that_stands_for_no_code_is_not_sound(code: float) -> None:
-    tokens = Discretizer.fitted(np.zeros((3, 1), np.float32), np.array([[0], [1], [1]]), [True], [3])
+    tokens = Discretizer.fitted(np.zeros((3, 1), np.float32), np.array([[0], [1], [1]]), [False], [3])
     assert tokens.are_sound()
     tokens.places[-1, 0] = code
     assert not tokens.are_sound()

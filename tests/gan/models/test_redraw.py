@@ -43,7 +43,7 @@ def test_pairs_are_counted_as_by_hand() -> None:
 def test_pairs_of_smoothed_numbers_are_those_of_whole_matrices() -> None:
     random = torch.Generator().manual_seed(0)
     numbers, codes = torch.randn(300, 3, generator=random), torch.randint(0, 5, (300, 2), generator=random)
-    tokens = Discretizer.fitted(numbers.numpy(), codes.numpy(), [False] * 3, [5, 5])
+    tokens = Discretizer.fitted(numbers.numpy(), codes.numpy(), [True] * 3, [5, 5])
     counted = tokens.of(numbers, codes)
     net = counting(tokens, counted)
     narrow, wide = (torch.block_diag(*_smoothing(tokens, width)) for width in (0.03, 0.08))
@@ -143,7 +143,7 @@ def test_the_score_of_a_wide_row_is_of_columns_at_equal_distances() -> None:
 def test_a_column_does_not_see_itself_nor_what_is_hidden() -> None:
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 3, (50, 4))
-    tokens = Discretizer.fitted(rng.normal(size=(50, 2)).astype(np.float32), codes, [False, False], [3] * 4)
+    tokens = Discretizer.fitted(rng.normal(size=(50, 2)).astype(np.float32), codes, [True, True], [3] * 4)
     numbers = torch.from_numpy(rng.normal(size=(50, 2)).astype(np.float32))
     counted = tokens.of(numbers, torch.from_numpy(codes))
     net = counting(tokens, counted).eval()

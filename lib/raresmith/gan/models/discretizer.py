@@ -17,7 +17,7 @@ _FEW = 64
 """A number with at most so many values has a token for each."""
 _BINS = 32
 _ROWS_PER_BIN = 5
-_FREQUENT = 0.02
+FREQUENT = 0.02
 """Share of the rows from which on a value has a token of its own."""
 _CODES = 256
 _PLACES = 32
@@ -62,7 +62,7 @@ class Discretizer(nn.Module):  # type: ignore[misc]
 
     @classmethod
     def fitted(
-        cls, numbers: NDArray[np.float32], codes: NDArray[np.int64], on_grid: list[bool], sizes: list[int]
+        cls, numbers: NDArray[np.float32], codes: NDArray[np.int64], between: list[bool], sizes: list[int]
     ) -> "Discretizer":
         """The tokens of rows.
 
@@ -71,8 +71,8 @@ class Discretizer(nn.Module):  # type: ignore[misc]
         numbers : ndarray of shape (n_rows, n_numeric)
         codes : ndarray of shape (n_rows, n_categorical)
             From 0 to below its size.
-        on_grid
-            Whether a number's values lie on a grid (whole numbers, cents), so that none between two of them is right.
+        between
+            Whether what lies between two of a number's values is as right as these.
         sizes
             Codes of each category.
         """
@@ -86,8 +86,8 @@ class Discretizer(nn.Module):  # type: ignore[misc]
         _fill(tokens.of_code, [token_of for token_of, _ in grouped])
         _fill(tokens.places, places)
         tokens.n_places = torch.tensor([len(p) for p in places])
-        on_grid = [*on_grid, *[True] * len(sizes)]
-        tokens.between = ~torch.tensor(on_grid).repeat_interleave(torch.tensor(tokens.sizes))
+        between = [*between, *[False] * len(sizes)]
+        tokens.between = torch.tensor(between).repeat_interleave(torch.tensor(tokens.sizes))
         tokens.counts = torch.tensor([float(len(group)) for column in groups for group in column])
         return tokens
 
@@ -123,7 +123,7 @@ class Discretizer(nn.Module):  # type: ignore[misc]
         return torch.where(self.between[tokens], self._at(tokens, uniform * (n - 1)), picked)
 
     def moved(self, numbers: torch.Tensor, tokens: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-        """Numbers (n, numeric) that lie on no grid moved by up to _MOVED places, but not out of their token."""
+        """Numbers (n, numeric) moved by up to _MOVED places, but not out of their token, where others lie between."""
         tokens = tokens[:, : numbers.shape[1]]
         n = self.n_places[tokens]
         below = torch.zeros_like(tokens)
@@ -154,7 +154,7 @@ def _cut(x: NDArray[np.float32], most: int) -> tuple[NDArray[np.float32], list[N
         # The middle of two neighbouring floats may round to the lower one, which belongs below the edge.
         edges = np.maximum((values[:-1] + values[1:]) / 2, np.nextafter(values[:-1], np.float32(np.inf)))
     else:
-        frequent = values[counts >= max(_FREQUENT * len(x), _ROWS_PER_BIN)]
+        frequent = values[counts >= max(FREQUENT * len(x), _ROWS_PER_BIN)]
         # Each of them may part the bin that it lies in, and one more bin has what is above the last edge.
         alone = np.argsort(-counts[np.isin(values, frequent)], kind="stable")[: max(0, (most - 2) // 2)]
         single = np.sort(frequent[alone])
