@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from raresmith.encoding.encoder import NumericFeature
+from raresmith.gan.models.discretizer import frequent_from
 from raresmith.gan.models.grids import is_even
 
 PLAIN = NumericFeature(
@@ -18,11 +19,10 @@ MINUTE = 60_000_000
 MINUTES = dataclasses.replace(PLAIN, type="timestamp", step=float(MINUTE), scale=float(MINUTE), high=1e7 * MINUTE)
 RANDOM = np.random.default_rng(0)
 ANYWHERE = RANDOM.integers(0, 200_000, 600)
-FREQUENT = 0.02
 
 
 def even(x: NDArray[Any], feature: NumericFeature = PLAIN) -> bool:
-    return is_even(feature, np.asarray(x, np.float32), FREQUENT)
+    return is_even(feature, np.asarray(x, np.float32), frequent_from(len(x)))
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,7 @@ def test_numbers_that_may_lie_anywhere_on_their_grid_are_even(x: NDArray[Any]) -
         np.where(np.arange(600) % 2, ANYWHERE, ANYWHERE // 100 * 100),  # every other one is round
         np.repeat(ANYWHERE[:150], 4),
         RANDOM.choice(ANYWHERE[:90], 600),
+        RANDOM.choice(ANYWHERE[:60], 80),
     ],
 )
 def test_numbers_with_a_habit_are_not(x: NDArray[Any]) -> None:

@@ -17,7 +17,7 @@ _FEW = 64
 """A number with at most so many values has a token for each."""
 _BINS = 32
 _ROWS_PER_BIN = 5
-FREQUENT = 0.02
+_FREQUENT = 0.02
 """Share of the rows from which on a value has a token of its own."""
 _CODES = 256
 _PLACES = 32
@@ -147,6 +147,11 @@ class Discretizer(nn.Module):  # type: ignore[misc]
         return torch.cat([(column.cumsum(0) - column / 2) / column.sum() for column in columns])
 
 
+def frequent_from(n_rows: int) -> float:
+    """How many of the rows must have a number for it to have a token of its own."""
+    return max(_FREQUENT * n_rows, _ROWS_PER_BIN)
+
+
 def _cut(x: NDArray[np.float32], most: int) -> tuple[NDArray[np.float32], list[NDArray[Any]]]:
     """Edges between the at most `most` tokens of sorted numbers, and the numbers of each."""
     values, counts = np.unique(x, return_counts=True)
@@ -154,7 +159,7 @@ def _cut(x: NDArray[np.float32], most: int) -> tuple[NDArray[np.float32], list[N
         # The middle of two neighbouring floats may round to the lower one, which belongs below the edge.
         edges = np.maximum((values[:-1] + values[1:]) / 2, np.nextafter(values[:-1], np.float32(np.inf)))
     else:
-        frequent = values[counts >= max(FREQUENT * len(x), _ROWS_PER_BIN)]
+        frequent = values[counts >= frequent_from(len(x))]
         # Each of them may part the bin that it lies in, and one more bin has what is above the last edge.
         alone = np.argsort(-counts[np.isin(values, frequent)], kind="stable")[: max(0, (most - 2) // 2)]
         single = np.sort(frequent[alone])

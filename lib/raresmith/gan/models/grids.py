@@ -30,7 +30,7 @@ def is_even(feature: NumericFeature, encoded: NDArray[np.float32], frequent: flo
     ----------
     encoded : ndarray of shape (n,)
     frequent
-        Share of the rows from which on a value stands for itself.
+        Rows from which on a value stands for itself, and says nothing of the others.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def is_even(feature: NumericFeature, encoded: NDArray[np.float32], frequent: flo
     ...     step=1.0, storage="float", encoded_low=0.0, encoded_high=1e5,
     ... )
     >>> anywhere = np.random.default_rng(0).integers(0, 100_000, 500).astype(np.float32)
-    >>> is_even(cents, anywhere, 0.02), is_even(cents, anywhere // 100 * 100 + 99, 0.02)
+    >>> is_even(cents, anywhere, 10), is_even(cents, anywhere // 100 * 100 + 99, 10)
     (True, False)
     """
     if not feature.step:
@@ -49,19 +49,16 @@ def is_even(feature: NumericFeature, encoded: NDArray[np.float32], frequent: flo
     x = decoded_inner(feature, encoded.astype(float))
     x = np.sort(x if feature.is_whole else np.rint(x / feature.step))
     _, at, counts = np.unique(x, return_inverse=True, return_counts=True)
-    x = x[counts[at] < max(2, frequent * len(x))]
+    x = x[counts[at] < frequent]
     return _is_chance(x) and not any(_has_rhythm(x, period) for period in _periods(feature))
 
 
 def _is_chance(x: NDArray[np.float64]) -> bool:
     """Whether sorted whole numbers have no more equal pairs than numbers of the same density."""
-    found = expected = 0.0
-    for near in np.array_split(x, max(1, len(x) // _ROWS)):
-        if len(near):
-            pairs = len(near) * (len(near) - 1) / 2
-            counts = np.unique(near, return_counts=True)[1]
-            found += float((counts * (counts - 1) / 2).sum())
-            expected += pairs / (near[-1] - near[0] + 1)
+    n = min(len(x), _ROWS)
+    near = x[: len(x) // n * n].reshape(-1, n) if n else x.reshape(0, 1)
+    found = sum(int((near[:, lag:] == near[:, :-lag]).sum()) for lag in range(1, n))
+    expected = (n * (n - 1) / 2 / (near[:, -1] - near[:, 0] + 1)).sum()
     return bool(found <= 2 * expected + 1)
 
 

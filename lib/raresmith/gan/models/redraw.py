@@ -17,7 +17,7 @@ from raresmith.gan import counter_rng
 from raresmith.gan.counter_rng import Stream
 from raresmith.gan.data.rows import Batch, Rows, sent
 from raresmith.gan.models.base import Model, Setting
-from raresmith.gan.models.discretizer import FREQUENT, LEAST, MOST_TOKENS, Discretizer
+from raresmith.gan.models.discretizer import LEAST, MOST_TOKENS, Discretizer, frequent_from
 from raresmith.gan.models.grids import is_even
 from raresmith.gan.models.masked_columns import HIDDEN, MaskedColumns
 from raresmith.gan.models.optimizer import adam
@@ -219,7 +219,8 @@ def _counted(setting: Setting, rows: Rows) -> MaskedColumns:
     if setting.condition_width:
         codes = torch.cat([codes, rows.classes[:, None]], dim=1)
     numbers = rows.numbers.numpy()
-    between = [is_even(f, x, FREQUENT) for f, x in zip(representation.numeric, numbers.T, strict=True)]
+    frequent = frequent_from(len(numbers))
+    between = [is_even(f, x, frequent) for f, x in zip(representation.numeric, numbers.T, strict=True)]
     tokens = Discretizer.fitted(numbers, codes.numpy(), between, _codes(setting))
     with setting.initial_weights():
         conditionals = MaskedColumns(tokens)
