@@ -1,3 +1,4 @@
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from deltalake import write_deltalake
 from tests.delta_rows import delta_rows
 from tests.gan.conftest import Warehouse, make_encoder
 
+from raresmith.encoding.encoder import NumericFeature
 from raresmith.errors import DataError
 from raresmith.gan.data.representation import Representation
 from raresmith.gan.data.rows import Batch, Rows
@@ -88,6 +90,27 @@ def entropies(model: Redraw, rows: Rows) -> float:
     with torch.inference_mode():
         tokens = net.tokens.of(rows.numbers, rows.positions)
         return -float(net.likelihood(tokens, model.n_columns).log().mean())
+
+
+@pytest.mark.parametrize("habit", [False, True])
+def test_on_a_grid_numbers_are_made_between_real_ones_where_these_have_no_habit(habit: bool) -> None:
+    cents = np.random.default_rng(0).integers(0, 60_000, 400)
+    cents = cents // 100 * 100 + 99 if habit else cents
+    plain = make_encoder(1)
+    feature = plain.features[0]
+    assert isinstance(feature, NumericFeature)
+    feature = dataclasses.replace(feature, step=0.01, high=600.0, scale=100.0, encoded_low=0.0, encoded_high=6.0)
+    representation = Representation(dataclasses.replace(plain, features=(feature,)))
+    setting = Setting(representation=representation, latent="synthetic", classes=(1,), seed=0, device=CPU)
+    numbers = torch.tensor(cents / 10_000, dtype=torch.float32)[:, None]
+    rows = Rows(numbers, torch.zeros(400, 0, dtype=torch.int64), torch.zeros(400, dtype=torch.int64))
+    model = Redraw.build(setting, None, lambda: rows)
+    model.prepare(1, 3e-3)
+    model.train(False)
+    with torch.inference_mode():
+        made = model.generated(rows, torch.arange(400))[:, 0]
+    are_real = np.isin(np.rint(made.numpy() * 10_000), cents)
+    assert are_real.all() if habit else are_real.mean() < 0.1
 
 
 def test_what_the_counts_lack_without_a_row_does_not_tell_which_row_it_was() -> None:
