@@ -40,6 +40,39 @@ def test_a_row_that_is_like_those_of_another_class_is_told_apart() -> None:
     assert judge(Labelled(right.features, right.labels[::-1])).auc > 0.9
 
 
+def of_entities(label: int, n: int, entities: range, shift: float, seed: int) -> Labelled:
+    """Rows of a few entities: two columns of their own, and two columns that are the same for all."""
+    random = np.random.default_rng(seed)
+    of_entity = np.random.default_rng(7).normal(0, 1, (100, 2))[random.choice(entities, n)]
+    return Labelled(np.c_[of_entity[:, :1], random.normal(shift, 1, (n, 2)), of_entity[:, 1:]], np.full(n, label))
+
+
+def test_columns_that_tell_real_train_rows_from_validation_rows_are_left_out() -> None:
+    train, validation = (
+        together(of_entities(1, 300, entities, 2.0, seed), of_entities(-1, 300, entities, 0.0, seed + 1))
+        for entities, seed in ((range(60), 0), (range(60, 100), 2))
+    )
+    judge = Judge(train, validation, np.full(4, False))
+    assert judge.compared.tolist() == [False, True, True, False]
+    assert abs(judge.ceiling - 0.5) < 0.1
+    # By all columns both would be told at once.
+    assert abs(judge(of_entities(1, 300, range(60), 2.0, 9)).auc - 0.5) < 0.1
+    assert judge(of_entities(1, 300, range(60), 3.0, 9)).auc > 0.7
+
+
+def test_where_all_columns_tell_them_all_stay_and_the_ceiling_says_it() -> None:
+    train, validation = (together(rows(1, 200, shift, 0), rows(-1, 50, 0.0, 1)) for shift in (0.0, 5.0))
+    judge = Judge(train, validation, NUMBERS)
+    assert judge.compared.all() and judge.ceiling > 0.95
+
+
+@pytest.mark.parametrize("n", [20, 60, 300])
+def test_chance_leaves_no_column_out(n: int) -> None:
+    for seed in range(5):
+        train, validation = (together(rows(1, n, 0.0, 2 * seed + i), rows(-1, n, 0.0, 90)) for i in (0, 1))
+        assert Judge(train, validation, NUMBERS).compared.all()
+
+
 def test_rows_of_the_wrong_place_cost_average_precision(judge: Judge) -> None:
     helpful, harmful = (judge(rows(1, 900, shift, 9)).average_precision for shift in (2.0, 0.0))
     assert helpful - harmful > 0.05

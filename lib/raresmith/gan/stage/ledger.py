@@ -13,7 +13,19 @@ from raresmith.tables.stage_report import StageReport
 from raresmith.tables.stage_run import StageRun
 
 LEFT_OUT = "left out: refine makes all its rows anew, and run.incremental leaves those of other days as they are"
-MEASURED = ("model", "step", "kept", "loss_names", "losses", "look_names", "looks", "synthetic", "differential_privacy")
+MEASURED = (
+    "model",
+    "step",
+    "kept",
+    "loss_names",
+    "losses",
+    "look_names",
+    "looks",
+    "synthetic",
+    "ceiling",
+    "left_out",
+    "differential_privacy",
+)
 """What `runs.measures` has of the model's card, for the report."""
 
 

@@ -5,13 +5,14 @@ The samples are small, so that a judgement costs a second or two of one core.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from deltalake import DeltaTable
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
@@ -25,6 +26,9 @@ _BINS, _FEWEST_BINS = 2**16, 16
 """Of all columns: of wide tables it is the histograms of bins that boosting takes its time for."""
 _OTHERS = -1
 _FOLDS = 5
+_TOLD_APART, _CHANCE = 0.1, 3
+"""How far above 1/2, and how many standard errors of chance above it, the AUC of real train rows lies where something
+tells them from validation rows that is no matter of being real."""
 
 
 class Labelled(NamedTuple):
@@ -39,7 +43,7 @@ class Figures(NamedTuple):
 
     auc: float
     """Area under the ROC curve of a boosted classifier, cross-validated, between made rows and as many validation rows
-    of each class; at 0.5 they cannot be told apart."""
+    of each class, by `Judge.compared`; at 0.5 they cannot be told apart."""
     average_precision: float
     """On validation rows, of a forest trained on train rows and the made ones: each made class against all other rows,
     mean over the classes."""
@@ -57,11 +61,60 @@ class Judge:
     is_category: NDArray[np.bool_]
 
     def __call__(self, made: Labelled) -> Figures:
-        return Figures(self._auc(made), self._average_precision(made), self.distance(made.features))
+        return Figures(self._auc(made, self.compared), self._average_precision(made), self.distance(made.features))
+
+    @cached_property
+    def compared(self) -> NDArray[np.bool_]:
+        """The columns that tell made rows from validation rows: all, but for those that tell real train rows as well.
+
+        Under a split by entity or time the columns of the entity or the moment do, and would tell any row that is made
+        of train rows, whatever it is like. A forest says which, and twice as many are left out each time until train
+        rows are not told any more; all stay where half of them are not enough.
+        """
+        every = np.ones(len(self.is_category), bool)
+        if not self._are_told_apart(every):
+            return every
+        order = np.argsort(-self._importances(), kind="stable")
+        n = 1
+        while n <= len(order) // 2:
+            without = every.copy()
+            without[order[:n]] = False
+            if not self._are_told_apart(without):
+                return without
+            n *= 2
+        return every
+
+    @cached_property
+    def ceiling(self) -> float:
+        """`Figures.auc` of real train rows: what rows that are all real get."""
+        return self._auc(self._known, self.compared)
+
+    @property
+    def _known(self) -> Labelled:
+        """The train rows of the made classes."""
+        known = self.train.labels != _OTHERS
+        return Labelled(self.train.features[known], self.train.labels[known])
+
+    def _are_told_apart(self, columns: NDArray[np.bool_]) -> bool:
+        """Whether train rows are told from validation rows by the columns."""
+        n = sum(
+            min((part.labels == label).sum() for part in (self._known, self.validation))
+            for label in np.unique(self._known.labels)
+        )
+        error = ((2 * n + 1) / (12 * n**2)) ** 0.5  # of two samples of n that are alike (Mann, Whitney 1947)
+        return self._auc(self._known, columns) > 0.5 + max(_TOLD_APART, _CHANCE * float(error))
+
+    def _importances(self) -> NDArray[np.float64]:
+        """Of each column, for telling train from validation rows of the made classes."""
+        held_out = self.validation.features[self.validation.labels != _OTHERS]
+        rows = np.concatenate([self._known.features, held_out])
+        is_train = np.arange(len(rows)) < len(self._known.features)
+        forest = ExtraTreesClassifier(100, min_samples_leaf=3, class_weight="balanced", random_state=0)
+        return np.asarray(forest.fit(rows, is_train).feature_importances_)
 
     def distance(self, rows: NDArray[np.float64]) -> float:
         """`Figures.distance` of any rows."""
-        known = self.train.features[self.train.labels != _OTHERS]
+        known = self._known.features
         numbers = ~self.is_category
         scale = known[:, numbers].std(axis=0)
         scale[scale == 0] = 1
@@ -75,11 +128,11 @@ class Judge:
         """`distance` of the validation rows of the made classes."""
         return self.distance(self.validation.features[self.validation.labels != _OTHERS])
 
-    def _auc(self, made: Labelled) -> float:
+    def _auc(self, made: Labelled, columns: NDArray[np.bool_]) -> float:
         real_rows, made_rows = [], []
         for label in np.unique(made.labels):
-            real = self.validation.features[self.validation.labels == label]
-            fake = made.features[made.labels == label]
+            real = self.validation.features[self.validation.labels == label][:, columns]
+            fake = made.features[made.labels == label][:, columns]
             n = min(len(real), len(fake))
             # With the class beside it: a row can be like those of another class.
             real_rows.append(np.c_[real[:n], np.full(n, label)])

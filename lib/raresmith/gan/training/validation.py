@@ -14,6 +14,9 @@ from raresmith.gan.data.rows import Rows
 from raresmith.gan.models.base import Model
 from raresmith.gan.training.judge import Figures, Judge, Labelled
 
+_NAMED = 5
+"""Columns that a sentence names; of more it says how many."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -57,6 +60,7 @@ class Validation:
         # Of one core, as the training beside it: boosting by threads on cores that are taken waits for each of them.
         self._thread = ThreadPoolExecutor(1, initializer=threadpool_limits, initargs=(1, "openmp"))
         as_they_are = self._labelled(model.representation.join(synthetic.numbers, synthetic.positions))
+        self._thread.submit(lambda: judge.ceiling)
         self._synthetic = self._thread.submit(judge, as_they_are)
         self._under_way: tuple[int, dict[str, torch.Tensor], Future[Figures]] | None = None
         self.done: list[ValidationResult] = []
@@ -114,12 +118,15 @@ class Validation:
     def history(self, ended: str) -> dict[str, Any]:
         """What is noted of the results with the model; `ended` says why training was over early."""
         assert self.best is not None
-        best, before, n = self.best, self.synthetic, len(self.done)
+        best, before, n, judge = self.best, self.synthetic, len(self.done), self._judge
+        names = self._model.representation.names
+        without = [name for name, is_compared in zip(names, judge.compared, strict=True) if not is_compared]
         kept = (
             f"{ended}the weights of step {best.step:,} are kept, by the validation rows the best of {n} "
-            f"{'looks' if n > 1 else 'look'}: two-sample AUC {best.auc:.3f} (synthetic rows {before.auc:.3f}), average "
-            f"precision {best.average_precision:.3f} ({before.average_precision:.3f}), distance to train rows "
-            f"{best.distance:.3g} ({before.distance:.3g}; validation rows {self._judge.held_out_distance:.3g})"
+            f"{'looks' if n > 1 else 'look'}: two-sample AUC {best.auc:.3f} (synthetic rows {before.auc:.3f}; train "
+            f"rows {judge.ceiling:.3f}{_left_out(without)}), average precision {best.average_precision:.3f} "
+            f"({before.average_precision:.3f}), distance to train rows {best.distance:.3g} ({before.distance:.3g}; "
+            f"validation rows {judge.held_out_distance:.3g})"
         )
         return {
             "step": best.step,
@@ -127,8 +134,18 @@ class Validation:
             "look_names": ValidationResult._fields,
             "looks": self.done,
             "synthetic": before,
+            "ceiling": judge.ceiling,
+            "left_out": without,
         }
 
     def _labelled(self, rows: torch.Tensor) -> Labelled:
         columns = self._model.representation.columns(rows).values()
         return Labelled(np.column_stack([column.astype(np.float64) for column in columns]), self._labels)
+
+
+def _left_out(names: list[str]) -> str:
+    """Which columns are not looked at, and why."""
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f", all without {', '.join(map(repr, names[:_NAMED]))}{more}, which tell train from validation rows"
