@@ -62,6 +62,16 @@ def test_line_breaks_within_quotes_come_back_as_they_are_whatever_records_end_in
     assert others == {8: "e\r\nf", 9: "g"} and df.count() == 2 * len(rows) + 2
 
 
+def test_a_last_value_that_ends_as_records_do_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    lines = ["id,y,note", '1,0,"a\r\nb"', '2,1,"c\r"', "3,0,d", ""]
+    path = tmp_path / "a.csv"
+    path.write_bytes("\r\n".join(lines).encode())
+    with pytest.raises(DataError, match=r"the last value of a record of .*a\.csv ends in a carriage return"):
+        read_source(spark, source(path))
+    path.write_bytes("\n".join(lines).encode())
+    assert [row["note"] for row in read_source(spark, source(path)).orderBy("id").collect()] == ["a\r\nb", "c\r", "d"]
+
+
 def test_a_line_break_beyond_what_is_looked_at_first_is_found(spark: SparkSession, tmp_path: Path) -> None:
     rows = [(k, f"note {k}", k % 7) for k in range(80_000)] + [(80_000, "a\nb", 1)]
     df = read_source(spark, source(written(tmp_path / "a.csv", [("id", "note", "y"), *rows])))

@@ -52,6 +52,10 @@ def find_layout(spark: SparkSession, config: SourceConfig, wished: t.StructType 
         found=Found(columns={}),
         words=(),
     )
+    if layout.has_line_breaks:
+        _check_ends(
+            spark, [path for how, paths in files.files.items() if how.ends_in_crlf for path in paths], options.quote
+        )
     words = [*_written(layout, config), *differing(files.files)]
     if wished is not None:
         return replace(layout, found=told_types(wished, options), words=tuple(words))
@@ -103,6 +107,18 @@ def _without_cr(rows: DataFrame, header: tuple[str, ...]) -> DataFrame:
     is_blank = (first == "\r") & (col(MALFORMED).isNotNull() | F.lit(len(header) == 1))
     cut = F.regexp_replace(last, "\r$", "")
     return rows.where(~F.coalesce(is_blank, F.lit(False))).withColumn(header[-1], F.when(cut != "", cut))
+
+
+def _check_ends(spark: SparkSession, paths: list[str], quote: str) -> None:
+    """DataError where the last value of a record ends in a CR of its own, which would go with the one after it."""
+    if not paths:
+        return
+    lines = spark.read.option("lineSep", "\n").text(paths).select("value", "_metadata.file_path")
+    for line in lines.where(F.endswith("value", F.lit(f"\r{quote}\r"))).take(1):
+        raise DataError(
+            f"the last value of a record of {line['file_path']} ends in a carriage return, which cannot be told from "
+            "the CR LF that its records end in; write the file with LF at the end of its records"
+        )
 
 
 def _has_line_breaks(spark: SparkSession, config: SourceConfig, files: Separated) -> bool:
