@@ -68,21 +68,29 @@ class Judge:
         """The columns that tell made rows from validation rows: all, but for those that tell real train rows as well.
 
         Under a split by entity or time the columns of the entity or the moment do, and would tell any row that is made
-        of train rows, whatever it is like. A forest says which, and twice as many are left out each time until train
-        rows are not told any more; all stay where half of them are not enough.
+        of train rows, whatever it is like. A forest says which do most; as few of these are left out as it takes for
+        train rows not to be told, and none where half of them are not enough.
         """
         every = np.ones(len(self.is_category), bool)
         if not self._are_told_apart(every):
             return every
         order = np.argsort(-self._importances(), kind="stable")
-        n = 1
-        while n <= len(order) // 2:
-            without = every.copy()
-            without[order[:n]] = False
-            if not self._are_told_apart(without):
-                return without
-            n *= 2
-        return every
+
+        def without(n: int) -> NDArray[np.bool_]:
+            return np.isin(np.arange(len(every)), order[:n], invert=True)
+
+        too_few, enough = 0, 1
+        while self._are_told_apart(without(enough)):
+            too_few, enough = enough, 2 * enough
+            if enough > len(every) // 2:
+                return every
+        while enough - too_few > 1:
+            middle = (too_few + enough) // 2
+            if self._are_told_apart(without(middle)):
+                too_few = middle
+            else:
+                enough = middle
+        return without(enough)
 
     @cached_property
     def ceiling(self) -> float:
@@ -102,7 +110,7 @@ class Judge:
             for label in np.unique(self._known.labels)
         )
         error = ((2 * n + 1) / (12 * n**2)) ** 0.5  # of two samples of n that are alike (Mann, Whitney 1947)
-        return self._auc(self._known, columns) > 0.5 + max(_TOLD_APART, _CHANCE * float(error))
+        return self._auc(self._known, columns, folds=2) > 0.5 + max(_TOLD_APART, _CHANCE * float(error))
 
     def _importances(self) -> NDArray[np.float64]:
         """Of each column, for telling train from validation rows of the made classes."""
@@ -128,7 +136,7 @@ class Judge:
         """`distance` of the validation rows of the made classes."""
         return self.distance(self.validation.features[self.validation.labels != _OTHERS])
 
-    def _auc(self, made: Labelled, columns: NDArray[np.bool_]) -> float:
+    def _auc(self, made: Labelled, columns: NDArray[np.bool_], folds: int = _FOLDS) -> float:
         real_rows, made_rows = [], []
         for label in np.unique(made.labels):
             real = self.validation.features[self.validation.labels == label][:, columns]
@@ -145,8 +153,8 @@ class Judge:
             max_bins=max(_FEWEST_BINS, min(255, _BINS // rows.shape[1])),
             random_state=0,
         )
-        folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
-        chances = cross_val_predict(boosted, rows, is_made, cv=folds, method="predict_proba")[:, 1]
+        parts = StratifiedKFold(folds, shuffle=True, random_state=0)
+        chances = cross_val_predict(boosted, rows, is_made, cv=parts, method="predict_proba")[:, 1]
         return float(roc_auc_score(is_made, chances))
 
     def _average_precision(self, made: Labelled) -> float:
