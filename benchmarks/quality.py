@@ -156,8 +156,9 @@ def judge(table: Table, way: Callable[[Given], Rows], seed: int) -> dict[str, fl
     if len(made):
         distance = closest.kneighbors(standardised(made))[0]
         figures["copies"] = float((distance < NO_DISTANCE).mean())
-        made = made[rng.choice(len(made), min(len(made), len(real)), replace=False)]
-        figures["dcr"] = float(np.median(closest.kneighbors(standardised(made))[0]))
+        drawn = rng.choice(len(made), min(len(made), len(real)), replace=False)
+        made, distance = made[drawn], distance[drawn]
+        figures["dcr"] = float(np.median(distance))
         real = real[: len(made)]
         label = np.r_[np.zeros(len(real)), np.ones(len(made))]
         boosted = HistGradientBoostingClassifier(max_iter=80, min_samples_leaf=5)

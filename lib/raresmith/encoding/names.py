@@ -1,7 +1,10 @@
-"""Names of the feature columns."""
+"""Names of columns."""
 
 import re
+from collections.abc import Sequence
 
+_SOME = 5
+"""Names in a sentence."""
 RESERVED = {
     "row_id",
     "split",
@@ -40,3 +43,15 @@ def distinct_names(names: list[str], taken: set[str]) -> list[str]:
         used.add(candidate.lower())
         distinct.append(candidate)
     return distinct
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first names, quoted, and how many more there are.
+
+    Examples
+    --------
+    >>> print(some_of("abcdefg"))
+    'a', 'b', 'c', 'd', 'e' and 2 more
+    """
+    more = f" and {len(names) - _SOME:,} more" if len(names) > _SOME else ""
+    return ", ".join(map(repr, names[:_SOME])) + more

@@ -97,7 +97,7 @@ class Judge:
         """`Figures.auc` of real train rows: what rows that are all real get."""
         return self._auc(self._known, self.compared)
 
-    @property
+    @cached_property
     def _known(self) -> Labelled:
         """The train rows of the made classes."""
         known = self.train.labels != _OTHERS

@@ -9,13 +9,11 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from raresmith.encoding.names import some_of
 from raresmith.gan.artifacts.checkpoint import Saved
 from raresmith.gan.data.rows import Rows
 from raresmith.gan.models.base import Model
 from raresmith.gan.training.judge import Figures, Judge, Labelled
-
-_NAMED = 5
-"""Columns that a sentence names; of more it says how many."""
 
 logger = logging.getLogger(__name__)
 
@@ -120,11 +118,12 @@ class Validation:
         assert self.best is not None
         best, before, n, judge = self.best, self.synthetic, len(self.done), self._judge
         names = self._model.representation.names
-        without = [name for name, is_compared in zip(names, judge.compared, strict=True) if not is_compared]
+        left_out = [name for name, is_compared in zip(names, judge.compared, strict=True) if not is_compared]
+        without = f", all without {some_of(left_out)}, which tell train from validation rows" if left_out else ""
         kept = (
             f"{ended}the weights of step {best.step:,} are kept, by the validation rows the best of {n} "
             f"{'looks' if n > 1 else 'look'}: two-sample AUC {best.auc:.3f} (synthetic rows {before.auc:.3f}; train "
-            f"rows {judge.ceiling:.3f}{_left_out(without)}), average precision {best.average_precision:.3f} "
+            f"rows {judge.ceiling:.3f}{without}), average precision {best.average_precision:.3f} "
             f"({before.average_precision:.3f}), distance to train rows {best.distance:.3g} ({before.distance:.3g}; "
             f"validation rows {judge.held_out_distance:.3g})"
         )
@@ -135,17 +134,9 @@ class Validation:
             "looks": self.done,
             "synthetic": before,
             "ceiling": judge.ceiling,
-            "left_out": without,
+            "left_out": left_out,
         }
 
     def _labelled(self, rows: torch.Tensor) -> Labelled:
         columns = self._model.representation.columns(rows).values()
         return Labelled(np.column_stack([column.astype(np.float64) for column in columns]), self._labels)
-
-
-def _left_out(names: list[str]) -> str:
-    """Which columns are not looked at, and why."""
-    if not names:
-        return ""
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return f", all without {', '.join(map(repr, names[:_NAMED]))}{more}, which tell train from validation rows"

@@ -13,6 +13,7 @@ from pyspark.sql import types as t
 
 from raresmith.config import Config
 from raresmith.encoding.encoder import Encoder
+from raresmith.encoding.names import some_of
 from raresmith.spark import incremental
 from raresmith.spark.columns import BASE, LABEL, ROW_ID, col, mapped_columns, plainly_named
 from raresmith.spark.encoding.decode import decode
@@ -56,13 +57,9 @@ def told_names(schema: t.StructType) -> str:
     if not (odd := mapped_columns(schema)):
         return ""
     return (
-        f"Delta has to map the names of {_some(odd)}: read_delta of polars refuses such a table; "
+        f"Delta has to map the names of {some_of(odd)}: read_delta of polars refuses such a table; "
         'publish.names = "safe" gives plain names'
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +99,7 @@ class ValidRows:
             if found["unit"] == 0:
                 lines.append(f"class {name}: most train rows equal another, so no made row is too close to them")
         told = {"columns carried from base rows": self.carried, "left empty in made rows": self.emptied}
-        lines += filter(None, ["; ".join(f"{what}: {_some(names)}" for what, names in told.items() if names)])
+        lines += filter(None, ["; ".join(f"{what}: {some_of(names)}" for what, names in told.items() if names)])
         return "\n".join(lines)
 
     def release(self) -> None:
